@@ -1,0 +1,108 @@
+//! Every bound of the core in one place. `ATLAS_LIMIT_*` settings may lower some of them, never raise them.
+
+/// Bytes. One `Update` frame from a client.
+pub const UPDATE_BYTES_MAX: usize = 1 << 20;
+/// Bytes. The encoded document, and therefore one `SyncStep2` that answers a server's `SyncStep1`.
+pub const DOCUMENT_BYTES_MAX: usize = 32 << 20;
+/// Bytes. One whole WebSocket message: a `SyncStep2` of the largest document and its envelope.
+pub const MESSAGE_BYTES_MAX: usize = DOCUMENT_BYTES_MAX + 64;
+/// Bytes. An awareness update as a client sends it.
+pub const AWARENESS_BYTES_MAX: usize = 64 << 10;
+/// Bytes. One client's awareness state (JSON).
+pub const AWARENESS_STATE_BYTES_MAX: usize = 16 << 10;
+/// Bytes. A state vector as a client sends it.
+pub const STATE_VECTOR_BYTES_MAX: usize = 1 << 20;
+/// Bytes. A `Renew` frame.
+pub const RENEW_BYTES_MAX: usize = 8 << 10;
+
+/// Nesting of `Any` values (JSON inside one Yjs value).
+pub const ANY_DEPTH_MAX: usize = 32;
+/// Nesting of shared types below a root.
+pub const TYPE_DEPTH_MAX: usize = 8;
+/// Yjs client ids are JavaScript integers.
+pub const CLIENT_ID_MAX: u64 = (1 << 53) - 1;
+/// yrs computes with clocks as `i32`.
+pub const CLOCK_MAX: u32 = i32::MAX as u32;
+/// Client sections in one update or entries in one state vector.
+pub const CLIENTS_PER_UPDATE_MAX: usize = 100_000;
+/// Structs in one update.
+pub const STRUCTS_PER_UPDATE_MAX: usize = 2_000_000;
+/// Ranges in the delete set of one update.
+pub const DELETE_RANGES_MAX: usize = 1_000_000;
+/// Values (keys and elements, nested ones included) inside the `Any` of one struct.
+pub const ANY_VALUES_MAX: usize = 200_000;
+/// Bytes. A map key or the name of a root.
+pub const KEY_BYTES_MAX: usize = 1_024;
+
+/// Nodes of a design.
+pub const NODES_MAX: usize = 10_000;
+/// Edges of a design.
+pub const EDGES_MAX: usize = 20_000;
+/// Characters. The name of a design; at least one.
+pub const NAME_CHARS_MAX: usize = 255;
+/// Characters. A description.
+pub const DESCRIPTION_CHARS_MAX: usize = 5_000;
+/// Characters. A label of a node or an edge.
+pub const LABEL_CHARS_MAX: usize = 200;
+/// Characters. The id of a node or an edge; at least one.
+pub const ELEMENT_ID_CHARS_MAX: usize = 128;
+
+/// Awareness states one connection may own. Stock clients own one; a relay of several tabs a few.
+pub const AWARENESS_STATES_PER_CONN_MAX: usize = 8;
+/// Awareness states in one room.
+pub const AWARENESS_STATES_PER_ROOM_MAX: usize = 4_096;
+/// Entries in one awareness update: stock clients echo everybody they know.
+pub const AWARENESS_ENTRIES_MAX: usize = AWARENESS_STATES_PER_ROOM_MAX;
+/// Milliseconds. An awareness state that nobody renews is gone after this (y-protocols' outdatedTimeout).
+pub const AWARENESS_EXPIRY_MS: u64 = 30_000;
+/// Milliseconds. Awareness changes of one tick leave as one frame.
+pub const AWARENESS_TICK_MS: u64 = 40;
+
+/// Connections in one room.
+pub const CONNS_PER_ROOM_MAX: usize = 1_000;
+/// Milliseconds between two flushes of a busy room …
+pub const FLUSH_INTERVAL_MS: u64 = 8;
+/// … unless this many updates …
+pub const FLUSH_UPDATES: usize = 64;
+/// … or this many bytes wait.
+pub const FLUSH_BYTES: usize = 32 << 10;
+/// Bytes waiting for the store at which a room stops reading its sockets while the store is well.
+pub const PENDING_SOFT_BYTES: usize = 2 << 20;
+/// Bytes. The unsaved budget: past it, with a store in trouble, a room closes its sockets with 1013.
+pub const UNSAVED_BYTES_MAX: usize = 16 << 20;
+/// Milliseconds. An append that takes longer than this means a store in trouble.
+pub const APPEND_SLOW_MS: u64 = 2_000;
+/// Milliseconds. First and longest wait before an append is tried again.
+pub const APPEND_RETRY_MIN_MS: u64 = 50;
+pub const APPEND_RETRY_MAX_MS: u64 = 5_000;
+/// Milliseconds. A hole in `seq` is filled from the log after this.
+pub const HOLE_WAIT_MS: u64 = 50;
+/// Bus messages held above a hole; more are dropped, since the log repairs them.
+pub const HOLE_MESSAGES_MAX: usize = 1_024;
+/// Log rows read in one catch-up.
+pub const CATCH_UP_ROWS_MAX: usize = 1_024;
+/// Milliseconds. A room without connections is evicted after this.
+pub const IDLE_EVICT_MS: u64 = 30_000;
+/// Bytes. Payloads above this leave as continuation frames cut from one shared buffer.
+pub const FRAGMENT_BYTES: usize = 64 << 10;
+/// Bytes queued for one socket above which document frames are no longer queued (the reader is slow).
+pub const OUTBOX_BYTES_MAX: usize = 512 << 10;
+/// Bytes queued for one socket above which presence is no longer queued.
+pub const OUTBOX_PRESENCE_BYTES_MAX: usize = 64 << 10;
+/// Milliseconds of silence after which a socket gets an empty awareness update (y-websocket hangs up after 30 s).
+pub const SOCKET_SILENCE_MS: u64 = 20_000;
+
+const _: () = {
+    assert!(UPDATE_BYTES_MAX < DOCUMENT_BYTES_MAX);
+    assert!(FLUSH_BYTES < PENDING_SOFT_BYTES);
+    assert!(PENDING_SOFT_BYTES < UNSAVED_BYTES_MAX);
+    assert!(UPDATE_BYTES_MAX < PENDING_SOFT_BYTES);
+    assert!(OUTBOX_PRESENCE_BYTES_MAX < OUTBOX_BYTES_MAX);
+    assert!(FRAGMENT_BYTES < OUTBOX_BYTES_MAX);
+    assert!(AWARENESS_STATE_BYTES_MAX < AWARENESS_BYTES_MAX);
+    assert!(AWARENESS_TICK_MS < AWARENESS_EXPIRY_MS);
+    assert!(APPEND_RETRY_MIN_MS < APPEND_RETRY_MAX_MS);
+    assert!(CLOCK_MAX < u32::MAX / 2 + 1);
+    assert!(CONNS_PER_ROOM_MAX * 4 < AWARENESS_STATES_PER_ROOM_MAX + 1);
+    assert!(SOCKET_SILENCE_MS < 30_000);
+};

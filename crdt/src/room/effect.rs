@@ -1,0 +1,69 @@
+//! What a room wants done. Effects are data: the executor carries them out in order and reports back with inputs.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use yrs::StateVector;
+
+use crate::ids::{AppendId, ClientId, ConnId, Generation, Seq, UserId};
+use crate::wire::CloseCode;
+
+/// One thing to do outside.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Read snapshot and tail; answer with `Loaded`, `LoadFailed` or `NoSuchDesign`.
+    Load,
+    /// Read the log rows after `after`; answer with `CaughtUp` or `CatchUpFailed`.
+    CatchUp { after: Seq },
+    /// Make this durable; answer with `Appended` or `AppendFailed`. At most one is in flight.
+    Append(Append),
+    /// Tell the other pods. Only ever after the commit (INV-3).
+    Publish { generation: Generation, seq: Seq, update: Bytes },
+    /// Queue one frame for each of these connections.
+    Send { to: Vec<ConnId>, frame: Bytes, kind: FrameKind },
+    /// Queue a close frame behind what is queued already, then let the connection go.
+    Close { conn: ConnId, code: CloseCode, reason: String },
+    /// The room is closed and holds nothing unsaved: forget it.
+    Evict,
+}
+
+/// What an outbox may do with a frame when its reader is slow.
+#[derive(Debug, Clone)]
+pub enum FrameKind {
+    /// Answers and notices: always queued. The protocol bounds how many there can be.
+    Control,
+    /// An edit. A full outbox does not queue it and reports `Lagged` with `since`: the document before it.
+    Document { since: Arc<StateVector> },
+    /// Dropped when more than a little is queued: the next tick or the resync brings a newer one.
+    Presence,
+}
+
+/// One durable step of a design.
+#[derive(Debug, Clone)]
+pub struct Append {
+    pub append_id: AppendId,
+    /// Yjs update v1 with everything that this step adds.
+    pub update: Bytes,
+    /// Who wrote it.
+    pub authors: Vec<Author>,
+    /// The design's name, when this step changed it.
+    pub name: Option<String>,
+}
+
+/// One person's part of an append.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Author {
+    pub user: UserId,
+    /// What the person wrote.
+    pub wrote: Vec<ClockRange>,
+    /// What the person newly deleted: Yjs deletions carry no author of their own.
+    pub deleted: Vec<ClockRange>,
+}
+
+/// Clocks `start..end` of one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct ClockRange {
+    pub client: ClientId,
+    pub start: u32,
+    pub end: u32,
+}

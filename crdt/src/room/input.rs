@@ -1,0 +1,85 @@
+//! What can happen to a room: a closed enum. Everything a room does follows from these, in order.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use yrs::StateVector;
+
+use crate::ids::{AppendId, ConnId, Epoch, Generation, Seq, UserId};
+use crate::roles::DesignRole;
+use crate::wire::ClientFrame;
+
+/// One event in a room's life.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// The answer to [`Effect::Load`](super::Effect::Load).
+    Loaded(Loaded),
+    /// The store could not be read, or what it holds is damaged. `reason` is told to the joiners.
+    LoadFailed { reason: String },
+    /// The design does not exist (any more).
+    NoSuchDesign,
+    Join(Join),
+    /// The socket is gone. Comes after the socket's last frame.
+    Leave { conn: ConnId },
+    Frame { conn: ConnId, frame: ClientFrame },
+    /// A document frame found the connection's outbox full. `since` is the document before that frame, as it
+    /// came with the effect. The executor reports this before it hands the room anything else.
+    Lagged { conn: ConnId, since: Arc<StateVector> },
+    /// A lagging connection's outbox is empty again.
+    Writable { conn: ConnId },
+    /// The commit of the append in flight.
+    Appended { append_id: AppendId, seq: Seq },
+    /// The append in flight failed, or its outcome is unknown: it will be tried again.
+    AppendFailed { append_id: AppendId, reason: String },
+    /// Another pod's commit, heard on the bus.
+    Remote { generation: Generation, seq: Seq, update: Bytes },
+    /// The answer to [`Effect::CatchUp`](super::Effect::CatchUp): contiguous rows after the seq that was asked for.
+    CaughtUp { rows: Vec<LogRow> },
+    CatchUpFailed { reason: String },
+    /// A member's role changed; `None`: no longer a member.
+    RoleChanged { user: UserId, role: Option<DesignRole> },
+    /// The design was deleted.
+    Deleted,
+    /// The pod is going away: refuse joins, close the sockets with 1012, flush, close.
+    Drain,
+    /// The time of [`Room::deadline`](super::Room::deadline) has come.
+    Tick,
+}
+
+/// What the store holds of a design.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub generation: Generation,
+    pub epoch: Epoch,
+    /// The newest snapshot, folded up to its `seq`.
+    pub snapshot: Option<(Seq, Bytes)>,
+    /// The log after the snapshot, oldest first, without holes.
+    pub tail: Vec<LogRow>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRow {
+    pub seq: Seq,
+    /// Yjs update v1.
+    pub update: Bytes,
+}
+
+/// A connection that wants to take part. Its credential and role have been checked.
+#[derive(Debug, Clone)]
+pub struct Join {
+    pub conn: ConnId,
+    pub user: UserId,
+    pub role: DesignRole,
+    pub dialect: Dialect,
+    /// The epoch that the client last saw, if it said so.
+    pub epoch: Option<Epoch>,
+}
+
+/// What a connection understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// y-protocols alone: `y-websocket` and its kin.
+    Stock,
+    /// `atlas.v1`: also `Saved`, `Notice`, `Renew`.
+    Atlas,
+}

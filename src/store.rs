@@ -1,0 +1,235 @@
+//! The durable truth: designs, their logs, people, sessions and tickets behind one trait.
+//!
+//! A store never invents an outcome: an append whose commit is uncertain is [`StoreError::Unavailable`], and the
+//! room tries again under the same `append_id`. `store/conformance.rs` says the contract as tests; every
+//! implementation passes the same suite.
+
+use async_trait::async_trait;
+use atlas_crdt::ids::{AppendId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
+use atlas_crdt::roles::{DesignRole, PlatformRole};
+use atlas_crdt::room::{Append, Loaded, LogRow};
+use bytes::Bytes;
+use time::OffsetDateTime;
+
+pub mod conformance;
+pub mod sqlite;
+
+/// Why the store did not do it. Nothing was changed, except where `Unavailable` says that it is unknown.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached, is busy, out of disk, or its answer was lost: the outcome is unknown, try again.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] anyhow::Error),
+    /// What the store holds contradicts itself: a hole in a log, a payload that is no update.
+    #[error("stored data is damaged: {0}")]
+    Damaged(String),
+    /// No such design, or it was deleted.
+    #[error("no such design")]
+    NoSuchDesign,
+    /// The row exists already (an e-mail address, an id).
+    #[error("{0} exists already")]
+    Conflict(&'static str),
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// One implementation today (SQLite); the seam is where Postgres stands later.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Answers when the store can be read and written (`/ready`).
+    async fn check(&self) -> Result<()>;
+
+    // --- the log
+    /// Appends one step and returns its `seq`: the head's successor. Returns only after the commit is durable.
+    /// The same `append_id` again returns the `seq` it got the first time and changes nothing.
+    /// `NoSuchDesign` for a deleted design. Concurrent appends of many designs share one commit.
+    async fn append(&self, design: DesignId, append: Append) -> Result<Seq>;
+    /// Snapshot and tail in one consistent read; `None`: no such design. Refuses a tail with holes as `Damaged`.
+    async fn load(&self, design: DesignId) -> Result<Option<Loaded>>;
+    /// At most `limit` rows after `after`, oldest first, without holes.
+    async fn log_after(&self, design: DesignId, after: Seq, limit: usize) -> Result<Vec<LogRow>>;
+    /// `None`: no such design.
+    async fn head(&self, design: DesignId) -> Result<Option<Head>>;
+
+    // --- designs
+    /// Creates the design, its head, its owner's membership and the first log row in one transaction.
+    async fn create_design(&self, new: NewDesign) -> Result<DesignRow>;
+    async fn design(&self, design: DesignId) -> Result<Option<DesignRow>>;
+    /// Newest change first. `visible_to: None` lists every design.
+    async fn list_designs(&self, query: ListDesigns) -> Result<Page<DesignRow>>;
+    /// Erases the design with its log, snapshots, members and tickets. False: there was none.
+    async fn delete_design(&self, design: DesignId) -> Result<bool>;
+
+    // --- members
+    async fn members(&self, design: DesignId) -> Result<Vec<Member>>;
+    async fn member_role(&self, design: DesignId, user: UserId) -> Result<Option<DesignRole>>;
+    /// Inserts or replaces. `NoSuchDesign` when the design is gone. The last owner cannot be demoted:
+    /// `Conflict("the last owner")`.
+    async fn put_member(&self, design: DesignId, user: UserId, role: DesignRole) -> Result<()>;
+    /// False: was no member. `Conflict("the last owner")` as above.
+    async fn remove_member(&self, design: DesignId, user: UserId) -> Result<bool>;
+
+    // --- people
+    /// The first user ever becomes `first_role`, decided in the same transaction. `Conflict("this e-mail address")`.
+    async fn create_user(&self, new: NewUser) -> Result<User>;
+    async fn user(&self, user: UserId) -> Result<Option<User>>;
+    /// E-mail addresses are compared without regard to case (callers pass them in lower case).
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
+    async fn set_password_hash(&self, user: UserId, password_hash: &str) -> Result<()>;
+
+    // --- sessions: families of refresh tokens, stored as SHA-256 only
+    async fn create_session(&self, session: NewSession) -> Result<()>;
+    /// Exchanges one refresh token for the next in one transaction.
+    async fn rotate_refresh(&self, rotate: RotateRefresh) -> Result<Rotation>;
+    /// False: unknown or already revoked.
+    async fn revoke_session(&self, session: SessionId) -> Result<bool>;
+    /// The session a refresh token belongs to, spent tokens included.
+    async fn session_by_token(&self, token_hash: &[u8; 32]) -> Result<Option<SessionId>>;
+    /// False when revoked, expired or unknown.
+    async fn session_is_live(&self, session: SessionId, now: OffsetDateTime) -> Result<bool>;
+
+    // --- tickets: one use, stored as SHA-256 only
+    async fn create_ticket(&self, ticket: NewTicket) -> Result<()>;
+    /// Consumes it with one DELETE. `None`: unknown, spent, for another design, or expired.
+    async fn consume_ticket(
+        &self,
+        ticket_hash: &[u8; 32],
+        design: DesignId,
+        now: OffsetDateTime,
+    ) -> Result<Option<Ticket>>;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub generation: Generation,
+    pub epoch: Epoch,
+    pub seq: Seq,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewDesign {
+    pub id: DesignId,
+    pub owner: UserId,
+    pub name: String,
+    pub description: Option<String>,
+    /// Log row 1: the whole document as one Yjs update v1.
+    pub first: Bytes,
+    pub append_id: AppendId,
+    pub now: OffsetDateTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesignRow {
+    pub id: DesignId,
+    /// Follows `meta.name` in the append's transaction.
+    pub name: String,
+    pub description: Option<String>,
+    pub owner: UserId,
+    pub created_at: OffsetDateTime,
+    /// Time of the newest append.
+    pub updated_at: OffsetDateTime,
+    pub head_seq: Seq,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListDesigns {
+    /// Only designs this user is a member of.
+    pub visible_to: Option<UserId>,
+    /// A part of the name, case-insensitive; `%` and `_` have no special meaning.
+    pub name_contains: Option<String>,
+    pub limit: usize,
+    /// Opaque, from the previous page. A cursor that this store did not make lists from the start.
+    pub cursor: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// `None`: this was the last page.
+    pub next: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    pub user: UserId,
+    pub email: String,
+    pub name: Option<String>,
+    pub role: DesignRole,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    pub id: UserId,
+    pub email: String,
+    pub name: Option<String>,
+    /// A PHC string.
+    pub password_hash: String,
+    /// The role if nobody is registered yet …
+    pub first_role: PlatformRole,
+    /// … and otherwise.
+    pub role: PlatformRole,
+    pub now: OffsetDateTime,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    pub id: UserId,
+    pub email: String,
+    pub name: Option<String>,
+    pub password_hash: String,
+    pub role: PlatformRole,
+    pub is_active: bool,
+    pub created_at: OffsetDateTime,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Neither the address nor the hash belongs in a log.
+        f.debug_struct("User").field("id", &self.id).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    pub id: SessionId,
+    pub user: UserId,
+    pub token_hash: [u8; 32],
+    pub now: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+}
+
+#[derive(Debug, Clone)]
+pub struct RotateRefresh {
+    pub old_hash: [u8; 32],
+    pub new_hash: [u8; 32],
+    pub now: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+}
+
+/// The outcome of [`Store::rotate_refresh`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotation {
+    Rotated { session: SessionId, user: UserId },
+    /// The token had been spent before: somebody has a copy. The whole family is revoked now.
+    Reused { session: SessionId, user: UserId },
+    /// Unknown, expired, or of a revoked family.
+    Invalid,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewTicket {
+    pub hash: [u8; 32],
+    pub user: UserId,
+    pub design: DesignId,
+    pub session: SessionId,
+    /// When the access token that asked for it expires: the socket lives no longer.
+    pub token_expires_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    pub user: UserId,
+    pub session: SessionId,
+    pub token_expires_at: OffsetDateTime,
+}
