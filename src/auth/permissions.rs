@@ -59,7 +59,6 @@ pub fn permits(platform: PlatformRole, design: Option<DesignRole>, action: Actio
     use Action::{
         AnalysisRun, AuditRead, DesignComment, DesignDelete, DesignRead, DesignShare, DesignWrite, UserManage,
     };
-    // Which platform roles may it, and from which role on the design upwards. `Anywhere` asks for no membership.
     let platform_may = match action {
         DesignRead => true,
         DesignWrite | DesignDelete | DesignShare | DesignComment | AnalysisRun => {
