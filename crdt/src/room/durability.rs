@@ -109,6 +109,8 @@ pub(super) struct Durability {
     pub(super) next_flush_at: Millis,
     /// The store is failing or slow; told to the connections.
     pub(super) degraded: bool,
+    /// The unsaved budget was exceeded: nobody is let in until the store is well again.
+    pub(super) shedding: bool,
     append_salt: u128,
     appends: u64,
 }
@@ -121,6 +123,7 @@ impl Durability {
             in_flight: None,
             next_flush_at: Millis::new(0),
             degraded: false,
+            shedding: false,
             append_salt,
             appends: 0,
         }

@@ -89,7 +89,7 @@ impl Live {
             Some((CloseCode::Reset, "the document was reset: reload"))
         } else if limits::CONNS_PER_ROOM_MAX <= self.members.len() {
             Some((CloseCode::Overloaded, "too many connections on this design"))
-        } else if self.is_over_budget() {
+        } else if self.durability.shedding {
             Some((CloseCode::Overloaded, "the server's storage is in trouble"))
         } else {
             None
@@ -310,14 +310,11 @@ impl Live {
 
     // --- the store's health
 
-    pub(super) fn is_over_budget(&self) -> bool {
-        self.durability.degraded && limits::UNSAVED_BYTES_MAX <= self.durability.unsaved_bytes()
-    }
-
     /// Too much is unsaved while the store is in trouble: the waiting edits go back to their authors, who still have
     /// them and bring them again by state vector. None of them was acknowledged or shown.
     pub(super) fn shed_if_over_budget(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        if self.is_over_budget() && !self.members.is_empty() {
+        if self.durability.degraded && limits::UNSAVED_BYTES_MAX <= self.durability.unsaved_bytes() {
+            self.durability.shedding = true;
             drop(self.durability.take_waiting());
             self.close_all(now, CloseCode::Overloaded, "the server's storage is in trouble", effects);
         }
@@ -326,6 +323,7 @@ impl Live {
     pub(super) fn set_degraded(&mut self, degraded: bool, effects: &mut Vec<Effect>) {
         if self.durability.degraded != degraded {
             self.durability.degraded = degraded;
+            self.durability.shedding &= degraded;
             let notice = if degraded { Notice::StoreDegraded } else { Notice::StoreHealthy };
             self.tell_all(&notice, effects);
         }

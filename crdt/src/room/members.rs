@@ -88,10 +88,6 @@ impl Acks {
         self.received
     }
 
-    pub(super) fn has_gap(&self) -> bool {
-        self.gap.is_some()
-    }
-
     /// Message `n` had a gap. Returns whether it is the first.
     pub(super) fn open_gap(&mut self, n: u64) -> bool {
         let first = self.gap.is_none();
