@@ -158,9 +158,14 @@ impl Writer {
     }
 
     /// Runs until `close`, or until every handle is gone, and until everything accepted has been answered.
-    pub(super) async fn run(mut self) {
-        // Also when this task panics: whoever waits in `close` must not wait for ever.
+    pub(super) async fn run(self) {
+        // Dropped last, after connection and lock, and also when this task panics: whoever waits in `close` must
+        // neither wait for ever nor come too early.
         let _told_at_the_end = self.closed.clone().drop_guard();
+        self.serve().await;
+    }
+
+    async fn serve(mut self) {
         let mut batch = Vec::with_capacity(BATCH_APPENDS_MAX);
         let (mut has_appends, mut has_jobs, mut is_closing) = (true, true, false);
         while has_appends || has_jobs {
