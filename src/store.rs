@@ -213,9 +213,15 @@ pub struct RotateRefresh {
 /// The outcome of [`Store::rotate_refresh`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotation {
-    Rotated { session: SessionId, user: UserId },
+    Rotated {
+        session: SessionId,
+        user: UserId,
+    },
     /// The token had been spent before: somebody has a copy. The whole family is revoked now.
-    Reused { session: SessionId, user: UserId },
+    Reused {
+        session: SessionId,
+        user: UserId,
+    },
     /// Unknown, expired, or of a revoked family.
     Invalid,
 }
