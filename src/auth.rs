@@ -126,9 +126,16 @@ impl Auth {
 
     /// Checks an access token: signature, terms, time, and that its session still lives.
     pub async fn verify_token(&self, jwt: &str) -> Result<Caller, AuthError> {
-        let caller = self.keys.verify(jwt, &self.settings, self.clock.utc())?;
-        self.require_live(caller.session).await?;
-        Ok(caller)
+        let verified = self.keys.verify(jwt, &self.settings, self.clock.utc())?;
+        if verified.revocable {
+            self.require_live(verified.caller.session).await?;
+        }
+        Ok(verified.caller)
+    }
+
+    /// Checks what came in a socket's `?token=`: a ticket, or an access token, which always has dots.
+    pub async fn verify_token_or_ticket(&self, text: &str, design: DesignId) -> Result<Caller, AuthError> {
+        if text.contains('.') { self.verify_token(text).await } else { self.consume_ticket(text, design).await }
     }
 
     /// Spends a ticket for one design. The caller is who bought it, for as long as the token that bought it lives.
