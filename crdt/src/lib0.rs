@@ -119,7 +119,6 @@ impl<'a> Reader<'a> {
 /// Appends an unsigned integer. Numbers above 2^53 - 1 are written too, but no reader of lib0 takes them.
 pub(crate) fn write_var_uint(out: &mut Vec<u8>, mut value: u64) {
     while 0x80 <= value {
-        #[expect(clippy::cast_possible_truncation, reason = "seven bits are left of the mask")]
         out.push((value & 0x7f) as u8 | 0x80);
         value >>= 7;
     }
