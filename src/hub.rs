@@ -8,15 +8,15 @@
 //! twice, and a task removes its own handle before it stops listening: whoever still knocks is told to try again
 //! and finds the next room (INV-4).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use atlas_crdt::ids::{ConnId, DesignId, Epoch, PodId, SessionId, UserId};
+use atlas_crdt::ids::{ConnId, DesignId, Epoch, Millis, PodId, SessionId, UserId};
 use atlas_crdt::limits::CONNS_PER_ROOM_MAX;
 use atlas_crdt::roles::DesignRole;
 use atlas_crdt::room::{Dialect, Join};
@@ -38,6 +38,9 @@ mod testing;
 
 use outbox::Outbox;
 use room_task::{Control, RoomHandle, ToRoom};
+
+/// Milliseconds. Longer than a join takes from the check of its credential to its place in the room.
+const REVOKED_KEPT_MS: u64 = 120_000;
 
 /// What the hub stands on.
 pub struct HubDeps {
@@ -66,6 +69,8 @@ struct Inner {
     rooms: DashMap<DesignId, Arc<RoomHandle>>,
     /// The connections that each login opened: written by joins and by dropped handles, read by a revocation.
     sessions: DashMap<SessionId, HashMap<ConnId, Weak<Outbox>>>,
+    /// Logins that ended a moment ago: a join that was checked before and registers after finds itself here.
+    revoked: Mutex<VecDeque<(Millis, SessionId)>>,
     last_conn: AtomicU64,
     last_incarnation: AtomicU64,
     connections: AtomicUsize,
@@ -117,6 +122,7 @@ impl Hub {
             deps,
             rooms: DashMap::new(),
             sessions: DashMap::new(),
+            revoked: Mutex::default(),
             last_conn: AtomicU64::new(0),
             last_incarnation: AtomicU64::new(0),
             connections: AtomicUsize::new(0),
@@ -137,7 +143,7 @@ impl Hub {
             let join = Join { conn, user, role, dialect, epoch };
             if seat.knock(join, &outbox).await {
                 self.0.connections.fetch_add(1, Ordering::Relaxed);
-                self.0.sessions.entry(session).or_default().insert(conn, Arc::downgrade(&outbox));
+                self.0.note_conn(session, conn, &outbox);
                 return Ok(ConnHandle { seat, session, outbox, hub: Arc::clone(&self.0) });
             }
         }
@@ -156,12 +162,13 @@ impl Hub {
 
     /// Closes every connection that the login opened. Call it after the store knows.
     pub fn session_revoked(&self, session: SessionId) {
+        self.0.note_revoked(session);
         let opened: Vec<_> = match self.0.sessions.get(&session) {
             Some(opened) => opened.values().cloned().collect(),
             None => return,
         };
         for outbox in opened.iter().filter_map(Weak::upgrade) {
-            outbox.close(CloseCode::Unauthorised, "signed out");
+            sign_out(&outbox);
         }
     }
 
@@ -236,8 +243,26 @@ impl Inner {
         self.room_ended.notify_waiters();
     }
 
-    fn forget_conn(&self, session: SessionId, conn: ConnId) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
+    fn note_conn(&self, session: SessionId, conn: ConnId, outbox: &Arc<Outbox>) {
+        self.sessions.entry(session).or_default().insert(conn, Arc::downgrade(outbox));
+        // After the entry: a revocation either finds the entry or was noted before.
+        if self.recently_revoked().iter().any(|(_, revoked)| *revoked == session) {
+            sign_out(outbox);
+        }
+    }
+
+    fn note_revoked(&self, session: SessionId) {
+        let now = self.deps.clock.now();
+        let mut revoked = self.recently_revoked();
+        revoked.retain(|(at, _)| now.since(*at) < REVOKED_KEPT_MS);
+        revoked.push_back((now, session));
+    }
+
+    fn recently_revoked(&self) -> MutexGuard<'_, VecDeque<(Millis, SessionId)>> {
+        self.revoked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave_session(&self, session: SessionId, conn: ConnId) {
         if let Entry::Occupied(mut opened) = self.sessions.entry(session) {
             opened.get_mut().remove(&conn);
             if opened.get().is_empty() {
@@ -329,6 +354,15 @@ impl ConnHandle {
         &self.outbox
     }
 
+    /// The connection goes on under the credential of another login.
+    pub fn rebind(&mut self, session: SessionId) {
+        if session != self.session {
+            self.hub.leave_session(self.session, self.seat.conn);
+            self.session = session;
+            self.hub.note_conn(session, self.seat.conn, &self.outbox);
+        }
+    }
+
     /// Hands something to the room. One at a time: what is delivered while another delivery waits may overtake it.
     pub fn deliver(&self, what: FromConn) -> Delivery {
         let conn = self.seat.conn;
@@ -353,8 +387,13 @@ impl ConnHandle {
 impl Drop for ConnHandle {
     fn drop(&mut self) {
         self.outbox.abandon();
-        self.hub.forget_conn(self.session, self.seat.conn);
+        self.hub.leave_session(self.session, self.seat.conn);
+        self.hub.connections.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+fn sign_out(outbox: &Outbox) {
+    outbox.close(CloseCode::Unauthorised, "signed out");
 }
 
 /// Bytes. What a queued frame keeps alive.

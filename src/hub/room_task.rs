@@ -122,7 +122,7 @@ pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc
         unsaved_bytes: AtomicUsize::new(0),
     });
     let ids = &hub.deps.ids;
-    let config = RoomConfig { seed: ids.seed(), append_salt: ids.append_salt(), doc_client: ids.client() };
+    let config = RoomConfig::new(ids.seed(), ids.append_salt(), ids.client());
     let task = RoomTask {
         design,
         hub: Arc::clone(hub),

@@ -62,6 +62,8 @@ pub(super) struct Reader {
     share: Share,
     /// This side has said its last word: payloads are dropped, only the peer's close matters.
     discarding: bool,
+    /// What comes is no WebSocket: nothing can be read from it any more.
+    deaf: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +91,7 @@ impl Reader {
             message: None,
             share: Share::new(budget),
             discarding: false,
+            deaf: false,
         }
     }
 
@@ -114,6 +117,15 @@ impl Reader {
 
     /// The next thing among what was read; `None`: read more. `message_bytes_max` bounds a message by its headers.
     pub(super) fn next(&mut self, message_bytes_max: usize) -> Result<Option<Incoming>, Violation> {
+        let next = if self.deaf { Ok(None) } else { self.parse(message_bytes_max) };
+        self.deaf |= matches!(next, Err(Violation::Frame(_)));
+        if self.deaf || self.unread.is_empty() {
+            self.unread = BytesMut::new();
+        }
+        next
+    }
+
+    fn parse(&mut self, message_bytes_max: usize) -> Result<Option<Incoming>, Violation> {
         loop {
             let frame = match self.frame {
                 Some(frame) => frame,
@@ -144,9 +156,6 @@ impl Reader {
                     return Ok(Some(Incoming::Message(message.into())));
                 }
             }
-        }
-        if self.unread.is_empty() {
-            self.unread = BytesMut::new();
         }
         Ok(None)
     }
@@ -399,6 +408,17 @@ mod tests {
         reader.unread.extend_from_slice(&frame(0x89, b"ping"));
         reader.unread.extend_from_slice(&frame(0x88, &[]));
         assert_eq!(reader.next(MAX).unwrap(), Some(Incoming::Close(None)));
+    }
+
+    #[test]
+    fn what_is_no_websocket_is_not_read_on() {
+        let mut reader = reader();
+        reader.unread.extend_from_slice(&[0xFF; 10]);
+        assert!(reader.next(MAX).is_err());
+        reader.discard();
+        reader.unread.extend_from_slice(&[0xFF; 10]);
+        assert_eq!(reader.next(MAX).unwrap(), None);
+        assert_eq!(reader.unread.capacity(), 0);
     }
 
     proptest! {
