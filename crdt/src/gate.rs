@@ -131,17 +131,17 @@ pub enum Closure {
 }
 
 impl Scan {
-    /// Judges the update against the clocks of a document. Closed means that each client's clocks follow on those
+    /// Judges the update against the clocks of a document: `known` says the next clock of a client. Closed means that each client's clocks follow on those
     /// of the document, and that every origin, right origin, parent and deleted clock is in the document or in the
     /// update. An update that leaves clocks out is never closed, even if the document has them.
     #[must_use]
-    pub fn closure(&self, state: &StateVector) -> Closure {
+    pub fn closure(&self, known: impl Fn(ClientId) -> u32) -> Closure {
         if let Some(skip) = self.skipped {
             return Closure::Gap { client: skip.client, have: skip.start, need: skip.end };
         }
         let mut overlaps = false;
         for range in &self.ranges {
-            let have = known(state, range.client);
+            let have = known(range.client);
             if have < range.start {
                 return Closure::Gap { client: range.client, have, need: range.start };
             }
@@ -149,7 +149,7 @@ impl Scan {
         }
         let deleted = self.deletes.iter().map(|range| (range.client, range.end));
         for (client, need) in self.needs.iter().copied().chain(deleted) {
-            let have = known(state, client).max(self.end_of(client));
+            let have = known(client).max(self.end_of(client));
             if have < need {
                 return Closure::Gap { client, have, need };
             }
@@ -159,8 +159,8 @@ impl Scan {
 
     /// Whether the update brings a clock that the document does not have. Deletions are not looked at.
     #[must_use]
-    pub fn adds_structs(&self, state: &StateVector) -> bool {
-        self.ranges.iter().any(|range| known(state, range.client) < range.end)
+    pub fn adds_structs(&self, known: impl Fn(ClientId) -> u32) -> bool {
+        self.ranges.iter().any(|range| known(range.client) < range.end)
     }
 
     /// Neither brings nor deletes anything.
@@ -201,7 +201,9 @@ pub fn scan_state_vector(bytes: &[u8]) -> Result<StateVector, Refusal> {
     Ok(entries.into_iter().collect())
 }
 
-fn known(state: &StateVector, client: ClientId) -> u32 {
+/// The next clock of a client: what [`Scan::closure`] asks for.
+#[must_use]
+pub fn clock_of(state: &StateVector, client: ClientId) -> u32 {
     state.get(&yrs::ClientID::new(client.get()))
 }
 

@@ -65,7 +65,7 @@ struct RefreshBody {
 
 /// A person as the API shows them.
 #[derive(Serialize)]
-pub struct UserJson {
+struct UserJson {
     id: String,
     email: String,
     name: Option<String>,

@@ -6,7 +6,6 @@ use yrs::StateVector;
 use yrs::block::ClientID;
 
 use super::effect::ClockRange;
-use crate::ids::ClientId;
 
 /// The state vector of the log's head.
 ///
@@ -41,9 +40,4 @@ impl Known {
         self.coming.extend_from_slice(ranges);
         before
     }
-}
-
-/// The next clock of a client.
-pub(super) fn clock_of(state: &StateVector, client: ClientId) -> u32 {
-    state.get(&ClientID::new(client.get()))
 }
