@@ -367,7 +367,7 @@ impl ConnHandle {
     pub fn deliver(&self, what: FromConn) -> Delivery {
         let conn = self.seat.conn;
         match what {
-            FromConn::Writable => self.seat.room.deliver(0, |_| ToRoom::Writable { conn }),
+            FromConn::Writable => self.seat.room.deliver(0, move |_| ToRoom::Writable { conn }),
             FromConn::Frame(frame) => {
                 let bytes = frame_bytes(&frame);
                 self.seat.room.deliver(bytes, move |space| ToRoom::Frame { conn, frame, space })

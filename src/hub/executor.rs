@@ -13,8 +13,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use super::outbox::{Outbox, Pushed};
-use crate::bus::{Bus, BusMessage, Subscription};
-use crate::store::{Store, StoreError};
+use crate::bus::{BusMessage, Subscription};
+use crate::store::StoreError;
 
 /// What came of an effect.
 #[derive(Debug)]

@@ -202,7 +202,7 @@ impl Reader {
             (Some(_), _) => return Err(Violation::Frame("a message begins inside another")),
         };
         let bytes = frame.left.saturating_add(so_far as u64);
-        if message_bytes_max as u64 < bytes {
+        if bytes > message_bytes_max as u64 {
             return Err(Violation::TooLarge { bytes, max: message_bytes_max });
         }
         if frame.opcode == BINARY {
