@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
+#[cfg(test)]
 pub mod conformance;
 pub mod dir;
 

@@ -11,6 +11,7 @@ use atlas_crdt::room::{Append, Loaded, LogRow};
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+#[cfg(test)]
 pub mod conformance;
 pub mod sqlite;
 
@@ -38,6 +39,9 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub trait Store: Send + Sync + 'static {
     /// Answers when the store can be read and written (`/ready`).
     async fn check(&self) -> Result<()>;
+    /// Ends the store: what was asked before is still answered, everything after is `Unavailable`. Returns when
+    /// everything is released, so that another process may open it. Once more changes nothing.
+    async fn close(&self) {}
 
     // --- the log
     /// Appends one step and returns its `seq`: the head's successor. Returns only after the commit is durable.

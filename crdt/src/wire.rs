@@ -160,6 +160,8 @@ pub enum RefusalCode {
     RetiredClient,
     /// The document could not take it.
     Rejected,
+    /// Not about a document message: a `Renew` brought a credential that is not good. The old one still counts.
+    BadCredential,
 }
 
 impl RefusalCode {
@@ -177,6 +179,7 @@ impl RefusalCode {
             Self::SpentClient => "spent_client",
             Self::RetiredClient => "retired_client",
             Self::Rejected => "rejected",
+            Self::BadCredential => "bad_credential",
         }
     }
 }
