@@ -8,9 +8,7 @@ use crate::ids::ClientId;
 use crate::lib0::Reader;
 use crate::limits::{CLIENTS_PER_UPDATE_MAX, DELETE_RANGES_MAX, KEY_BYTES_MAX, STRUCTS_PER_UPDATE_MAX};
 use crate::room::ClockRange;
-
-/// The roots of a design.
-const ROOTS: [&str; 4] = ["nodes", "edges", "meta", "comments"];
+use crate::schema;
 
 /// A section has a count, a client, a clock and one struct of two bytes.
 const SECTION_BYTES_MIN: usize = 5;
@@ -148,7 +146,7 @@ impl<'a> Pass<'a> {
         match self.reader.var_uint()? {
             1 => {
                 let name = self.key()?;
-                if !ROOTS.contains(&name) {
+                if !schema::ROOTS.contains(&name) {
                     let name = name.chars().take(64).collect();
                     return Err(Refusal::Unsupported(Unsupported::Root(name)));
                 }
