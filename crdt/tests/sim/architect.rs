@@ -2,52 +2,48 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use atlas_crdt::ids::{ClientId, ConnId};
+use atlas_crdt::ids::ConnId;
 use atlas_crdt::wire::{self, ClientFrame, ServerFrame};
 use bytes::Bytes;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
-use yrs::{Any, Doc, Map, MapPrelim, OffsetKind, Options, Out, ReadTxn, StateVector, Transact, Update};
+use yrs::{Any, Doc, Map, MapPrelim, Out, ReadTxn, StateVector, Transact, Update};
 
+use crate::graph;
 use crate::rng::Rng;
 
 /// One open socket: two pipes and what the server's outbox holds back.
 #[derive(Debug, Default)]
-pub struct Socket {
-    pub conn: ConnId,
-    pub to_server: VecDeque<Bytes>,
-    pub to_client: VecDeque<Bytes>,
+pub(crate) struct Socket {
+    pub(crate) conn: ConnId,
+    pub(crate) to_server: VecDeque<Bytes>,
+    pub(crate) to_client: VecDeque<Bytes>,
     /// The outbox refuses document frames until it has been drained.
-    pub stalled: bool,
-    pub lag_reported: bool,
+    pub(crate) stalled: bool,
+    pub(crate) lag_reported: bool,
     sent: u64,
     /// Marks in document message n of this socket.
     marks_in: BTreeMap<u64, Vec<String>>,
 }
 
-pub struct Architect {
-    pub name: usize,
-    pub socket: Option<Socket>,
-    pub is_viewer: bool,
+pub(crate) struct Architect {
+    pub(crate) name: usize,
+    pub(crate) socket: Option<Socket>,
+    pub(crate) is_viewer: bool,
     /// Speaks `atlas.v1`.
-    pub is_atlas: bool,
+    pub(crate) is_atlas: bool,
     doc: Doc,
     edits: u64,
     /// Everything this person ever wrote.
-    pub own_marks: BTreeSet<String>,
+    pub(crate) own_marks: BTreeSet<String>,
     /// Everything the server said is saved.
-    pub saved_marks: BTreeSet<String>,
-    pub refused: u64,
+    pub(crate) saved_marks: BTreeSet<String>,
+    pub(crate) refused: u64,
 }
 
 impl Architect {
-    pub fn new(name: usize, is_viewer: bool, is_atlas: bool) -> Self {
-        let mut options = Options::with_client_id(yrs::block::ClientID::new(1_000 + name as u64));
-        options.offset_kind = OffsetKind::Utf16;
-        let doc = Doc::with_options(options);
-        for root in ["nodes", "edges", "meta", "comments"] {
-            doc.get_or_insert_map(root);
-        }
+    pub(crate) fn new(name: usize, is_viewer: bool, is_atlas: bool) -> Self {
+        let doc = graph::new_document(1_000 + name as u64);
         Self {
             name,
             socket: None,
@@ -61,7 +57,7 @@ impl Architect {
         }
     }
 
-    pub fn connect(&mut self, conn: ConnId) {
+    pub(crate) fn connect(&mut self, conn: ConnId) {
         let mut socket = Socket { conn, ..Socket::default() };
         let state_vector = Bytes::from(self.doc.transact().state_vector().encode_v1());
         socket.to_server.push_back(wire::encode_client(&ClientFrame::SyncStep1 { state_vector }));
@@ -70,7 +66,7 @@ impl Architect {
     }
 
     /// Says where the cursor is.
-    pub fn announce(&mut self) {
+    pub(crate) fn announce(&mut self) {
         if let Some(socket) = &mut self.socket {
             let clock = self.edits.min(100_000) + socket.conn.get();
             let mut update = vec![1];
@@ -84,7 +80,7 @@ impl Architect {
     }
 
     /// One transaction: a change of the graph and a mark that is unique in the world.
-    pub fn edit(&mut self, rng: &mut Rng) {
+    pub(crate) fn edit(&mut self, rng: &mut Rng) {
         self.edits += 1;
         let mark = format!("mark-{}-{}", self.name, self.edits);
         let (nodes, edges, meta) =
@@ -97,11 +93,11 @@ impl Architect {
                     nodes.remove(&mut txn, &id);
                 }
                 1 => {
-                    let edge = MapPrelim::from([
-                        ("source".to_owned(), Any::from(format!("n{}", rng.below(12)))),
-                        ("target".to_owned(), Any::from(format!("n{}", rng.below(12)))),
-                    ]);
-                    edges.insert(&mut txn, format!("e{}", rng.below(12)), edge);
+                    // Key by key: a MapPrelim of several writes them in an order of its own each time (INV-10).
+                    let edge = edges.insert(&mut txn, format!("e{}", rng.below(12)), MapPrelim::default());
+                    for end in ["source", "target"] {
+                        edge.insert(&mut txn, end, format!("n{}", rng.below(12)));
+                    }
                 }
                 2 => {
                     meta.insert(&mut txn, "name", format!("name {}", self.edits));
@@ -124,13 +120,16 @@ impl Architect {
         }
         if let Some(socket) = &mut self.socket {
             socket.sent += 1;
-            socket.marks_in.entry(socket.sent).or_default().push(mark);
+            // A viewer's edits are refused; `Saved` counts them as answered.
+            if !self.is_viewer {
+                socket.marks_in.entry(socket.sent).or_default().push(mark);
+            }
             socket.to_server.push_back(wire::encode_client(&ClientFrame::Update { update }));
         }
     }
 
     /// Reads one message from the server.
-    pub fn receive(&mut self) {
+    pub(crate) fn receive(&mut self) {
         let Some(message) = self.socket.as_mut().and_then(|socket| socket.to_client.pop_front()) else { return };
         match wire::decode_server(&message).expect("the server speaks its own protocol") {
             ServerFrame::SyncStep1 { state_vector } => self.answer_step1(&state_vector),
@@ -170,23 +169,16 @@ impl Architect {
     }
 
     /// Marks that this person can see.
-    pub fn visible_marks(&self) -> BTreeSet<String> {
-        let meta = self.doc.get_or_insert_map("meta");
-        let txn = self.doc.transact();
-        meta.keys(&txn).filter(|key| key.starts_with("mark-")).map(str::to_owned).collect()
+    pub(crate) fn visible_marks(&self) -> BTreeSet<String> {
+        graph::marks(&self.doc)
     }
 
-    /// The whole document, for the final comparison.
-    pub fn encode(&self) -> Vec<u8> {
-        self.doc.transact().encode_state_as_update_v1(&StateVector::default())
+    pub(crate) fn doc(&self) -> &Doc {
+        &self.doc
     }
 
-    pub fn has_missing(&self) -> bool {
+    pub(crate) fn has_missing(&self) -> bool {
         self.doc.transact().has_missing_updates()
-    }
-
-    pub fn client(&self) -> ClientId {
-        ClientId::new(1_000 + self.name as u64)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod architect;
 mod disk;
+mod graph;
 mod rng;
 mod world;
 
