@@ -218,7 +218,7 @@ async fn accounts_sessions_and_keys_survive_a_kill() {
 
 #[tokio::test]
 async fn an_access_token_expires() {
-    let server = Server::start_with(&[("ATLAS_ACCESS_TOKEN_TTL", "1s")]);
+    let server = Server::start_with(&[("ATLAS_ACCESS_TOKEN_SECS", "1")]);
     let ada = server.register("ada@example.com").await;
     // One second of life and five of leeway for clocks that run late.
     for _ in 0..100 {

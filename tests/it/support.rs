@@ -134,6 +134,7 @@ fn spawn(data: &TempDir, listen: &str, settings: &[(String, String)]) -> (Child,
         .env_clear()
         .env("ATLAS_LISTEN", listen)
         .env("ATLAS_DATA_DIR", data.path().join("data"))
+        .env("ATLAS_DRAIN_SECS", "10")
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
