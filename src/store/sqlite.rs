@@ -76,6 +76,8 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
+            // Without it a flush on macOS does not reach the disk; no other system knows it.
+            .pragma("fullfsync", "ON")
             // Bytes. After a burst the write-ahead log shrinks to this again.
             .pragma("journal_size_limit", "67108864")
             .disable_statement_logging();
