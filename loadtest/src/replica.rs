@@ -28,6 +28,8 @@ pub struct Replica {
     doc: Doc,
     roots: Roots,
     presence: BTreeMap<u64, Announced>,
+    /// What all updates so far reach, whether or not everything below has arrived.
+    reached: StateVector,
 }
 
 /// What somebody last said about themselves.
@@ -52,7 +54,7 @@ impl Replica {
             meta: doc.get_or_insert_map("meta"),
             comments: doc.get_or_insert_map("comments"),
         };
-        Self { doc, roots, presence: BTreeMap::new() }
+        Self { doc, roots, presence: BTreeMap::new(), reached: StateVector::default() }
     }
 
     #[must_use]
@@ -79,14 +81,20 @@ impl Replica {
     /// Applies somebody else's update.
     pub fn apply(&mut self, update: &[u8]) -> anyhow::Result<()> {
         let update = Update::decode_v1(update).context("the server's update does not decode")?;
+        for (client, clock) in update.state_vector().iter() {
+            self.reached.set_max(*client, *clock);
+        }
         let mut txn = Transact::transact_mut(&self.doc);
         txn.apply_update(update).context("the server's update does not apply")
     }
 
-    /// True while something that arrived builds on something that did not.
+    /// True while something that arrived builds on something that did not. yrs parks some of that as missing, and
+    /// takes in a block above a hole in its author's clocks, which then only the state vector shows.
     #[must_use]
     pub fn has_gaps(&self) -> bool {
-        Transact::transact(&self.doc).has_missing_updates()
+        let txn = Transact::transact(&self.doc);
+        let have = txn.state_vector();
+        txn.has_missing_updates() || self.reached.iter().any(|(client, clock)| have.get(client) < *clock)
     }
 
     #[must_use]
