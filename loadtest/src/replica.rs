@@ -81,8 +81,8 @@ impl Replica {
     /// Applies somebody else's update.
     pub fn apply(&mut self, update: &[u8]) -> anyhow::Result<()> {
         let update = Update::decode_v1(update).context("the server's update does not decode")?;
-        for (client, clock) in update.state_vector().iter() {
-            self.reached.set_max(*client, *clock);
+        for (client, ranges) in update.insertions(true).iter() {
+            self.reached.set_max(*client, ranges.clock_end().unwrap_or(0));
         }
         let mut txn = Transact::transact_mut(&self.doc);
         txn.apply_update(update).context("the server's update does not apply")
