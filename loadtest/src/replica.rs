@@ -82,7 +82,7 @@ impl Replica {
     pub fn apply(&mut self, update: &[u8]) -> anyhow::Result<()> {
         let update = Update::decode_v1(update).context("the server's update does not decode")?;
         for (client, ranges) in update.insertions(true).iter() {
-            self.reached.set_max(*client, ranges.clock_end().unwrap_or(0));
+            self.reached.set_max(*client, ranges.iter().map(|range| range.end).max().unwrap_or(0));
         }
         let mut txn = Transact::transact_mut(&self.doc);
         txn.apply_update(update).context("the server's update does not apply")
