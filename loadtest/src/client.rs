@@ -351,7 +351,8 @@ impl State {
         let state_vector = self.replica.state_vector_bytes();
         self.send(&ClientFrame::SyncStep1 { state_vector });
         if self.replica.is_announced() {
-            let update = self.replica.own_presence();
+            // A new clock: after a removal nobody believes the old one.
+            let update = self.replica.announce_again();
             self.send(&ClientFrame::Awareness { update });
         }
     }

@@ -145,13 +145,14 @@ impl Replica {
         self.own_presence()
     }
 
-    /// One's own state under a new clock, so that the others know it is still meant: every 15 seconds.
+    /// One's own state under a new clock, so that the others know it is still meant: after
+    /// connecting and every 15 seconds.
     pub fn announce_again(&mut self) -> Bytes {
         let state = self.presence.get(&self.client_id()).and_then(|own| own.state.clone());
         self.announce(state)
     }
 
-    /// One's own last word, as it is sent after connecting.
+    /// One's own last word, as it answers a query.
     #[must_use]
     pub fn own_presence(&self) -> Bytes {
         let id = self.client_id();

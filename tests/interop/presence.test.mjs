@@ -39,8 +39,8 @@ for (const cutKind of ['stock', 'atlas.v1']) {
       for (const client of here) client.awareness.setLocalStateField('user', { name: client.name })
       await until('everybody sees everybody', () => here.every((client) => sees(client, here)))
 
-      await proxy.cut()
       const cutAt = performance.now()
+      await proxy.cut()
       for (const client of stay) {
         await until(`${client.name} no longer sees ${lost.name}`, () => !sees(client, [lost]))
         const ms = performance.now() - cutAt
@@ -48,14 +48,17 @@ for (const cutKind of ['stock', 'atlas.v1']) {
         say(`${lost.name} (${lost.kind}) was gone at ${client.name} (${client.kind}) after ${Math.round(ms)} ms`)
       }
       // Stock clients echo what they hear: no echo may bring the ghost back.
-      const until_ = performance.now() + 1_500
-      while (performance.now() < until_) {
+      while (performance.now() - cutAt < 2_000) {
         assert.ok(stay.every((client) => !sees(client, [lost])), `${lost.name} came back as a ghost`)
         await sleep(20)
       }
       assert.ok(stay.every((client) => sees(client, stay)), 'those who stayed still see each other')
 
       proxy.restore()
+      await lost.synced()
+      // y-websocket comes back under its old clock, which nobody believes after a removal: it is seen again with
+      // its next move. A client of ours raises the clock when it connects.
+      if (lost.kind === 'stock') lost.awareness.setLocalStateField('cursor', { x: 1, y: 1 })
       await until(`${lost.name} is seen again`, () => stay.every((client) => sees(client, [lost])))
       say(`${lost.name} came back and is seen again`)
     } finally {

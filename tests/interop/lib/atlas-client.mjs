@@ -143,7 +143,8 @@ export class AtlasClient {
         encoding.writeVarUint(encoder, SYNC)
         syncProtocol.writeSyncStep1(encoder, this.doc)
       })
-      if (this.awareness.getLocalState() !== null) this.#sendAwareness([this.doc.clientID])
+      // A new clock: after a removal nobody believes the old one. The listener above sends it.
+      if (this.awareness.getLocalState() !== null) this.awareness.setLocalState(this.awareness.getLocalState())
     })
     socket.on('message', (data) => {
       if (this.socket === socket) this.#receive(new Uint8Array(data))
