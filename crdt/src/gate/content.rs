@@ -4,6 +4,8 @@ use super::{Refusal, Unsupported, count, malformed};
 use crate::lib0::Reader;
 use crate::limits::{ANY_DEPTH_MAX, ANY_VALUES_MAX, CLOCK_MAX};
 
+/// The kind of a deleted content, of which only the length is left.
+pub(super) const KIND_DELETED: u8 = 1;
 /// The kind of a shared type, in which items can be.
 pub(super) const KIND_TYPE: u8 = 7;
 
@@ -11,7 +13,7 @@ pub(super) const KIND_TYPE: u8 = 7;
 /// bits of the item's info byte.
 pub(super) fn pass(reader: &mut Reader<'_>, kind: u8) -> Result<u32, Refusal> {
     let len = match kind {
-        1 => reader.var_u32()?,
+        KIND_DELETED => reader.var_u32()?,
         2 => return Err(Refusal::Unsupported(Unsupported::Json)),
         3 => {
             reader.var_bytes()?;

@@ -34,12 +34,23 @@ impl Dependency {
     }
 }
 
+/// What a struct is to the items that name it as their parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// A shared type.
+    Items,
+    /// Deleted, collected or left out: it may have been a type, and what was in it is gone as well.
+    Nothing,
+    /// A value: nobody writes an item into it, and yrs fails half-way through an update that does.
+    Itself,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Struct {
     clock: u32,
     /// Its first dependency; the last one is before the first of the next struct.
     first: u32,
-    is_type: bool,
+    holds: Holds,
     /// How deep the type that holds it is: 0 for a root. Known only once the struct has been walked.
     parent_depth: u8,
 }
@@ -74,10 +85,10 @@ impl Order {
         self.sections.push(section);
     }
 
-    pub(super) fn add(&mut self, clock: u32, is_type: bool) {
+    pub(super) fn add(&mut self, clock: u32, holds: Holds) {
         // The limits of an update keep the number of dependencies far below 2^32.
         let first = u32::try_from(self.dependencies.len()).unwrap_or(u32::MAX);
-        self.structs.push(Struct { clock, first, is_type, parent_depth: DEPTH_OUTSIDE });
+        self.structs.push(Struct { clock, first, holds, parent_depth: DEPTH_OUTSIDE });
     }
 
     /// The struct added last builds on this.
@@ -100,7 +111,7 @@ impl Order {
         }
     }
 
-    /// Fails if structs wait for each other, or if types are nested too deeply.
+    /// Fails if structs wait for each other, if types are nested too deeply, or if a value is to hold items.
     pub(super) fn check(mut self) -> Result<(), Refusal> {
         let by_client: HashMap<ClientId, usize> =
             self.sections.iter().enumerate().map(|(at, section)| (section.client, at)).collect();
@@ -143,6 +154,9 @@ impl Order {
         for dependency in self.of(at) {
             if let Some((_, index)) = self.find(dependency, by_client) {
                 let found = &self.structs[index];
+                if dependency.is_parent && found.holds == Holds::Itself {
+                    return Err(malformed("an item inside of a value"));
+                }
                 let held = if dependency.is_parent { found.parent_depth + 1 } else { found.parent_depth };
                 depth = depth.max(Some(held));
             }
@@ -150,8 +164,8 @@ impl Order {
         if let Some(depth) = depth {
             self.structs[at].parent_depth = depth;
         }
-        let Struct { is_type, parent_depth, .. } = self.structs[at];
-        // A parent may be deeper than the bound only by being no type, which yrs refuses.
+        let Struct { holds, parent_depth, .. } = self.structs[at];
+        let is_type = holds == Holds::Items;
         if TYPE_DEPTH_MAX < usize::from(parent_depth) + usize::from(is_type) {
             return Err(Refusal::TooDeep);
         }

@@ -349,6 +349,59 @@ fn what_passes_of_mutated_updates_yrs_decodes() {
     assert!(4_000 < passed && 4_000 < refused);
 }
 
+/// What the second fence is for: of updates that pass and are closed, yrs neither panics nor keeps any waiting. All
+/// that may fail is a parent in the document that is no type, which the scan cannot know.
+#[test]
+fn what_passes_and_is_closed_yrs_applies() {
+    let mut dice = Dice(0x1234_79b9_7f4a_7c15);
+    let (mut applied, mut failed) = (0_u32, 0_u32);
+    for _ in 0..40 {
+        let steps: Vec<Step> = (0..25)
+            .map(|_| match dice.roll(4) {
+                0 => Step::Sync { from: dice.byte(), to: dice.byte() },
+                _ => Step::Edit {
+                    doc: dice.byte(),
+                    what: dice.byte(),
+                    key: dice.byte(),
+                    value: dice.byte() % 8,
+                },
+            })
+            .collect();
+        let (_, updates) = play(&steps);
+        let base = doc(99);
+        let (before, after) = updates.split_at(updates.len() / 2);
+        for update in before {
+            base.transact_mut().apply_update(Update::decode_v1(update).unwrap()).unwrap();
+        }
+        let whole = base.transact().encode_state_as_update_v1(&StateVector::default());
+        for update in after.iter().cycle().take(800) {
+            let bytes = mutated(&mut dice, update);
+            let Ok(scan) = scan_update(&bytes, UPDATE_BYTES_MAX) else { continue };
+            let room = doc(98);
+            room.transact_mut().apply_update(Update::decode_v1(&whole).unwrap()).unwrap();
+            let state = room.transact().state_vector();
+            if !matches!(scan.closure(&state), Closure::Closed { .. }) {
+                continue;
+            }
+            let outcome = room.transact_mut().apply_update(Update::decode_v1(&bytes).unwrap());
+            if let Err(error) = outcome {
+                assert!(matches!(error, yrs::error::UpdateError::InvalidParent(..)), "{error}");
+                failed += 1;
+                continue;
+            }
+            assert!(!room.transact().has_missing_updates(), "{bytes:?}");
+            // What others are then served passes their gates.
+            let served = room.transact().encode_diff_v1(&StateVector::default());
+            assert!(!scan_update(&served, UPDATE_BYTES_MAX).unwrap().has_skip);
+            applied += 1;
+        }
+    }
+    println!(
+        "of the mutated updates that passed and were closed {applied} were applied, {failed} had a wrong parent"
+    );
+    assert!(failed * 20 < applied);
+}
+
 #[test]
 fn documents_survive_the_gate_unchanged() {
     let steps: Vec<Step> = (0..50).map(|n| Step::Edit { doc: n, what: n, key: n / 3, value: n }).collect();

@@ -2,15 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::order::{Dependency, Order};
+use super::order::{Dependency, Holds, Order};
 use super::{Refusal, Scan, Unsupported, clock, content, count, end, malformed};
 use crate::ids::ClientId;
 use crate::lib0::Reader;
 use crate::limits::{CLIENTS_PER_UPDATE_MAX, DELETE_RANGES_MAX, KEY_BYTES_MAX, STRUCTS_PER_UPDATE_MAX};
 use crate::room::ClockRange;
-
-/// The roots of a design.
-const ROOTS: [&str; 4] = ["nodes", "edges", "meta", "comments"];
+use crate::schema;
 
 /// A section has a count, a client, a clock and one struct of two bytes.
 const SECTION_BYTES_MIN: usize = 5;
@@ -31,10 +29,11 @@ const INFO_ORIGIN: u8 = 0b1000_0000;
 /// Reads an update v1 of at most `bytes_max` bytes, every byte of it.
 ///
 /// Beside the form of each struct this checks what can be known from the update alone: a struct builds only on what
-/// can come before it (none on a later clock of its own client, none in a circle), and shared types are nested at
-/// most [`TYPE_DEPTH_MAX`](crate::limits::TYPE_DEPTH_MAX) deep. A parent or neighbour that is not in the same update
+/// can come before it (none on a later clock of its own client, none in a circle), its parent is no plain value, and
+/// shared types are nested at most [`TYPE_DEPTH_MAX`](crate::limits::TYPE_DEPTH_MAX) deep. A parent or neighbour that is not in the same update
 /// counts as a type right below a root, as long as the gate has no index of the document; several updates, each
-/// within the bound, can therefore still nest deeper than it.
+/// within the bound, can therefore still nest deeper than it, and a parent in the document may still turn out to be
+/// a value, for which yrs fails with the update half applied.
 ///
 /// Sections of one client that stand twice, delete ranges that overlap or are out of order, and anything of length
 /// zero are malformed: neither Yjs nor yrs writes them, and yrs does not expect them.
@@ -113,11 +112,18 @@ impl<'a> Pass<'a> {
                     self.scan.has_skip = true;
                     self.scan.skipped.get_or_insert(ClockRange { client, start: at, end: after });
                 }
-                order.add(at, false);
+                order.add(at, Holds::Nothing);
                 Ok(after)
             }
             kind => {
-                order.add(at, kind == content::KIND_TYPE);
+                order.add(
+                    at,
+                    match kind {
+                        content::KIND_TYPE => Holds::Items,
+                        content::KIND_DELETED => Holds::Nothing,
+                        _ => Holds::Itself,
+                    },
+                );
                 self.place(client, at, info, order)?;
                 end(at, content::pass(&mut self.reader, kind)?)
             }
@@ -140,7 +146,7 @@ impl<'a> Pass<'a> {
         match self.reader.var_uint()? {
             1 => {
                 let name = self.key()?;
-                if !ROOTS.contains(&name) {
+                if !schema::ROOTS.contains(&name) {
                     let name = name.chars().take(64).collect();
                     return Err(Refusal::Unsupported(Unsupported::Root(name)));
                 }

@@ -287,6 +287,16 @@ fn values_of_one_item_are_counted() {
 }
 
 #[test]
+fn a_value_holds_no_items() {
+    let inside = |kind: u64, content: &[u8]| one(2).item(kind, "meta").raw(content).map_in(1, 0).n(&[0]);
+    assert!(is_malformed(&inside(8, &[1, 126]).scan()));
+    assert!(is_malformed(&inside(4, &[1, b'x']).scan()));
+    // What was deleted may have been a type.
+    assert!(inside(1, &[1]).scan().is_ok());
+    assert!(inside(7, &[1]).scan().is_ok());
+}
+
+#[test]
 fn items_build_on_earlier_ones() {
     // On a later clock of its own client, and on itself.
     assert!(is_malformed(
