@@ -1,36 +1,43 @@
-# Thin on purpose: each target is one command that can be typed by hand. `make` alone lists them.
-
+# Thin: each target says what it runs. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-full lint fmt bench sim
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
 
-help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+CARGO := cargo
+INTEROP := tests/interop
+DEBUG_BIN := target/debug/atlas-collab
+RELEASE_BIN := target/release/atlas-collab
 
-run: ## build the server and serve http://localhost:3000 (SQLite and files in ./data)
-	cargo build --release --locked --bin atlas-collab
-	@echo
-	@echo 'Data: ./data (ATLAS_DATA_DIR). The first account that registers is the administrator:'
-	@echo "  curl -s http://localhost:3000/api/v1/auth/register -H 'content-type: application/json' \\"
-	@echo "    -d '{\"email\": \"you@example.org\", \"password\": \"a long sentence of yours\"}'"
-	@echo
-	@cargo run --release --locked --quiet --bin atlas-collab -- serve
+.PHONY: help run test test-full lint bench sim tools
 
-test: ## every test: Rust, then the stories with the published npm clients
-	scripts/test
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-test-full: ## the same with the long runs: more seeds, more cases, more kills
-	ATLAS_TEST_FULL=1 PROPTEST_CASES=5000 scripts/test
+run: ## build the server and serve http://localhost:3000
+	@$(CARGO) build --release --bin atlas-collab
+	@exec $(RELEASE_BIN) serve
+
+tools: ## install what the tests need and the machine lacks
+	@scripts/tools
+
+test: tools ## every test: Rust, then the published npm clients against the real binary
+	@scripts/section "Rust tests"
+	$(CARGO) nextest run --workspace --all-targets --no-fail-fast
+	@scripts/section "Published yjs and y-websocket against $(DEBUG_BIN)"
+	cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
+	ATLAS_BIN=$(CURDIR)/$(DEBUG_BIN) node --test --test-concurrency=1 --test-reporter=spec $(INTEROP)/*.test.mjs
+
+test-full: ## the long runs as well: more seeds, more kills, more cases
+	ATLAS_SIM_SEEDS=20000 PROPTEST_CASES=5000 ATLAS_KILLS=200 ATLAS_FIFTY_SECS=120 $(MAKE) test
 
 lint: ## formatting and lints, warnings are errors
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-fmt: ## format the code
-	cargo fmt --all
+bench: ## figures, beside a bare relay on the same machine
+	$(CARGO) build --release --bin atlas-collab --bin atlas-loadtest
+	@scripts/bench
 
-bench: ## figures beside a bare relay; prints one table
-	cargo build --release --locked --bins
-	target/release/atlas-loadtest bench --server target/release/atlas-collab
-
-sim: ## the seeded simulation alone; ATLAS_SEED repeats one run
-	cargo nextest run --locked -p atlas-crdt --test sim
+sim: ## the seeded simulation: make sim SEEDS=100000, or SEED=17 for one
+	ATLAS_SIM_SEEDS=$(or $(SEEDS),10000) $(if $(SEED),ATLAS_SIM_SEED=$(SEED)) \
+		$(CARGO) test --package atlas-crdt --test sim -- --nocapture
