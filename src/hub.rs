@@ -35,6 +35,8 @@ pub mod outbox;
 mod room_task;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use outbox::Outbox;
 use room_task::{Control, RoomHandle, ToRoom};
