@@ -64,9 +64,11 @@ async fn registration_refuses_what_it_cannot_use() {
 }
 
 #[tokio::test]
-async fn a_closed_server_takes_no_registrations() {
+async fn a_closed_server_takes_its_first_account_and_no_other() {
     let server = Server::start_with(&[("ATLAS_REGISTRATION", "closed")]);
-    let body = json!({ "email": "ada@example.com", "password": PASSWORD });
+    let ada = server.register("ada@example.com").await;
+    assert_eq!(ada.get(ME).await.expect(200).json()["role"], "admin");
+    let body = json!({ "email": "bob@example.com", "password": PASSWORD });
     server.nobody().post(REGISTER, body).await.expect_problem(403, "registration_closed");
 }
 

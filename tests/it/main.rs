@@ -4,5 +4,6 @@
 mod support;
 
 mod accounts;
+mod command_line;
 mod permissions_rest;
 mod rest;

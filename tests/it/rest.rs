@@ -360,3 +360,34 @@ async fn a_connection_that_says_nothing_or_nonsense_harms_nobody() {
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&answer));
     server.nobody().get("/health").await.expect(200);
 }
+
+#[tokio::test]
+async fn connections_above_the_cap_are_told_so() {
+    let server = Server::start_with(&[("ATLAS_MAX_CONNECTIONS", "2"), ("ATLAS_HEADER_TIMEOUT_MS", "60000")]);
+    let first = TcpStream::connect(server.addr()).unwrap();
+    let _second = TcpStream::connect(server.addr()).unwrap();
+    let refused = server.nobody().get("/health").await;
+    assert_eq!(refused.status.as_u16(), 503, "{}", refused.text());
+    assert_eq!(refused.json()["code"], "too_many_connections");
+    assert_eq!(refused.header("retry-after"), "5");
+    drop(first);
+    // The place is free as soon as the server has seen it go.
+    for _ in 0..100 {
+        if server.nobody().get("/health").await.status == 200 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the place of a closed connection is never free again");
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_cut_off() {
+    let server = Server::start_with(&[("ATLAS_HEADER_TIMEOUT_MS", "200")]);
+    let mut slow = TcpStream::connect(server.addr()).unwrap();
+    slow.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    slow.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n").unwrap();
+    let mut answer = Vec::new();
+    slow.read_to_end(&mut answer).unwrap();
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+}
