@@ -32,7 +32,7 @@ const PONG: u8 = 0xA;
 pub(super) enum Incoming {
     /// A whole binary message in memory of its own.
     Message(Bytes),
-    /// The beginning of a text message. The protocol has none: what it says is not read.
+    /// The beginning of a text message. The protocol has none: nothing is read any more but a close.
     Text,
     Ping(Bytes),
     Pong,
@@ -144,6 +144,7 @@ impl Reader {
                     incoming => return Ok(Some(incoming)),
                 }
             } else if frame.opcode == TEXT && !self.discarding {
+                self.discard();
                 return Ok(Some(Incoming::Text));
             } else {
                 let frame = self.take_payload(frame)?;

@@ -72,6 +72,7 @@ pub(super) struct Ground {
     pub(super) app: AppState,
     pub(super) budget: Arc<Budget>,
     /// The place under the connection cap, held as long as the socket lives.
+    #[expect(dead_code, reason = "held, never read")]
     pub(super) slot: Option<ConnectionSlot>,
 }
 

