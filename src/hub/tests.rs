@@ -8,7 +8,7 @@ use atlas_crdt::roles::DesignRole;
 use atlas_crdt::wire::{CloseCode, ServerFrame};
 
 use super::testing::{Heard, Mood, Peer, Pod, eventually};
-use super::{Delivery, FromConn, JoinError};
+use super::{Delivery, FromConn, JoinError, frame_bytes};
 
 const IDLE: Duration = Duration::from_millis(IDLE_EVICT_MS + 1_000);
 
@@ -78,7 +78,11 @@ async fn joiners_that_race_with_evictions_always_find_a_room() {
                 tokio::time::sleep(Duration::from_micros(100)).await;
             }
         };
-        let (mut peers, ()) = tokio::join!(join_all(&pod, 3), time);
+        let join = async {
+            tokio::time::sleep(Duration::from_millis(round % 7)).await;
+            join_all(&pod, 3).await
+        };
+        let (mut peers, ()) = tokio::join!(join, time);
         for (at, peer) in peers.iter_mut().enumerate() {
             assert!(is_hello(&peer.hear().await));
             peer.send_edit(&format!("n{round:03}-{at}")).await;
@@ -203,10 +207,13 @@ async fn a_drain_saves_everything_and_lets_nobody_in() {
     let pod = Pod::new();
     let mut peers = join_all(&pod, 5).await;
     pod.store.appending.send_replace(Mood::Slow);
+    let mut bytes = 0;
     for (at, peer) in peers.iter_mut().enumerate() {
-        peer.send_edit(&format!("n{at}")).await;
+        let frame = peer.edit(&format!("n{at}"), "label");
+        bytes += frame_bytes(&frame);
+        peer.handle().send_frame(frame).await.unwrap();
     }
-    eventually(|| 0 < pod.hub.stats().unsaved_bytes).await;
+    eventually(|| bytes <= pod.hub.stats().unsaved_bytes).await;
     assert!(!pod.hub.drain(Duration::from_millis(50)).await, "unsaved edits hold it up");
     assert_eq!(pod.join().await.map(|_| ()), Err(JoinError::Draining));
     pod.store.appending.send_replace(Mood::Well);
