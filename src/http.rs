@@ -1,7 +1,6 @@
 //! The HTTP side: one router over the store and the hub. Each resource is one file with its types, handlers and
 //! documentation; `http/problem.rs` says how errors leave, `http/layers.rs` what every request passes.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -57,7 +56,7 @@ pub enum Registration {
     /// Whoever reaches the server.
     #[default]
     Open,
-    /// Nobody but the first, who becomes admin.
+    /// Nobody but the first user.
     Closed,
 }
 
@@ -68,8 +67,6 @@ pub struct HttpSettings {
     pub allowed_origins: Vec<String>,
     /// The address that people type, when it is not the one we listen on.
     pub public_url: Option<String>,
-    /// Whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
     pub registration: Registration,
 }
 

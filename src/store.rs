@@ -76,6 +76,10 @@ pub trait Store: Send + Sync + 'static {
     // --- people
     /// The first user ever becomes `first_role`, decided in the same transaction. `Conflict("this e-mail address")`.
     async fn create_user(&self, new: NewUser) -> Result<User>;
+    /// Whether anybody is registered.
+    async fn has_users(&self) -> Result<bool> {
+        Ok(true)
+    }
     async fn user(&self, user: UserId) -> Result<Option<User>>;
     /// E-mail addresses are compared without regard to case (callers pass them in lower case).
     async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
@@ -213,9 +217,15 @@ pub struct RotateRefresh {
 /// The outcome of [`Store::rotate_refresh`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotation {
-    Rotated { session: SessionId, user: UserId },
+    Rotated {
+        session: SessionId,
+        user: UserId,
+    },
     /// The token had been spent before: somebody has a copy. The whole family is revoked now.
-    Reused { session: SessionId, user: UserId },
+    Reused {
+        session: SessionId,
+        user: UserId,
+    },
     /// Unknown, expired, or of a revoked family.
     Invalid,
 }

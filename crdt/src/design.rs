@@ -1,237 +1,345 @@
-//! The only owner of a yrs document: loading, applying, encoding. Whatever else wants to change a document comes here.
+//! `DesignDoc`: the only owner of a yrs document.
 //!
-//! yrs keeps two promises less than a server needs: an `apply_update` that fails leaves what it did so far, and one
-//! that panics commits the half transaction while it unwinds. After either, a [`DesignDoc`] is poisoned: it answers
-//! nothing any more and its owner makes a new one.
+//! What yrs leaves open is closed here (all of it seen on yrs 0.28.1):
+//!
+//! - A failing `apply_update` leaves its prefix applied, and a transaction that is dropped while unwinding commits its
+//!   half. So a transaction that does not end well is never dropped: it is forgotten, together with its document, and
+//!   the `DesignDoc` is *poisoned*. Whoever holds it throws it away and loads another.
+//! - What cannot be integrated yet is parked inside the document, where it looks like "adds nothing" and grows without
+//!   bound; and a block that skips clocks of its own client is integrated behind a hole. Both are faults here: after
+//!   every [`DesignDoc::apply`] the document holds exactly what its state vector says.
+//! - The default client id and guid are random, and lengths are counted in bytes: both are set by hand, and lengths are
+//!   counted in UTF-16 units as JavaScript does.
+//! - A transaction's state vectors are recomputed from all clients that ever wrote: they are kept up to date here
+//!   instead, from what each transaction inserted.
+//!
+//! Bytes from a client must have passed the [`gate`](crate::gate) before they come here: yrs allocates and recurses as
+//! the bytes tell it to, and nothing can catch an overflowing stack.
 
+mod create;
+
+use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use yrs::block::ClientID;
 use yrs::updates::decoder::Decode;
-use yrs::{Doc, GetString, ID, IdSet, Map, OffsetKind, Options, Out, ReadTxn, StateVector, Transact, TransactionMut, Update};
+use yrs::{Doc, IdSet, Map, OffsetKind, Options, Out, ReadTxn, StateVector, Transact, Update};
 
 use crate::ids::ClientId;
 use crate::room::ClockRange;
 use crate::schema;
+use crate::view::{self, DesignView};
 
-/// One design's document.
+pub use create::{CreateError, NewDesign, create};
+
+/// One design as a live Yjs document.
 pub struct DesignDoc {
-    client: ClientId,
-    /// `None`: poisoned.
+    /// `None` once the document is poisoned.
     doc: Option<Doc>,
-    /// What is deleted, made when somebody asks, until the next change.
-    deleted: Option<IdSet>,
-}
-
-/// Why a document could not take an update.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ApplyFault {
-    /// yrs cannot read the bytes.
-    #[error("the update cannot be decoded: {0}")]
-    Undecodable(String),
-    /// yrs read the bytes and then refused them.
-    #[error("the update cannot be applied: {0}")]
-    Inapplicable(String),
-    /// Something that the update builds on is not in the document.
-    #[error("the update builds on something that is missing")]
-    Pending,
-    /// yrs panicked.
-    #[error("the update broke the document")]
-    Panicked,
-    /// An earlier fault has made the document useless.
-    #[error("the document is poisoned by an earlier fault")]
-    Poisoned,
+    /// The document's state vector, shared with whoever asked for it.
+    state: Arc<StateVector>,
+    /// Everything that is deleted: built when first asked for, then kept up to date by each transaction.
+    deleted: OnceLock<IdSet>,
 }
 
 /// What one transaction did.
 #[derive(Debug, Clone)]
 pub struct Applied {
-    /// Anything at all: new structs or new deletions.
-    pub changed: bool,
-    /// What is newly deleted, sorted, without overlaps.
+    /// The state vector before the transaction.
+    pub before: Arc<StateVector>,
+    /// The state vector after it; the same allocation as `before` when nothing was written.
+    pub after: Arc<StateVector>,
+    /// The clocks that were new, sorted, one range for each client.
+    pub wrote: Vec<ClockRange>,
+    /// The clocks that were alive, or new, and are deleted now, sorted.
     pub deleted: Vec<ClockRange>,
-    /// Exactly what the transaction added, as Yjs update v1, if it was asked for.
+    /// Anything new at all: a struct or a deletion.
+    pub changed: bool,
+    /// Yjs update v1 with exactly what the transaction added; only when it was asked for.
     pub added: Option<Bytes>,
 }
 
+/// An update could not be applied as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyFault {
+    /// The bytes are not an update. The document is as it was.
+    #[error("the bytes are not a Yjs update")]
+    Undecodable(#[source] yrs::encoding::read::Error),
+    /// A struct cannot stand where it says that it stands.
+    #[error("an update puts something where nothing can stand")]
+    Misplaced(#[source] yrs::error::UpdateError),
+    /// Something that the update builds upon is not here.
+    #[error("an update builds upon something that is missing")]
+    Incomplete,
+    /// yrs panicked.
+    #[error("applying an update panicked: {0}")]
+    Panicked(String),
+    /// An earlier fault poisoned the document.
+    #[error("the document is poisoned by an earlier fault")]
+    Poisoned,
+}
+
 impl DesignDoc {
-    /// An empty document. `client` writes nothing, unless [`crate::design::create`] makes the document.
+    /// An empty document that would write as `client`.
     #[must_use]
     pub fn new(client: ClientId) -> Self {
-        let options = Options {
-            client_id: ClientID::new(client.get()),
-            guid: "atlas".into(),
-            collection_id: None,
-            // JavaScript counts UTF-16 code units.
-            offset_kind: OffsetKind::Utf16,
-            skip_gc: false,
-            auto_load: false,
-            should_load: false,
-            cleanup_formatting: false,
-        };
-        let doc = Doc::with_options(options);
+        let doc = Doc::with_options(options(client));
         for root in schema::ROOTS {
             doc.get_or_insert_map(root);
         }
-        Self { client, doc: Some(doc), deleted: None }
+        Self { doc: Some(doc), state: Arc::default(), deleted: OnceLock::new() }
     }
 
-    /// A document from what the log and its snapshots hold: closed, in any order.
+    /// The document that these updates make, oldest first, in one transaction. The bytes are trusted: they come from the
+    /// log, so they passed the gate when they were written.
     ///
-    /// # Errors
-    /// Any fault: what is stored is damaged.
+    /// A fault means that the log is damaged or has a hole.
     pub fn load<'a>(
         client: ClientId,
         updates: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, ApplyFault> {
-        let updates: Vec<&[u8]> = updates.into_iter().collect();
-        let mut doc = Self::new(client);
-        if !updates.is_empty() {
-            doc.apply(&updates, false)?;
-        }
-        Ok(doc)
+        let mut loaded = Self::new(client);
+        loaded.integrate(updates.into_iter().map(decode), false)?;
+        Ok(loaded)
     }
 
-    /// Applies all updates in one transaction. With `want_added` the result says exactly what they added; encoding
-    /// that costs in proportion to all client ids that ever wrote.
-    ///
-    /// # Errors
-    /// After any fault the document is poisoned.
-    pub fn apply(&mut self, updates: &[&[u8]], want_added: bool) -> Result<Applied, ApplyFault> {
-        let doc = self.doc.as_ref().ok_or(ApplyFault::Poisoned)?;
-        let outcome = catch_unwind(AssertUnwindSafe(|| apply_all(doc, updates, want_added)));
-        match outcome.unwrap_or(Err(ApplyFault::Panicked)) {
-            Ok(applied) => {
-                if applied.changed {
-                    self.deleted = None;
-                }
-                Ok(applied)
-            }
-            Err(fault) => {
-                self.poison();
-                Err(fault)
-            }
-        }
-    }
-
-    /// A poisoned document may hold a transaction that must never end: it is leaked, not dropped.
-    fn poison(&mut self) {
-        self.deleted = None;
-        if let Some(doc) = self.doc.take() {
-            std::mem::forget(doc);
-        }
-    }
-
+    /// A fault has left the document in an unknown state: throw it away. Everything else that is called on it panics.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         self.doc.is_none()
     }
 
+    /// A copy of the state vector; [`state`](Self::state) shares it instead.
     #[must_use]
     pub fn state_vector(&self) -> StateVector {
-        self.doc.as_ref().map(|doc| doc.transact().state_vector()).unwrap_or_default()
+        StateVector::clone(&self.state)
     }
 
-    /// What somebody with `state` lacks, as Yjs update v1: the missing structs and the whole delete set.
+    /// The state vector. Costs nothing, and stays as it is when the document goes on.
     #[must_use]
-    pub fn diff_since(&self, state: &StateVector) -> Bytes {
-        match &self.doc {
-            Some(doc) => doc.transact().encode_diff_v1(state).into(),
-            None => Bytes::from_static(Update::EMPTY_V1),
+    pub fn state(&self) -> &Arc<StateVector> {
+        &self.state
+    }
+
+    /// Applies all updates in one transaction. `want_added` asks for the bytes of what was new, which costs in
+    /// proportion to all clients that ever wrote.
+    ///
+    /// All updates must be decodable, or nothing is applied and the document stays well. Any other fault poisons it.
+    pub fn apply(&mut self, updates: &[&[u8]], want_added: bool) -> Result<Applied, ApplyFault> {
+        if self.is_poisoned() {
+            return Err(ApplyFault::Poisoned);
         }
+        let mut decoded = Vec::with_capacity(updates.len());
+        for update in updates {
+            decoded.push(decode(update)?);
+        }
+        self.integrate(decoded.into_iter().map(Ok), want_added)
+    }
+
+    /// What a replica at `since` misses, as Yjs update v1: its structs, and the whole delete set.
+    #[must_use]
+    pub fn diff_since(&self, since: &StateVector) -> Bytes {
+        Bytes::from(self.live().transact().encode_diff_v1(since))
     }
 
     /// The whole document as Yjs update v1.
+    ///
+    /// Equal documents need not give equal bytes: yrs keeps JSON objects in hash maps and writes their keys in any order.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         self.diff_since(&StateVector::default())
     }
 
-    /// Whether any of these clocks is not deleted yet. Walks the document once after
-    /// each change of it.
-    pub fn deletes_anything(&mut self, ranges: &[ClockRange]) -> bool {
-        let Some(doc) = &self.doc else { return false };
-        if ranges.is_empty() {
+    /// Would deleting these clocks change anything? True if any of them exists and is not deleted yet.
+    ///
+    /// The first call walks the document; later ones cost in proportion to the ranges and to what is deleted of their
+    /// clients.
+    #[must_use]
+    pub fn deletes_anything(&self, ranges: &[ClockRange]) -> bool {
+        let mut alive: HashMap<ClientId, Vec<(u32, u32)>> = HashMap::new();
+        for range in ranges {
+            let end = range.end.min(self.state.get(&client_id(range.client)));
+            if range.start < end {
+                alive.entry(range.client).or_default().push((range.start, end));
+            }
+        }
+        if alive.is_empty() {
             return false;
         }
-        let known = self.deleted.get_or_insert_with(|| doc.transact().snapshot().delete_set);
-        let mut wanted = IdSet::new();
-        for range in ranges {
-            let id = ID::new(ClientID::new(range.client.get()), range.start);
-            wanted.insert(id, range.end.saturating_sub(range.start));
-        }
-        !wanted.diff(known).is_empty()
+        let deleted = self.deleted.get_or_init(|| self.live().transact().snapshot().delete_set);
+        alive.into_iter().any(|(client, mut wanted)| {
+            wanted.sort_unstable();
+            let gone = deleted.get(&client_id(client)).map(|ranges| ranges.as_slice()).unwrap_or_default();
+            !covers(gone.iter().map(|(range, ())| (range.start, range.end)), &wanted)
+        })
     }
 
-    /// `meta.name`, when it is a string.
+    /// `meta.name`, when it is a text.
     #[must_use]
     pub fn name(&self) -> Option<String> {
-        let doc = self.doc.as_ref()?;
-        let txn = doc.transact();
+        let txn = self.live().transact();
         match txn.get_map(schema::META)?.get(&txn, schema::META_NAME)? {
             Out::Any(yrs::Any::String(name)) => Some(name.to_string()),
-            Out::YText(text) => Some(text.get_string(&txn)),
+            Out::YText(text) => Some(yrs::GetString::get_string(&text, &txn)),
             _ => None,
         }
+    }
+
+    /// The document as plain nodes, edges and meta.
+    #[must_use]
+    pub fn view(&self) -> DesignView {
+        view::read(&self.live().transact())
+    }
+
+    /// A poisoned document holds its own lock for ever; reading it is a mistake of the caller, and an empty answer in its
+    /// place could be taken for an empty design.
+    fn live(&self) -> &Doc {
+        match &self.doc {
+            Some(doc) => doc,
+            None => panic!("a poisoned document is read"),
+        }
+    }
+
+    fn integrate(
+        &mut self,
+        updates: impl Iterator<Item = Result<Update, ApplyFault>>,
+        want_added: bool,
+    ) -> Result<Applied, ApplyFault> {
+        let doc = self.doc.take().ok_or(ApplyFault::Poisoned)?;
+        // From here the document comes back only when all went well: on a fault it goes down with its transaction.
+        let step = transact(&doc, &self.state, updates, want_added)?;
+        self.doc = Some(doc);
+
+        let before = Arc::clone(&self.state);
+        if !step.wrote.is_empty() {
+            let after = Arc::make_mut(&mut self.state);
+            for range in &step.wrote {
+                after.set_max(client_id(range.client), range.end);
+            }
+        }
+        let deleted = clock_ranges(&step.deleted);
+        let changed = !step.wrote.is_empty() || !deleted.is_empty();
+        if let Some(known) = self.deleted.get_mut() {
+            known.merge_with(step.deleted);
+        }
+        let after = Arc::clone(&self.state);
+        Ok(Applied { before, after, wrote: step.wrote, deleted, changed, added: step.added })
     }
 }
 
 impl std::fmt::Debug for DesignDoc {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Never the content: it is other people's architecture.
         f.debug_struct("DesignDoc")
-            .field("client", &self.client)
             .field("poisoned", &self.is_poisoned())
+            .field("clients", &self.state.len())
             .finish_non_exhaustive()
     }
 }
 
-fn apply_all(doc: &Doc, updates: &[&[u8]], want_added: bool) -> Result<Applied, ApplyFault> {
-    // Decoded before the transaction is opened: bytes that cannot be read leave no trace.
-    let decoded: Vec<Update> = updates
-        .iter()
-        .map(|bytes| Update::decode_v1(bytes).map_err(|error| ApplyFault::Undecodable(error.to_string())))
-        .collect::<Result<_, _>>()?;
-    // Forgotten, not dropped, when something panics: dropping commits.
-    let mut txn = ManuallyDrop::new(doc.transact_mut());
-    for update in decoded {
-        txn.apply_update(update).map_err(|error| ApplyFault::Inapplicable(error.to_string()))?;
-    }
-    if txn.has_missing_updates() {
-        return Err(ApplyFault::Pending);
-    }
-    let changed = txn.has_changes();
-    let added = (want_added && changed).then(|| Bytes::from(txn.encode_update_v1()));
-    let deleted = ranges_of(txn.delete_set());
-    let mut txn: TransactionMut<'_> = ManuallyDrop::into_inner(txn);
-    txn.commit();
-    drop(txn);
-    Ok(Applied { changed, deleted, added })
-}
-
-fn ranges_of(set: &IdSet) -> Vec<ClockRange> {
-    let mut ranges: Vec<ClockRange> = set
-        .iter()
-        .flat_map(|(client, range)| {
-            let client = ClientId::new(client.get());
-            range.iter().map(move |clocks| ClockRange { client, start: clocks.start, end: clocks.end })
-        })
-        .collect();
-    ranges.sort_unstable();
-    ranges
-}
-
-/// Folds several closed updates into one.
-///
-/// # Errors
-/// `Undecodable` or `Panicked`; no document is concerned.
+/// One update v1 that holds what all of them hold. The bytes must have passed the gate.
 pub fn merge_updates(updates: &[&[u8]]) -> Result<Bytes, ApplyFault> {
-    let merge = || yrs::merge_updates_v1(updates.iter().copied());
-    match catch_unwind(AssertUnwindSafe(merge)) {
-        Ok(Ok(merged)) => Ok(merged.into()),
-        Ok(Err(error)) => Err(ApplyFault::Undecodable(error.to_string())),
-        Err(_) => Err(ApplyFault::Panicked),
+    catch_unwind(AssertUnwindSafe(|| yrs::merge_updates_v1(updates)))
+        .map_err(|panic| ApplyFault::Panicked(panic_text(&*panic)))?
+        .map(Bytes::from)
+        .map_err(ApplyFault::Undecodable)
+}
+
+/// yrs's options for a document that writes as `client`.
+fn options(client: ClientId) -> Options {
+    let guid = yrs::uuid_v4_from(u128::from(client.get()));
+    let mut options = Options::with_guid_and_client_id(guid, client_id(client));
+    options.offset_kind = OffsetKind::Utf16;
+    options
+}
+
+fn client_id(client: ClientId) -> yrs::ClientID {
+    yrs::ClientID::new(client.get())
+}
+
+fn decode(update: &[u8]) -> Result<Update, ApplyFault> {
+    catch_unwind(AssertUnwindSafe(|| Update::decode_v1(update)))
+        .map_err(|panic| ApplyFault::Panicked(panic_text(&*panic)))?
+        .map_err(ApplyFault::Undecodable)
+}
+
+/// What a committed transaction leaves behind.
+struct Step {
+    wrote: Vec<ClockRange>,
+    deleted: IdSet,
+    added: Option<Bytes>,
+}
+
+/// One transaction, committed only if every update went in as a whole. Otherwise it is forgotten, which keeps the
+/// document locked and leaked for ever: the price of never committing half of it.
+fn transact(
+    doc: &Doc,
+    state: &StateVector,
+    updates: impl Iterator<Item = Result<Update, ApplyFault>>,
+    want_added: bool,
+) -> Result<Step, ApplyFault> {
+    let txn = doc.try_transact_mut().map_err(|_| ApplyFault::Poisoned)?;
+    let mut txn = ManuallyDrop::new(txn);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        for update in updates {
+            txn.apply_update(update?).map_err(ApplyFault::Misplaced)?;
+        }
+        if txn.has_missing_updates() {
+            return Err(ApplyFault::Incomplete);
+        }
+        let wrote = clock_ranges(txn.insert_set());
+        // One gapless range for each client, from where the client stood: anything else is a hole.
+        let gapless = wrote.iter().all(|range| state.get(&client_id(range.client)) == range.start)
+            && wrote.windows(2).all(|pair| pair[0].client != pair[1].client);
+        if !gapless {
+            return Err(ApplyFault::Incomplete);
+        }
+        let added = want_added.then(|| Bytes::from(txn.encode_update_v1()));
+        let deleted = txn.delete_set().clone();
+        txn.commit();
+        Ok(Step { wrote, deleted, added })
+    }));
+    let step = outcome.map_err(|panic| ApplyFault::Panicked(panic_text(&*panic)))??;
+    drop(ManuallyDrop::into_inner(txn));
+    Ok(step)
+}
+
+/// The set as ranges, sorted by client and clock.
+fn clock_ranges(set: &IdSet) -> Vec<ClockRange> {
+    set.iter()
+        .flat_map(|(client, ranges)| {
+            let client = ClientId::new(client.get());
+            ranges
+                .iter()
+                .map(move |range| ClockRange { client, start: range.start, end: range.end })
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Do the sorted, disjoint `gone` ranges cover all of the sorted `wanted` ones?
+fn covers(gone: impl Iterator<Item = (u32, u32)>, wanted: &[(u32, u32)]) -> bool {
+    let mut gone = gone.peekable();
+    for &(start, end) in wanted {
+        let mut at = start;
+        while at < end {
+            match gone.peek() {
+                Some(&(_, gone_end)) if gone_end <= at => {
+                    gone.next();
+                }
+                Some(&(gone_start, gone_end)) if gone_start <= at => at = gone_end,
+                _ => return false,
+            }
+        }
     }
+    true
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned())
 }

@@ -1,14 +1,48 @@
-//! Names inside the shared document. `docs/DOCUMENT.md` is the contract.
+//! The names inside the shared document, and what stands behind them. `docs/DOCUMENT.md` is the same contract for
+//! people who write other Yjs clients.
+//!
+//! ```text
+//! nodes     Y.Map   id -> Y.Map { type, position, width, height, parentId, zIndex, data: Y.Map { securityFlags: Y.Map } }
+//! edges     Y.Map   id -> Y.Map { source, target, label, type, data: Y.Map { securityFlags: Y.Map } }
+//! meta      Y.Map   { schema_version, name, description, … }
+//! comments  Y.Map
+//! ```
+//!
+//! Everything that is not named as a Y.Map here is one plain JSON value: it is replaced as a whole, last writer wins.
 
-/// Y.Map id -> Y.Map: the nodes.
+/// The version that [`create`](crate::design::create) writes into `meta`. A document without one reads as version 1.
+pub const SCHEMA_VERSION: u64 = 1;
+
+/// Root: element id -> node.
 pub const NODES: &str = "nodes";
-/// Y.Map id -> Y.Map: the edges.
+/// Root: element id -> edge.
 pub const EDGES: &str = "edges";
-/// Y.Map: schema version, name, description, and whatever else an import brought along.
+/// Root: what belongs to the design as a whole.
 pub const META: &str = "meta";
-/// Y.Map: what people say about the design.
+/// Root: threads of comments.
 pub const COMMENTS: &str = "comments";
-/// Every root there is.
+/// Every root that a document may have.
 pub const ROOTS: [&str; 4] = [NODES, EDGES, META, COMMENTS];
 
+/// `meta`: the version of this schema, an integer.
+pub const META_SCHEMA_VERSION: &str = "schema_version";
+/// `meta`: the name of the design. The truth; the store's column follows.
 pub const META_NAME: &str = "name";
+/// `meta`: a longer text.
+pub const META_DESCRIPTION: &str = "description";
+
+/// The key that carries an element's id wherever elements stand in a list (JSON, imports). Never inside the shared
+/// element: there the key of the root map is the id.
+pub const ID: &str = "id";
+/// Node: `{x, y}` as one value, so that a move is atomic.
+pub const POSITION: &str = "position";
+/// Node: the id of the node that this one moves with.
+pub const PARENT_ID: &str = "parentId";
+/// Edge: the id of the node where it begins.
+pub const SOURCE: &str = "source";
+/// Edge: the id of the node where it ends.
+pub const TARGET: &str = "target";
+/// Node and edge: a Y.Map, created with its element and never replaced.
+pub const DATA: &str = "data";
+/// Inside `data`: a Y.Map, created with its element and never replaced.
+pub const SECURITY_FLAGS: &str = "securityFlags";

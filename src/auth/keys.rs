@@ -135,9 +135,10 @@ impl Keys {
 
     /// `pem` is a public key, or a private one whose public half is meant.
     fn add_verifier(&mut self, name: &str, pem: &[u8]) -> Result<(), KeyError> {
-        let public = match EncodingKey::from_rsa_pem(pem) {
-            Ok(private) => public_of_private(name, private.as_bytes())?,
-            Err(_) => DecodingKey::from_rsa_pem(pem)
+        let public = match EncodingKey::from_rsa_pem(pem).map(|key| public_of_private(name, key.as_bytes())) {
+            Ok(Ok(public)) => public,
+            // That reader takes public keys for private ones: what has no private half is tried as what it is.
+            Ok(Err(_)) | Err(_) => DecodingKey::from_rsa_pem(pem)
                 .ok()
                 .and_then(|key| key.try_get_as_bytes().ok().map(<[u8]>::to_vec))
                 .ok_or_else(|| not_a_key(name, "not an RSA key in PEM"))?,

@@ -25,8 +25,6 @@ use super::extract::PeerAddr;
 use super::problem::Problem;
 use crate::lifecycle::Tasks;
 
-/// A request head must have arrived within this, and an idle connection asks again within this.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes. The largest request head.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Connections above the cap that are answered with 503 at the same time; those beyond are closed without a word.
@@ -35,6 +33,15 @@ const REFUSALS_MAX: usize = 256;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The wait after an accept that failed for want of something (file descriptors, memory).
 const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// How many connections at once, and how patient with each.
+#[derive(Debug, Clone, Copy)]
+pub struct AcceptLimits {
+    /// Connections of all kinds, upgraded ones included.
+    pub connections_max: usize,
+    /// A request head must have arrived within this; an idle connection must ask again within this.
+    pub head_timeout: Duration,
+}
 
 /// One place under the connection cap. Every request carries its connection's; a handler that upgrades keeps a clone
 /// for as long as its socket lives.
@@ -46,11 +53,11 @@ pub struct ConnectionSlot(#[expect(dead_code, reason = "held, never read")] Arc<
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    connections_max: usize,
+    limits: AcceptLimits,
     stop: CancellationToken,
     tasks: Tasks,
 ) {
-    let slots = Arc::new(Semaphore::new(connections_max));
+    let slots = Arc::new(Semaphore::new(limits.connections_max));
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     loop {
         let accepted = tokio::select! {
@@ -73,11 +80,11 @@ pub async fn serve(
             tracing::debug!(error = %error, "TCP_NODELAY could not be set");
         }
         if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-            let connection = Connection { slot: ConnectionSlot(Arc::new(slot)), peer, router: router.clone() };
+            let connection = Connection { slot: ConnectionSlot(Arc::new(slot)), peer, router: router.clone(), limits };
             tasks.spawn("connection", connection.run(stream, stop.clone()));
         } else if let Ok(refusal) = Arc::clone(&refusals).try_acquire_owned() {
             tasks.spawn("refused connection", async move {
-                refuse(stream).await;
+                refuse(stream, limits).await;
                 drop(refusal);
             });
         }
@@ -88,18 +95,19 @@ struct Connection {
     slot: ConnectionSlot,
     peer: SocketAddr,
     router: Router,
+    limits: AcceptLimits,
 }
 
 impl Connection {
     async fn run(self, stream: TcpStream, stop: CancellationToken) {
-        let Self { slot, peer, router } = self;
+        let Self { slot, peer, router, limits } = self;
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(PeerAddr(peer));
             request.extensions_mut().insert(slot.clone());
             router.clone().oneshot(request)
         });
-        let connection = builder().serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let connection = builder(limits).serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -115,21 +123,21 @@ impl Connection {
     }
 }
 
-fn builder() -> http1::Builder {
+fn builder(limits: AcceptLimits) -> http1::Builder {
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_buf_size(HEAD_BYTES_MAX);
     builder
 }
 
 /// Answers one request with 503 and closes.
-async fn refuse(stream: TcpStream) {
+async fn refuse(stream: TcpStream, limits: AcceptLimits) {
     let service = service_fn(|_request: Request<Incoming>| async {
         let problem = Problem::unavailable("too_many_connections", "All connections are taken. Try again soon.", 5);
         let mut response: Response = problem.into_response();
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         Ok::<_, Infallible>(response)
     });
-    let connection = builder().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    let connection = builder(limits).keep_alive(false).serve_connection(TokioIo::new(stream), service);
     let _ = tokio::time::timeout(REFUSAL_TIMEOUT, connection).await;
 }
 

@@ -5,16 +5,15 @@
 //! see it.
 
 use axum::Router;
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::extract::{BODY_BYTES_MAX, ClientIp, JsonBody, Signed, bearer, body_problem, read_json};
+use super::extract::{BODY_BYTES_MAX, ClientIp, JsonBody, Signed, bearer, read_body, read_json};
 use super::layers::origin_allowed;
 use super::problem::{Problem, Result};
 use super::{AppState, Registration, cookie};
@@ -96,14 +95,15 @@ struct GrantJson {
     user: UserJson,
 }
 
-/// POST `/register` `{email, password, name?}`: 201 with a grant. 400 for a bad address, name or password, 403 when
-/// registration is closed, 409 when the address is taken.
+/// POST `/register` `{email, password, name?}`: 201 with a grant; the first account ever becomes admin. 400 for a bad
+/// address, name or password, 403 when registration is closed, 409 when the address is taken.
 async fn register(State(state): State<AppState>, JsonBody(body): JsonBody<RegisterBody>) -> Result<Response> {
     require_accounts(&state)?;
     let email = valid_email(&body.email)?;
     let name = valid_name(body.name)?;
     require_good_password(&body.password)?;
-    if state.settings.registration == Registration::Closed {
+    // The first account is the server's owner's: without it a closed server would have none.
+    if state.settings.registration == Registration::Closed && state.store.has_users().await? {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "registration_closed",
@@ -246,7 +246,7 @@ fn require_accounts(state: &AppState) -> Result<()> {
 /// that sent it is one of ours.
 async fn refresh_token(state: &AppState, request: Request) -> Result<(Option<(String, bool)>, HeaderMap)> {
     let headers = request.headers().clone();
-    let bytes = Bytes::from_request(request, &()).await.map_err(|error| body_problem(&error, BODY_BYTES_MAX))?;
+    let bytes = read_body(request.into_body(), BODY_BYTES_MAX).await?;
     let body = if bytes.is_empty() { RefreshBody::default() } else { read_json(&bytes)? };
     let presented = match body.refresh_token {
         Some(token) => Some((token, false)),

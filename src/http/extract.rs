@@ -1,12 +1,14 @@
 //! What handlers take apart requests with. Every refusal is a problem document.
 
-use std::net::{IpAddr, SocketAddr};
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use atlas_crdt::ids::DesignId;
 use atlas_crdt::roles::DesignRole;
-use axum::extract::rejection::BytesRejection;
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -63,7 +65,7 @@ pub struct JsonBody<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
+    async fn from_request(request: Request, _state: &S) -> Result<Self> {
         if !is_json(request.headers()) {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -72,7 +74,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
                 "Send JSON: `Content-Type: application/json`.",
             ));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| body_problem(&error, BODY_BYTES_MAX))?;
+        let bytes = read_body(request.into_body(), BODY_BYTES_MAX).await?;
         read_json(&bytes).map(Self)
     }
 }
@@ -85,14 +87,25 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     })
 }
 
-/// A body that could not be read: too large, or the connection ended.
-#[must_use]
-pub fn body_problem(error: &BytesRejection, max: usize) -> Problem {
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        Problem::too_large(max)
-    } else {
-        Problem::malformed("The body could not be read to its end.")
+/// Reads a body to its end. One that is too large is read on for a while and thrown away: closing a connection on a
+/// client that still writes may cost it the answer.
+pub async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes> {
+    let mut frames = body.into_data_stream();
+    let mut bytes = BytesMut::new();
+    let mut seen: usize = 0;
+    while let Some(frame) = frames.next().await {
+        let frame = frame.map_err(|_| Problem::malformed("The body could not be read to its end."))?;
+        seen = seen.saturating_add(frame.len());
+        if bytes_max < seen {
+            bytes = BytesMut::new();
+            if bytes_max.saturating_mul(4) < seen {
+                break;
+            }
+        } else {
+            bytes.extend_from_slice(&frame);
+        }
     }
+    if bytes_max < seen { Err(Problem::too_large(bytes_max)) } else { Ok(bytes.freeze()) }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -121,36 +134,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
 
-/// Whose request this is, seen from the network: the peer, or, behind a trusted proxy, whom the proxy names.
+/// Whose request this is, seen from the network.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientIp(pub IpAddr);
 
-impl FromRequestParts<AppState> for ClientIp {
-    type Rejection = Problem;
+impl<S: Send + Sync> FromRequestParts<S> for ClientIp {
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
-        let peer = parts.extensions.get::<PeerAddr>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
-        let proxies = &state.settings.trusted_proxies;
-        Ok(Self(client_ip(peer.to_canonical(), &parts.headers, |ip| proxies.contains(&ip))))
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> std::result::Result<Self, Infallible> {
+        let peer = parts.extensions.get::<PeerAddr>().map(|peer| peer.0.ip());
+        Ok(Self(peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
     }
-}
-
-/// Reads `X-Forwarded-For` from the right, as far as the hops are trusted: what stands further left is the client's
-/// own invention.
-fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> IpAddr {
-    let mut ip = peer;
-    let hops = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = hops.flat_map(|value| value.split(',')).map(str::trim).collect();
-    for hop in hops.into_iter().rev() {
-        if !trusted(ip) {
-            break;
-        }
-        match hop.parse::<IpAddr>() {
-            Ok(hop) => ip = hop.to_canonical(),
-            Err(_) => break,
-        }
-    }
-    ip
 }
 
 /// The caller's role on a design, or why not: 404 when there is none, 403 when the caller may not do this to it.
@@ -174,6 +168,16 @@ pub async fn authorise(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn bodies_are_read_up_to_their_limit() {
+        let read = async |size: usize| read_body(Body::from(vec![7; size]), 100).await;
+        assert_eq!(read(100).await.unwrap().len(), 100);
+        assert_eq!(read(0).await.unwrap().len(), 0);
+        for size in [101, 399, 5_000] {
+            assert_eq!(read(size).await.unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE, "{size}");
+        }
+    }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -213,19 +217,5 @@ mod tests {
             map.insert(CONTENT_TYPE, http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
             assert_eq!(is_json(&map), json, "{value}");
         }
-    }
-
-    #[test]
-    fn only_trusted_proxies_name_the_client() {
-        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
-        let client: IpAddr = "203.0.113.7".parse().unwrap();
-        let forwarded = headers(&[("x-forwarded-for", "198.51.100.1, 203.0.113.7")]);
-        assert_eq!(client_ip(proxy, &forwarded, |ip| ip == proxy), client);
-        assert_eq!(client_ip(proxy, &forwarded, |_| false), proxy);
-        assert_eq!(client_ip(client, &forwarded, |ip| ip == proxy), client);
-        let two = headers(&[("x-forwarded-for", "1.2.3.4, 203.0.113.7"), ("x-forwarded-for", "10.0.0.2")]);
-        let inside = |ip: IpAddr| ip.to_string().starts_with("10.");
-        assert_eq!(client_ip(proxy, &two, inside), client);
-        assert_eq!(client_ip(proxy, &headers(&[("x-forwarded-for", "nonsense")]), inside), proxy);
     }
 }

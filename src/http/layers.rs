@@ -13,7 +13,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::extract::BODY_BYTES_MAX;
 use super::problem::{Cause, Problem};
 use super::{AppState, HttpSettings};
 use crate::lifecycle::panic_text;
@@ -29,7 +28,8 @@ const CORS_MAX_AGE_S: u64 = 86_400;
 /// Wraps all routes. The first named is the innermost.
 pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     let mut router = router
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        // Every body is read by `extract::read_body`, which has limits of its own.
+        .layer(DefaultBodyLimit::disable())
         .layer(from_fn(time_limit))
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
             Problem::internal(anyhow::anyhow!("a handler panicked: {}", panic_text(&*panic))).into_response()

@@ -76,6 +76,8 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT)
+            // Without it a flush on macOS does not reach the disk; no other system knows it.
+            .pragma("fullfsync", "ON")
             // Bytes. After a burst the write-ahead log shrinks to this again.
             .pragma("journal_size_limit", "67108864")
             .disable_statement_logging();
@@ -210,6 +212,10 @@ impl Store for SqliteStore {
 
     async fn create_user(&self, new: NewUser) -> Result<User> {
         self.writer.write(move |tx| Box::pin(async move { people::create_user(tx, &new).await })).await
+    }
+
+    async fn has_users(&self) -> Result<bool> {
+        people::has_users(&mut *self.reader().await?).await
     }
 
     async fn user(&self, user: UserId) -> Result<Option<User>> {
@@ -447,6 +453,26 @@ mod tests {
         });
         // synchronous: 2 is FULL.
         assert_eq!(settings.await.unwrap(), ("wal".to_owned(), 2, 1));
+    }
+
+    /// SQLite says that the disk is full when a database may not grow; the limit ends with its connection.
+    #[tokio::test]
+    async fn after_a_full_disk_the_same_append_passes() {
+        let root = tempfile::tempdir().unwrap();
+        let store = open(root.path()).await;
+        let design = some_designs(&store, 1).await[0];
+        let full = store.writer.write(|tx| {
+            Box::pin(async move {
+                sqlx::query("PRAGMA max_page_count = 1").execute(tx).await?;
+                Ok(())
+            })
+        });
+        full.await.unwrap();
+        let large = Append { update: Bytes::from(vec![7; 1 << 20]), ..step(design, 1) };
+        let refused = store.append(design, large.clone()).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        assert_eq!(store.head(design).await.unwrap().unwrap().seq, Seq::new(1), "nothing of it remains");
+        assert_eq!(store.append(design, large).await.unwrap(), Seq::new(2));
     }
 
     #[tokio::test]

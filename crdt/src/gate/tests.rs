@@ -19,6 +19,11 @@ fn range(client: u64, start: u32, end: u32) -> ClockRange {
     ClockRange { client: ClientId::new(client), start, end }
 }
 
+/// The clocks of a document, as the room hands them over.
+fn clocks(state: &StateVector) -> impl Fn(ClientId) -> u32 + Copy + '_ {
+    move |client| clock_of(state, client)
+}
+
 fn doc(client: u64) -> Doc {
     let mut options = Options::with_client_id(yrs::ClientID::new(client));
     options.offset_kind = OffsetKind::Utf16;
@@ -159,8 +164,8 @@ fn join(mut ranges: Vec<ClockRange>) -> Vec<ClockRange> {
 fn an_empty_update_and_an_empty_state_vector_are_fine() {
     let empty = scan(Update::EMPTY_V1);
     assert!(empty.is_empty());
-    assert!(!empty.adds_structs(&StateVector::default()));
-    assert_eq!(empty.closure(&StateVector::default()), Closure::Closed { overlaps: false });
+    assert!(!empty.adds_structs(clocks(&StateVector::default())));
+    assert_eq!(empty.closure(clocks(&StateVector::default())), Closure::Closed { overlaps: false });
     assert!(scan_state_vector(&[0]).unwrap().is_empty());
 }
 
@@ -172,18 +177,18 @@ fn an_update_after_a_missing_one_is_a_gap_and_closes_when_it_arrives() {
     let third = edit(&anne, 2, 0, 0);
     let room = doc(2);
     let state = |room: &Doc| room.transact().state_vector();
-    let gap = scan(&second).closure(&state(&room));
+    let gap = scan(&second).closure(clocks(&state(&room)));
     assert_eq!(gap, Closure::Gap { client: ClientId::new(1), have: 0, need: scan(&first).ranges[0].end });
-    assert!(matches!(scan(&third).closure(&state(&room)), Closure::Gap { .. }), "nothing to delete yet");
-    assert!(!scan(&third).adds_structs(&state(&room)));
+    assert!(matches!(scan(&third).closure(clocks(&state(&room))), Closure::Gap { .. }), "nothing to delete yet");
+    assert!(!scan(&third).adds_structs(clocks(&state(&room))));
 
     room.transact_mut().apply_update(Update::decode_v1(&first).unwrap()).unwrap();
-    assert_eq!(scan(&second).closure(&state(&room)), Closure::Closed { overlaps: false });
-    assert_eq!(scan(&first).closure(&state(&room)), Closure::Closed { overlaps: true });
-    assert!(scan(&second).adds_structs(&state(&room)) && !scan(&first).adds_structs(&state(&room)));
+    assert_eq!(scan(&second).closure(clocks(&state(&room))), Closure::Closed { overlaps: false });
+    assert_eq!(scan(&first).closure(clocks(&state(&room))), Closure::Closed { overlaps: true });
+    assert!(scan(&second).adds_structs(clocks(&state(&room))) && !scan(&first).adds_structs(clocks(&state(&room))));
     // Both at once close each other.
     let both = yrs::merge_updates_v1([&first, &second]).unwrap();
-    assert_eq!(scan(&both).closure(&StateVector::default()), Closure::Closed { overlaps: false });
+    assert_eq!(scan(&both).closure(clocks(&StateVector::default())), Closure::Closed { overlaps: false });
 }
 
 #[test]
@@ -194,9 +199,9 @@ fn an_edit_upon_anothers_unseen_edit_is_a_gap_in_the_others_clocks() {
     let moved = edit(&ben, 3, 0, 5);
     let scanned = scan(&moved);
     assert_eq!(scanned.needs.len(), 1);
-    let gap = scanned.closure(&StateVector::default());
+    let gap = scanned.closure(clocks(&StateVector::default()));
     assert!(matches!(gap, Closure::Gap { client, have: 0, need } if client == ClientId::new(1) && 0 < need));
-    assert_eq!(scanned.closure(&anne.transact().state_vector()), Closure::Closed { overlaps: false });
+    assert_eq!(scanned.closure(clocks(&anne.transact().state_vector())), Closure::Closed { overlaps: false });
 }
 
 #[test]
@@ -208,8 +213,8 @@ fn an_update_with_a_skip_is_a_gap_even_where_it_would_fit() {
     assert!(scanned.has_skip);
     let skipped = scan(&updates[1]).ranges[0];
     let gap = Closure::Gap { client: skipped.client, have: skipped.start, need: skipped.end };
-    assert_eq!(scanned.closure(&StateVector::default()), gap);
-    assert_eq!(scanned.closure(&anne.transact().state_vector()), gap);
+    assert_eq!(scanned.closure(clocks(&StateVector::default())), gap);
+    assert_eq!(scanned.closure(clocks(&anne.transact().state_vector())), gap);
 }
 
 #[test]
@@ -260,22 +265,22 @@ proptest! {
             }
             let scan = scan(update);
             let state = room.transact().state_vector();
-            match scan.closure(&state) {
+            match scan.closure(clocks(&state)) {
                 Closure::Closed { overlaps } => {
-                    let adds = scan.adds_structs(&state);
+                    let adds = scan.adds_structs(clocks(&state));
                     room.transact_mut().apply_update(Update::decode_v1(update).unwrap()).unwrap();
                     let txn = room.transact();
                     prop_assert!(!txn.has_missing_updates());
                     let after = txn.state_vector();
                     prop_assert_eq!(adds, after != state);
                     for range in &scan.ranges {
-                        prop_assert!(range.end <= known(&after, range.client));
-                        prop_assert!(overlaps || known(&state, range.client) == range.start);
+                        prop_assert!(range.end <= clock_of(&after, range.client));
+                        prop_assert!(overlaps || clock_of(&state, range.client) == range.start);
                     }
                 }
                 Closure::Gap { client, have, need } => {
                     prop_assert!(have < need);
-                    prop_assert!(known(&state, client) < need);
+                    prop_assert!(clock_of(&state, client) < need);
                 }
             }
         }
@@ -380,7 +385,7 @@ fn what_passes_and_is_closed_yrs_applies() {
             let room = doc(98);
             room.transact_mut().apply_update(Update::decode_v1(&whole).unwrap()).unwrap();
             let state = room.transact().state_vector();
-            if !matches!(scan.closure(&state), Closure::Closed { .. }) {
+            if !matches!(scan.closure(clocks(&state)), Closure::Closed { .. }) {
                 continue;
             }
             let outcome = room.transact_mut().apply_update(Update::decode_v1(&bytes).unwrap());

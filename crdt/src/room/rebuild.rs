@@ -39,7 +39,7 @@ impl Live {
 
     /// Damage elsewhere: make the document anew, with nothing of ours to apply.
     pub(super) fn reload(&mut self, effects: &mut Vec<Effect>) {
-        self.start_rebuild(Batch::default(), &ApplyFault::Pending, effects);
+        self.start_rebuild(Batch::default(), &ApplyFault::Incomplete, effects);
     }
 
     pub(super) fn rebuild_load_failed(&mut self, now: Millis) {

@@ -208,12 +208,20 @@ impl Writer {
             }
         };
         // A defect in one write must not end the writer and with it every room's log.
-        match AssertUnwindSafe(job(&mut connection)).catch_unwind().await {
-            Ok(true) => self.connection = Some(connection),
-            Ok(false) => {}
-            Err(panic) => {
+        let is_trusted =
+            AssertUnwindSafe(job(&mut connection)).catch_unwind().await.unwrap_or_else(|panic| {
                 tracing::error!(panic = crate::lifecycle::panic_text(&*panic), "a write panicked");
-            }
+                false
+            });
+        self.put_back(connection, is_trusted).await;
+    }
+
+    async fn put_back(&mut self, connection: SqliteConnection, is_trusted: bool) {
+        if is_trusted {
+            self.connection = Some(connection);
+        } else {
+            // Waits until what it had begun is rolled back, so that the next one finds no lock.
+            let _ = connection.close().await;
         }
     }
 
@@ -250,26 +258,36 @@ impl Writer {
         }
     }
 
-    /// One transaction. The answers are in the batch's order and are true only because the commit succeeded.
+    /// One transaction. The answers are in the batch's order.
     async fn commit(&mut self, batch: &[PendingAppend]) -> std::result::Result<Vec<Result<Seq>>, Fault> {
         let now = micros(self.clock.utc());
         let mut connection = self.connect().await.map_err(Fault::Store)?;
-        let mut transaction =
-            connection.begin_with("BEGIN IMMEDIATE").await.map_err(|error| Fault::Store(error.into()))?;
-        let mut answers = Vec::with_capacity(batch.len());
-        for pending in batch {
-            match log::append(&mut transaction, pending.design, &pending.append, now).await {
-                Err(fault @ (StoreError::Unavailable(_) | StoreError::Damaged(_))) => {
-                    return Err(Fault::Statement(fault));
-                }
-                // A refusal wrote nothing.
-                answer => answers.push(answer),
-            }
-        }
-        transaction.commit().await.map_err(|error| Fault::Store(error.into()))?;
-        self.connection = Some(connection);
-        Ok(answers)
+        let outcome = commit_on(&mut connection, batch, now).await;
+        self.put_back(connection, outcome.is_ok()).await;
+        outcome
     }
+}
+
+/// The answers are true only because the commit at the end succeeded.
+async fn commit_on(
+    connection: &mut SqliteConnection,
+    batch: &[PendingAppend],
+    now: i64,
+) -> std::result::Result<Vec<Result<Seq>>, Fault> {
+    let of_store = |error: sqlx::Error| Fault::Store(error.into());
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(of_store)?;
+    let mut answers = Vec::with_capacity(batch.len());
+    for pending in batch {
+        match log::append(&mut transaction, pending.design, &pending.append, now).await {
+            Err(fault @ (StoreError::Unavailable(_) | StoreError::Damaged(_))) => {
+                return Err(Fault::Statement(fault));
+            }
+            // A refusal wrote nothing.
+            answer => answers.push(answer),
+        }
+    }
+    transaction.commit().await.map_err(of_store)?;
+    Ok(answers)
 }
 
 /// Cuts what waits into batches of at most `BATCH_BYTES_MAX`, in order.

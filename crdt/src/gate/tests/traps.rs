@@ -332,5 +332,5 @@ fn items_build_on_earlier_ones() {
         .raw(&[1, 126, 0]);
     let scan = turns.scan().unwrap();
     assert_eq!(scan.ranges, [range(1, 0, 2), range(2, 0, 2)]);
-    assert_eq!(scan.closure(&StateVector::default()), Closure::Closed { overlaps: false });
+    assert_eq!(scan.closure(super::clocks(&StateVector::default())), Closure::Closed { overlaps: false });
 }
