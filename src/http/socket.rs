@@ -19,10 +19,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{
     CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -135,7 +135,11 @@ where
 }
 
 /// Who this is, and whether they may read this design. Spends the ticket, if it is one.
-async fn admit(state: &AppState, design: Option<DesignId>, offer: &Offer) -> Result<(DesignId, Guest), Refusal> {
+async fn admit(
+    state: &AppState,
+    design: Option<DesignId>,
+    offer: &Offer,
+) -> Result<(DesignId, Guest), Refusal> {
     if state.draining.has_begun() || state.hub.is_draining() {
         let problem = Problem::unavailable("restarting", "This server is restarting. Connect again.", 1);
         return Err(Refusal::new(problem, CloseCode::Restarting, session::retry_reason(state)));

@@ -57,11 +57,23 @@ pub(super) struct RoomHandle {
 #[derive(Debug)]
 pub(super) enum ToRoom {
     /// `taken` is answered once the room has it; dropped unanswered, the joiner asks the next room.
-    Join { join: Join, outbox: Arc<Outbox>, taken: oneshot::Sender<()> },
+    Join {
+        join: Join,
+        outbox: Arc<Outbox>,
+        taken: oneshot::Sender<()>,
+    },
     /// `space` is what the payload takes of the queue, given back when the room has it.
-    Frame { conn: ConnId, frame: ClientFrame, space: Option<OwnedSemaphorePermit> },
-    Writable { conn: ConnId },
-    Leave { conn: ConnId },
+    Frame {
+        conn: ConnId,
+        frame: ClientFrame,
+        space: Option<OwnedSemaphorePermit>,
+    },
+    Writable {
+        conn: ConnId,
+    },
+    Leave {
+        conn: ConnId,
+    },
 }
 
 /// What the rest of the server says to a room.

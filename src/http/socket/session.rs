@@ -386,7 +386,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         match outcome {
             Outcome::Delivered(Ok(())) => {}
             // The room has closed the outbox, or is about to.
-            Outcome::Delivered(Err(RoomGone)) => self.fail(CloseCode::Overloaded, "the design must be loaded again"),
+            Outcome::Delivered(Err(RoomGone)) => {
+                self.fail(CloseCode::Overloaded, "the design must be loaded again")
+            }
             Outcome::Verified(verified) => self.on_verified(verified),
             Outcome::Role(role) => self.on_role(role),
         }
@@ -458,8 +460,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let is_atlas = self.part.as_ref().is_some_and(|part| part.guest.dialect == Dialect::Atlas);
         if is_atlas {
             let auth = Arc::clone(&self.ground.app.auth);
-            self.waiting =
-                Some(Box::pin(async move { Outcome::Verified(auth.verify_token(&token).await) }));
+            self.waiting = Some(Box::pin(async move { Outcome::Verified(auth.verify_token(&token).await) }));
         }
     }
 

@@ -243,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_client_reads_what_was_written_however_the_network_cuts_it() {
-        let lens = [0, 1, 125, 126, COPIED_BYTES_MAX, COPIED_BYTES_MAX + 1, 65_536, 3 * FRAGMENT_BYTES + 1, 5];
+        let lens =
+            [0, 1, 125, 126, COPIED_BYTES_MAX, COPIED_BYTES_MAX + 1, 65_536, 3 * FRAGMENT_BYTES + 1, 5];
         for step in [1_000, 7_777, usize::MAX] {
             let mut writer = Writer::default();
             let mut sink = Sink { bytes: Vec::new(), step, writes: 0 };
@@ -270,7 +271,11 @@ mod tests {
         write_once(&mut writer, &mut sink);
         assert!(writer.is_empty());
         assert_eq!(sink.writes, 1);
-        assert_eq!((writer.pieces.capacity(), writer.small.capacity()), (0, 0), "an idle writer holds nothing");
+        assert_eq!(
+            (writer.pieces.capacity(), writer.small.capacity()),
+            (0, 0),
+            "an idle writer holds nothing"
+        );
     }
 
     #[test]
@@ -300,6 +305,8 @@ mod tests {
         writer.close(Some(4400), &"é".repeat(100));
         write_once(&mut writer, &mut sink);
         let read = read_back(sink.bytes);
-        assert!(matches!(&read[..], [Message::Close(Some(frame))] if frame.reason.as_str() == "é".repeat(61)));
+        assert!(
+            matches!(&read[..], [Message::Close(Some(frame))] if frame.reason.as_str() == "é".repeat(61))
+        );
     }
 }
