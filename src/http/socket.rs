@@ -1,7 +1,7 @@
 //! `/ws/{design}`: one design over one WebSocket, for `y-websocket` and its kin and for clients of `atlas.v1`.
 //!
 //! - `socket/handshake.rs` reads the request: who may connect from where, with what credential, speaking what;
-//! - `socket/session.rs` the one task of an open socket;
+//! - `socket/session.rs` the one task of an open socket, `socket/life.rs` its patience;
 //! - `socket/reader.rs`, `socket/writer.rs` WebSocket frames in and out; `socket/budget.rs` bounds what arrives.
 //!
 //! Credentials, role and design are checked before anything is upgraded, and no room is loaded before that. A failure
@@ -37,6 +37,7 @@ use crate::auth::{Action, AuthError, effective_design_role};
 
 mod budget;
 mod handshake;
+mod life;
 mod reader;
 mod session;
 mod writer;
