@@ -124,7 +124,9 @@ async fn register(State(state): State<AppState>, JsonBody(body): JsonBody<Regist
         now: state.clock.utc(),
     };
     let user = state.store.create_user(user).await.map_err(|error| match error {
-        StoreError::Conflict(_) => Problem::conflict("email_taken", "There is an account with this e-mail address."),
+        StoreError::Conflict(_) => {
+            Problem::conflict("email_taken", "There is an account with this e-mail address.")
+        }
         other => other.into(),
     })?;
     tracing::info!(user = %user.id, role = user.role.as_str(), "somebody registered");
@@ -158,7 +160,9 @@ async fn login(
             let grant = state.auth.open_session(user).await?;
             Ok(granted(&state, grant, true))
         }
-        Ok(None) => Err(Problem::unauthorised("bad_credentials", "The e-mail address or the password is wrong.")),
+        Ok(None) => {
+            Err(Problem::unauthorised("bad_credentials", "The e-mail address or the password is wrong."))
+        }
         Err(problem) => {
             state.auth.throttle.undecided(attempt);
             Err(problem)
@@ -186,7 +190,10 @@ async fn refresh(State(state): State<AppState>, request: Request) -> Result<Resp
     require_accounts(&state)?;
     let (presented, _) = refresh_token(&state, request).await?;
     let Some((token, from_cookie)) = presented else {
-        return Err(Problem::unauthorised("no_credential", "Send the refresh token as `refresh_token` or as a cookie."));
+        return Err(Problem::unauthorised(
+            "no_credential",
+            "Send the refresh token as `refresh_token` or as a cookie.",
+        ));
     };
     match state.auth.refresh(&token).await? {
         Refreshed::Renewed(grant) => Ok(granted(&state, *grant, !from_cookie)),
@@ -305,7 +312,10 @@ fn valid_name(name: Option<String>) -> Result<Option<String>> {
     match name.chars().count() {
         0 => Ok(None),
         1..=NAME_CHARS_MAX if !name.chars().any(char::is_control) => Ok(Some(name.to_owned())),
-        _ => Err(Problem::validation("name", format!("has 1 to {NAME_CHARS_MAX} characters, none of them control characters"))),
+        _ => Err(Problem::validation(
+            "name",
+            format!("has 1 to {NAME_CHARS_MAX} characters, none of them control characters"),
+        )),
     }
 }
 
@@ -326,7 +336,9 @@ mod tests {
     #[test]
     fn addresses_are_checked_and_lower_cased() {
         assert_eq!(valid_email("  Ada@Example.COM ").unwrap(), "ada@example.com");
-        for text in ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\n<x>", &"a".repeat(300)] {
+        for text in
+            ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\n<x>", &"a".repeat(300)]
+        {
             assert!(valid_email(text).is_err(), "{text}");
         }
     }

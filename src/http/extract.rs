@@ -112,7 +112,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some(media) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
     let media = media.split(';').next().unwrap_or_default().trim();
     media.eq_ignore_ascii_case("application/json")
-        || (media.len() > 5 && media.is_char_boundary(media.len() - 5) && media[media.len() - 5..].eq_ignore_ascii_case("+json"))
+        || (media.len() > 5
+            && media.is_char_boundary(media.len() - 5)
+            && media[media.len() - 5..].eq_ignore_ascii_case("+json"))
 }
 
 /// Query parameters.

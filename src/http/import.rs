@@ -3,12 +3,12 @@
 //! The body is the file itself, whatever its media type, or `multipart/form-data` with one file in it. The answer
 //! says what was kept, changed, guessed and dropped.
 
+use axum::Json;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::Json;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
@@ -54,10 +54,8 @@ async fn import(
         Problem::new(StatusCode::BAD_REQUEST, "not_importable", "Not importable", error.to_string())
     })?;
     let row = store_new(&state, &caller, imported.design).await?;
-    let headers = [
-        (CACHE_CONTROL, "private, no-cache".to_owned()),
-        (LOCATION, format!("/api/v1/designs/{}", row.id)),
-    ];
+    let headers =
+        [(CACHE_CONTROL, "private, no-cache".to_owned()), (LOCATION, format!("/api/v1/designs/{}", row.id))];
     let body = json!({ "id": row.id, "report": imported.report });
     Ok((StatusCode::CREATED, headers, Json(body)).into_response())
 }

@@ -57,7 +57,8 @@ fn what_cannot_be_opened_is_named() {
     assert!(stderr(&output).contains(&addr), "{}", stderr(&output));
 
     let taken = server.data_folder().join("data");
-    let output = run(&["serve"], &[("ATLAS_LISTEN", "127.0.0.1:0"), ("ATLAS_DATA_DIR", taken.to_str().unwrap())]);
+    let output =
+        run(&["serve"], &[("ATLAS_LISTEN", "127.0.0.1:0"), ("ATLAS_DATA_DIR", taken.to_str().unwrap())]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("ATLAS_DATA_DIR"), "{}", stderr(&output));
 
