@@ -24,6 +24,8 @@ use crate::lifecycle::Tasks;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
+pub mod commands;
+
 /// What a stop leaves for tasks that are past their socket: a moment, since they have nothing unsaved.
 const TASKS_GRACE: Duration = Duration::from_secs(5);
 
