@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -55,7 +55,8 @@ impl App {
         let blobs = DirBlobs::open(&data.join("blobs"))?;
         blobs.check().await.context("the blob folder cannot be written")?;
         let keys = open_keys(&config.auth, data).await?;
-        let auth = Auth::new(Arc::clone(&store), clock.clone(), ids.clone(), keys, auth_settings(&config.auth)?);
+        let auth =
+            Auth::new(Arc::clone(&store), clock.clone(), ids.clone(), keys, auth_settings(&config.auth)?);
         let hub = Hub::new(HubDeps {
             store: Arc::clone(&store),
             bus: Arc::new(LocalBus::new()),
@@ -118,7 +119,7 @@ impl Running {
 
 /// Making a key takes up to a second, on a thread of its own.
 async fn open_keys(auth: &config::Auth, data: &Path) -> anyhow::Result<Keys> {
-    let private = auth.jwt_private_key.as_ref().map(|pem| pem.expose_secret());
+    let private = auth.jwt_private_key.as_ref().map(ExposeSecret::expose_secret);
     let public: Vec<&str> = auth.jwt_public_key.as_deref().into_iter().collect();
     if private.is_some() || !public.is_empty() {
         return Ok(Keys::from_pem(private, &public)?);

@@ -17,8 +17,13 @@ const WRONG_USAGE: u8 = 2;
 
 /// Many architects edit one design at the same time: the collaboration server of Koh Atlas.
 #[derive(Debug, Parser)]
-#[command(name = "atlas-collab", version, about, after_help = "Settings come from the environment (ATLAS_LISTEN, \
-    ATLAS_DATA_DIR …) or from a TOML file that ATLAS_CONFIG names: see docs/OPERATIONS.md.")]
+#[command(
+    name = "atlas-collab",
+    version,
+    about,
+    after_help = "Settings come from the environment (ATLAS_LISTEN, \
+    ATLAS_DATA_DIR …) or from a TOML file that ATLAS_CONFIG names: see docs/OPERATIONS.md."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -46,7 +51,8 @@ fn main() -> ExitCode {
     if let Err(error) = telemetry::init(config.log.format == LogFormat::Json, &config.log.level) {
         return fail(WRONG_USAGE, &format!("{error:#}\n"));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
     match runtime {
         Ok(runtime) => runtime.block_on(serve(config)),
         Err(error) => fail(FOUND_A_PROBLEM, &format!("no threads to run on: {error}\n")),
@@ -61,8 +67,11 @@ async fn serve(config: Config) -> ExitCode {
         Err(error) => return fail(FOUND_A_PROBLEM, &format!("atlas-collab cannot start: {error:#}\n")),
     };
     // With port 0, or without a public address of its own, the address that the system gave us.
-    let public_url =
-        if public_url == format!("http://{listen}") { format!("http://{}", running.addr) } else { public_url };
+    let public_url = if public_url == format!("http://{listen}") {
+        format!("http://{}", running.addr)
+    } else {
+        public_url
+    };
     say(&format!("Atlas Collab is ready at {public_url} (open it in a browser; Ctrl-C stops).\n"));
     match lifecycle::stop_signal().await {
         Ok(signal) => tracing::info!(signal, "asked to stop; once more stops at once"),

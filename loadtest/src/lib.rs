@@ -16,6 +16,9 @@
 pub mod api;
 pub mod canvas;
 pub mod client;
+pub mod probe;
 pub mod proxy;
+pub mod relay;
 pub mod replica;
+pub mod traffic;
 pub mod world;

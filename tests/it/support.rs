@@ -106,7 +106,8 @@ impl Server {
     /// Somebody without an account.
     pub(crate) fn nobody(&self) -> Person {
         Person {
-            http: reqwest::Client::new(),
+            // Connections are not kept: after a restart a kept one would be a dead one.
+            http: reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(),
             base: self.url(""),
             token: None,
             refresh: String::new(),
