@@ -6,6 +6,7 @@ use atlas_crdt::ids::{DesignId, Generation, PodId, Seq};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+#[cfg(test)]
 pub mod conformance;
 pub mod local;
 

@@ -1,1 +1,208 @@
-//! (being written)
+//! Settings: from the environment, and from the TOML file that `ATLAS_CONFIG` names. The environment wins.
+//!
+//! [`Config::load`] is the only place of the server that reads the environment. Everything below it is a pure
+//! function of what was read. All mistakes are found before any port opens and told at once. `settings.rs` is the
+//! list of all settings with their defaults, `reader.rs` finds and checks single values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use self::reader::Reader;
+
+mod reader;
+mod settings;
+
+pub use settings::{SETTINGS, Setting};
+
+/// Everything that can be set, one struct per concern.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub server: Server,
+    pub storage: Storage,
+    pub auth: Auth,
+    pub log: Log,
+}
+
+/// Sockets, and how long they may take.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// How people reach the server: scheme, host and perhaps port, without a slash at the end.
+    pub public_url: String,
+    /// Origins of pages that may open sockets, in lower case without a slash at the end.
+    pub allowed_origins: Vec<String>,
+    /// Open sockets, HTTP and WebSocket together. More are refused with 503.
+    pub connections_max: usize,
+    /// From the first byte of a request to the end of its headers.
+    pub header_timeout: Duration,
+    /// A room without connections leaves memory after this.
+    pub idle_evict: Duration,
+    /// How long a stop may take before what still runs is cut off.
+    pub drain: Duration,
+}
+
+/// Where data lies.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    pub data_dir: PathBuf,
+}
+
+/// Accounts and tokens.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// The claim `iss` of our tokens.
+    pub jwt_issuer: String,
+    /// The claim `aud` of our tokens.
+    pub jwt_audience: String,
+    /// RSA private key in PEM. `None`: one is made in the data folder at the first start.
+    pub jwt_private_key: Option<SecretString>,
+    /// RSA public key in PEM. `None`: the private key's own.
+    pub jwt_public_key: Option<String>,
+    pub registration: Registration,
+    pub access_token_ttl: Duration,
+    pub refresh_token_ttl: Duration,
+}
+
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Everybody who reaches the server.
+    Open,
+    /// Nobody.
+    Closed,
+}
+
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub format: LogFormat,
+    /// A level or a list of `tracing` directives.
+    pub level: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// One setting that cannot be used, and why. Never carries the value of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The variable, or the key in the file.
+    pub name: String,
+    pub what: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.what)
+    }
+}
+
+impl Config {
+    /// Reads the environment of this process and the files that it names.
+    ///
+    /// # Errors
+    /// All mistakes at once, in the order of their names.
+    pub fn load() -> Result<Self, Vec<Mistake>> {
+        // `vars` would panic on a value that is not Unicode, perhaps one that is none of our business.
+        let environment = std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect();
+        Self::from_environment(&environment, &|path| std::fs::read_to_string(path))
+    }
+
+    /// The same for any environment; `read_file` reads what `ATLAS_CONFIG` and the `…_FILE` variables name.
+    pub fn from_environment(
+        environment: &BTreeMap<String, String>,
+        read_file: &dyn Fn(&Path) -> std::io::Result<String>,
+    ) -> Result<Self, Vec<Mistake>> {
+        let mut reader = Reader::new(environment, read_file);
+        let config = Self {
+            server: Server::read(&mut reader),
+            storage: Storage { data_dir: PathBuf::from(reader.text("ATLAS_DATA_DIR")) },
+            auth: Auth::read(&mut reader),
+            log: Log::read(&mut reader),
+        };
+        let mut mistakes = reader.into_mistakes();
+        if mistakes.is_empty() {
+            return Ok(config);
+        }
+        mistakes.sort_by(|a, b| a.name.cmp(&b.name));
+        Err(mistakes)
+    }
+}
+
+impl Server {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let listen = reader.address("ATLAS_LISTEN");
+        let set_url = reader.origin("ATLAS_PUBLIC_URL");
+        let public_url = set_url.clone().unwrap_or_else(|| format!("http://{listen}"));
+        let allowed_origins = reader.origins("ATLAS_ALLOWED_ORIGINS").unwrap_or_else(|| match set_url {
+            Some(url) => vec![url],
+            None => origins_of(listen),
+        });
+        Self {
+            listen,
+            public_url,
+            allowed_origins,
+            connections_max: reader.count("ATLAS_MAX_CONNECTIONS", 1..=1_000_000),
+            header_timeout: reader.millis("ATLAS_HEADER_TIMEOUT_MS", 1..=600_000),
+            idle_evict: reader.millis("ATLAS_IDLE_EVICT_MS", 1..=86_400_000),
+            drain: reader.seconds("ATLAS_DRAIN_SECS", 0..=3_600),
+        }
+    }
+}
+
+/// What browsers on this machine call a server on this address.
+fn origins_of(listen: SocketAddr) -> Vec<String> {
+    let port = listen.port();
+    let mut origins = vec![format!("http://{listen}")];
+    for host in ["localhost", "127.0.0.1"] {
+        let origin = format!("http://{host}:{port}");
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    origins
+}
+
+impl Auth {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let access_token_ttl = reader.seconds("ATLAS_ACCESS_TOKEN_SECS", 1..=86_400);
+        let refresh_token_ttl = reader.seconds("ATLAS_REFRESH_TOKEN_SECS", 1..=31_536_000);
+        if refresh_token_ttl < access_token_ttl {
+            reader.mistake("ATLAS_REFRESH_TOKEN_SECS", "must not be less than ATLAS_ACCESS_TOKEN_SECS");
+        }
+        Self {
+            jwt_issuer: reader.text("ATLAS_JWT_ISSUER"),
+            jwt_audience: reader.text("ATLAS_JWT_AUDIENCE"),
+            jwt_private_key: reader.pem("ATLAS_JWT_PRIVATE_KEY").map(SecretString::from),
+            jwt_public_key: reader.pem("ATLAS_JWT_PUBLIC_KEY"),
+            registration: reader.choice(
+                "ATLAS_REGISTRATION",
+                &[("open", Registration::Open), ("closed", Registration::Closed)],
+            ),
+            access_token_ttl,
+            refresh_token_ttl,
+        }
+    }
+}
+
+impl Log {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            format: reader.choice("LOG_FORMAT", &[("text", LogFormat::Text), ("json", LogFormat::Json)]),
+            level: reader.log_filter("LOG_LEVEL"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

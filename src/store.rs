@@ -11,6 +11,7 @@ use atlas_crdt::room::{Append, Loaded, LogRow};
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+#[cfg(test)]
 pub mod conformance;
 pub mod sqlite;
 
@@ -38,6 +39,9 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub trait Store: Send + Sync + 'static {
     /// Answers when the store can be read and written (`/ready`).
     async fn check(&self) -> Result<()>;
+    /// Ends the store: what was asked before is still answered, everything after is `Unavailable`. Returns when
+    /// everything is released, so that another process may open it. Once more changes nothing.
+    async fn close(&self) {}
 
     // --- the log
     /// Appends one step and returns its `seq`: the head's successor. Returns only after the commit is durable.
@@ -72,6 +76,10 @@ pub trait Store: Send + Sync + 'static {
     // --- people
     /// The first user ever becomes `first_role`, decided in the same transaction. `Conflict("this e-mail address")`.
     async fn create_user(&self, new: NewUser) -> Result<User>;
+    /// Whether anybody is registered.
+    async fn has_users(&self) -> Result<bool> {
+        Ok(true)
+    }
     async fn user(&self, user: UserId) -> Result<Option<User>>;
     /// E-mail addresses are compared without regard to case (callers pass them in lower case).
     async fn user_by_email(&self, email: &str) -> Result<Option<User>>;
@@ -209,9 +217,15 @@ pub struct RotateRefresh {
 /// The outcome of [`Store::rotate_refresh`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotation {
-    Rotated { session: SessionId, user: UserId },
+    Rotated {
+        session: SessionId,
+        user: UserId,
+    },
     /// The token had been spent before: somebody has a copy. The whole family is revoked now.
-    Reused { session: SessionId, user: UserId },
+    Reused {
+        session: SessionId,
+        user: UserId,
+    },
     /// Unknown, expired, or of a revoked family.
     Invalid,
 }

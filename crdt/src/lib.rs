@@ -3,6 +3,7 @@
 pub mod ids;
 pub mod roles;
 pub mod limits;
+mod lib0;
 pub mod schema;
 pub mod gate;
 pub mod wire;

@@ -91,6 +91,18 @@ pub const OUTBOX_BYTES_MAX: usize = 512 << 10;
 pub const OUTBOX_PRESENCE_BYTES_MAX: usize = 64 << 10;
 /// Milliseconds of silence after which a socket gets an empty awareness update (y-websocket hangs up after 30 s).
 pub const SOCKET_SILENCE_MS: u64 = 20_000;
+/// Milliseconds without a sign of life after which a socket is asked for one with a WebSocket ping …
+pub const SOCKET_PING_MS: u64 = 25_000;
+/// … and without one after which it is taken for dead. Long enough for a reader that merely stopped reading.
+pub const SOCKET_DEAD_MS: u64 = 120_000;
+/// Milliseconds that a peer may accept no byte at all while some wait for it. Slow is not dead.
+pub const SOCKET_STALLED_MS: u64 = 600_000;
+/// Milliseconds for what is queued to leave and for the peer's answer once a socket is being closed.
+pub const SOCKET_CLOSE_MS: u64 = 5_000;
+/// Bytes. Messages that are still arriving, in the whole process …
+pub const INBOUND_BYTES_MAX: usize = 256 << 20;
+/// … besides so many of each connection.
+pub const INBOUND_FREE_BYTES: usize = 16 << 10;
 
 const _: () = {
     assert!(UPDATE_BYTES_MAX < DOCUMENT_BYTES_MAX);
@@ -105,4 +117,7 @@ const _: () = {
     assert!(CLOCK_MAX < u32::MAX / 2 + 1);
     assert!(CONNS_PER_ROOM_MAX * 4 < AWARENESS_STATES_PER_ROOM_MAX + 1);
     assert!(SOCKET_SILENCE_MS < 30_000);
+    assert!(SOCKET_PING_MS < SOCKET_DEAD_MS && SOCKET_DEAD_MS < SOCKET_STALLED_MS);
+    assert!(MESSAGE_BYTES_MAX < INBOUND_BYTES_MAX);
+    assert!(INBOUND_FREE_BYTES < INBOUND_BYTES_MAX);
 };

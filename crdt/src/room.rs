@@ -1,7 +1,269 @@
 //! One design's life on one pod: events in, effects out.
+//!
+//! [`Room::handle`] is the whole interface: an [`Input`] and the time go in, [`Effect`]s come out. The room reads no
+//! clock and draws no randomness (INV-10); whoever owns it carries the effects out in order, reports their outcome as
+//! further inputs, and calls again with [`Input::Tick`] when [`Room::deadline`] comes.
+//!
+//! In reading order: [`input`](Input) and [`effect`](Effect); `phase` (Loading, Live, Draining, Closed);
+//! `members` (connections, and the counting behind `Saved`); `live` (what a loaded room is, and how frames enter);
+//! `durability` (what waits, what is in flight); `flush` (judge, apply, append, and what follows the commit);
+//! `remote` (other pods); `rebuild` (when yrs itself fails); `known` (the state vector of the log).
 
 mod effect;
 mod input;
+mod members;
+mod known;
+mod durability;
+mod live;
+mod flush;
+mod remote;
+mod rebuild;
+mod phase;
 
 pub use effect::{Append, Author, ClockRange, Effect, FrameKind};
 pub use input::{Dialect, Input, Join, Loaded, LogRow};
+use phase::{Draining, Phase};
+
+use crate::ids::{ClientId, Epoch, Generation, Millis, Seq};
+use crate::limits;
+use crate::wire::{CloseCode, Notice};
+use live::Live;
+
+/// What a room is given at its birth.
+#[derive(Debug, Clone, Copy)]
+pub struct RoomConfig {
+    /// For jitter.
+    pub seed: u64,
+    /// Random and never used twice: append ids count up from here.
+    pub append_salt: u128,
+    /// The client id of the room's own document. It writes nothing.
+    pub doc_client: ClientId,
+    /// Milliseconds without connections after which the room goes.
+    pub idle_evict_ms: u64,
+}
+
+impl RoomConfig {
+    #[must_use]
+    pub const fn new(seed: u64, append_salt: u128, doc_client: ClientId) -> Self {
+        Self { seed, append_salt, doc_client, idle_evict_ms: limits::IDLE_EVICT_MS }
+    }
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Room {
+    config: RoomConfig,
+    phase: Phase,
+}
+
+impl Room {
+    /// A room that is being loaded: the first effect is the load.
+    #[must_use]
+    pub fn new(config: RoomConfig) -> (Self, Vec<Effect>) {
+        (Self { config, phase: Phase::Loading { notes: Vec::new() } }, vec![Effect::Load])
+    }
+
+    /// Takes one event. What is to be done is appended to `effects`, in order.
+    pub fn handle(&mut self, now: Millis, input: Input, effects: &mut Vec<Effect>) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Closed);
+        self.phase = match phase {
+            Phase::Loading { notes } => self.loading(now, notes, input, effects),
+            Phase::Live(live) => self.live(now, live, input, effects),
+            Phase::Draining(draining) => self.draining(now, draining, input, effects),
+            Phase::Closed => {
+                phase::turn_away(&input, CloseCode::Overloaded, "the design is being closed: connect again", effects);
+                Phase::Closed
+            }
+        };
+        debug_assert_eq!(crate::invariants::check_room(self), Ok(()));
+    }
+
+    /// When to call with [`Input::Tick`], if nothing else happens before.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Millis> {
+        match &self.phase {
+            Phase::Loading { .. } | Phase::Closed => None,
+            Phase::Live(live) => {
+                let idle = live.idle_since.filter(|_| live.durability.is_clean());
+                let evict = idle.map(|since| since.plus(self.config.idle_evict_ms));
+                [live.deadline(), evict].into_iter().flatten().min()
+            }
+            Phase::Draining(draining) => draining.deadline(),
+        }
+    }
+
+    /// Whether to hand the room what sockets sent. While it does not, sockets are not read: that is the back-pressure.
+    #[must_use]
+    pub fn accepts_frames(&self) -> bool {
+        match &self.phase {
+            Phase::Loading { .. } => false,
+            Phase::Live(live) => {
+                // With a store in trouble presence goes on, and the unsaved budget is the bound.
+                live.durability.degraded || live.durability.waiting_bytes() < limits::PENDING_SOFT_BYTES
+            }
+            Phase::Draining(_) | Phase::Closed => true,
+        }
+    }
+
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
+    }
+
+    #[must_use]
+    pub fn stats(&self) -> RoomStats {
+        let Some(live) = self.phase.live() else { return RoomStats::default() };
+        RoomStats {
+            head: live.head,
+            epoch: live.epoch,
+            generation: live.generation,
+            connections: live.members.len(),
+            unsaved_bytes: live.durability.unsaved_bytes(),
+            has_unsaved: !live.durability.is_clean(),
+            degraded: live.durability.degraded,
+        }
+    }
+
+    pub(crate) fn members_are_consistent(&self) -> bool {
+        self.phase.live().is_none_or(|live| live.members.values().all(|member| member.acks.is_consistent()))
+    }
+
+    fn live(&mut self, now: Millis, mut live: Box<Live>, input: Input, effects: &mut Vec<Effect>) -> Phase {
+        match input {
+            Input::Drain => {
+                let retry_after_ms = 200 + u64::from(live.jitter()) * 10;
+                live.tell_all(&Notice::Restarting { retry_after_ms }, effects);
+                let reason = format!("{{\"retry_after_ms\":{retry_after_ms}}}");
+                live.close_all(now, CloseCode::Restarting, &reason, effects);
+                let draining = Draining::new(CloseCode::Restarting, reason, Some(live), now);
+                return self.draining(now, draining, Input::Tick, effects);
+            }
+            Input::Deleted | Input::NoSuchDesign => {
+                live.tell_all(&Notice::Deleted, effects);
+                live.close_all(now, CloseCode::NoSuchDesign, "the design was deleted", effects);
+                let reason = "no such design".to_owned();
+                return Phase::Draining(Draining::new(CloseCode::NoSuchDesign, reason, None, now));
+            }
+            other => self.live_input(now, &mut live, other, effects),
+        }
+        live.run_due(now, effects);
+        if self.is_idle(now, &live) {
+            effects.push(Effect::Evict);
+            return Phase::Closed;
+        }
+        Phase::Live(live)
+    }
+
+    /// INV-7: nobody is here and nothing is unsaved.
+    fn is_idle(&self, now: Millis, live: &Live) -> bool {
+        live.durability.is_clean()
+            && live.rebuild.is_none()
+            && live.idle_since.is_some_and(|since| since.plus(self.config.idle_evict_ms) <= now)
+    }
+
+    fn live_input(&self, now: Millis, live: &mut Live, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Join(join) => live.join(&join, effects),
+            Input::Leave { conn } => live.leave(now, conn),
+            Input::Frame { conn, frame } => live.frame(now, conn, frame, effects),
+            Input::Lagged { conn, since } => live.lagged(conn, &since),
+            Input::Writable { conn } => live.writable(conn, effects),
+            Input::Appended { append_id, seq } => live.appended(append_id, seq, effects),
+            Input::AppendFailed { append_id, reason: _ } => live.append_failed(now, append_id, effects),
+            Input::Remote { generation, seq, update } => live.remote(now, generation, seq, update, effects),
+            Input::CaughtUp { rows } => live.caught_up(now, rows, effects),
+            Input::CatchUpFailed { reason: _ } => live.catch_up_failed(now),
+            Input::RoleChanged { user, role } => live.role_changed(now, user, role, effects),
+            Input::Loaded(loaded) => live.rebuild_loaded(&self.config, now, &loaded, effects),
+            Input::LoadFailed { reason: _ } => live.rebuild_load_failed(now),
+            Input::Tick | Input::Drain | Input::Deleted | Input::NoSuchDesign => {}
+        }
+    }
+
+    fn draining(
+        &mut self,
+        now: Millis,
+        mut draining: Draining,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) -> Phase {
+        phase::turn_away(&input, draining.code, &draining.reason, effects);
+        if let Some(live) = &mut draining.work {
+            match input {
+                Input::Join(_) => {}
+                Input::Deleted | Input::NoSuchDesign => draining.work = None,
+                other => self.live_input(now, live, other, effects),
+            }
+        }
+        if let Some(live) = &mut draining.work {
+            live.run_due(now, effects);
+        }
+        if draining.is_done(now) {
+            effects.push(Effect::Evict);
+            return Phase::Closed;
+        }
+        Phase::Draining(draining)
+    }
+
+    fn loading(
+        &mut self,
+        now: Millis,
+        mut notes: Vec<Input>,
+        input: Input,
+        effects: &mut Vec<Effect>,
+    ) -> Phase {
+        let refuse = |code, reason: String| Phase::Draining(Draining::new(code, reason, None, now));
+        match input {
+            Input::Loaded(loaded) => match Live::load(&self.config, now, &loaded) {
+                Ok(live) => {
+                    self.phase = Phase::Live(Box::new(live));
+                    for note in notes {
+                        self.handle(now, note, effects);
+                    }
+                    std::mem::replace(&mut self.phase, Phase::Closed)
+                }
+                // Never an empty document in place of a real one.
+                Err(fault) => refuse(CloseCode::Overloaded, format!("the stored design cannot be read: {fault}")),
+            },
+            Input::LoadFailed { reason } => refuse(CloseCode::Overloaded, reason),
+            Input::NoSuchDesign | Input::Deleted => refuse(CloseCode::NoSuchDesign, "no such design".to_owned()),
+            Input::Drain => refuse(CloseCode::Restarting, "{\"retry_after_ms\":1000}".to_owned()),
+            // The bus may be faster than the load; more than the bound is left to the log.
+            note @ (Input::Remote { .. } | Input::RoleChanged { .. }) => {
+                if notes.len() < limits::HOLE_MESSAGES_MAX {
+                    notes.push(note);
+                }
+                Phase::Loading { notes }
+            }
+            other => {
+                phase::turn_away(&other, CloseCode::Overloaded, "the design is still being loaded", effects);
+                Phase::Loading { notes }
+            }
+        }
+    }
+}
+
+impl Live {
+    /// What time and the last event made due, in this order: answers first, since a flush makes them wait.
+    fn run_due(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        self.watch_append(now, effects);
+        self.retry_rebuild_if_due(now, effects);
+        self.ask_log_if_due(now, effects);
+        self.answer_waiting(effects);
+        self.flush_if_due(now, effects);
+        self.shed_if_over_budget(now, effects);
+        self.flush_presence(now, effects);
+    }
+}
+
+/// Figures of one room, for health pages and tests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RoomStats {
+    pub head: Seq,
+    pub epoch: Epoch,
+    pub generation: Generation,
+    pub connections: usize,
+    pub unsaved_bytes: usize,
+    pub has_unsaved: bool,
+    pub degraded: bool,
+}

@@ -1,1 +1,285 @@
-//! (being written)
+//! What every [`Store`] keeps, as tests. One function per promise; [`run_all`] runs them against one implementation.
+//!
+//! `open(place)` opens the store of that place: the same name finds the same data again (after `close`), another
+//! name an empty store. The implementation dates appends with the real time; everything else here happens in 2020.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atlas_crdt::ids::{AppendId, ClientId, DesignId, Seq, SessionId, UserId};
+use atlas_crdt::roles::PlatformRole;
+use atlas_crdt::room::{Append, Author, ClockRange};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use super::{ListDesigns, NewDesign, NewSession, NewTicket, NewUser, RotateRefresh, Store, StoreError};
+
+mod designs;
+mod people;
+
+const START: OffsetDateTime = datetime!(2020-02-02 02:02:02.000002 UTC);
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Runs every promise against a store of its own.
+pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
+    it_answers_while_it_is_open(open("check").await).await;
+    the_log_is_gap_free_under_concurrent_appends(open("gap-free").await).await;
+    an_append_is_applied_once(open("idempotent").await).await;
+    an_append_id_belongs_to_one_design(open("append-id").await).await;
+    what_was_appended_survives_closing(&open).await;
+    the_log_is_read_on_in_order(open("read-on").await).await;
+    large_appends_pass(open("large").await).await;
+    designs::a_design_is_created_whole_or_not_at_all(open("create").await).await;
+    designs::the_row_follows_its_log(open("follow").await).await;
+    designs::a_deleted_design_is_gone(open("delete").await).await;
+    designs::a_deletion_and_appends_never_leave_remains(open("delete-race").await).await;
+    designs::a_listing_is_complete_and_stable(open("pages").await).await;
+    designs::a_listing_shows_what_its_reader_may_see(open("visible").await).await;
+    designs::the_name_filter_is_literal_and_knows_no_case(open("filter").await).await;
+    designs::members_come_and_go(open("members").await).await;
+    designs::the_last_owner_stays(open("last-owner").await).await;
+    people::exactly_one_user_is_the_first(open("first-user").await).await;
+    people::an_email_address_is_taken_once(open("email").await).await;
+    people::a_refresh_token_is_exchanged_once(open("refresh").await).await;
+    people::a_reused_refresh_token_revokes_its_family(open("reuse").await).await;
+    people::sessions_end(open("sessions").await).await;
+    people::a_ticket_is_consumed_once(open("ticket").await).await;
+    people::a_ticket_fits_its_design_and_its_minute(open("ticket-fits").await).await;
+}
+
+// --- what the promises share
+
+fn design_id(n: u128) -> DesignId {
+    DesignId::from_u128(0xd0_0000 + n)
+}
+
+fn user_id(n: u128) -> UserId {
+    UserId::from_u128(0xa0_0000 + n)
+}
+
+fn session_id(n: u128) -> SessionId {
+    SessionId::from_u128(0x50_0000 + n)
+}
+
+fn hash(n: u8) -> [u8; 32] {
+    [n; 32]
+}
+
+/// An append whose payload names it.
+fn step(design: DesignId, n: u128) -> Append {
+    let append_id = AppendId::from_u128((design.as_u128() << 64) + n);
+    let range = ClockRange { client: ClientId::new((1 << 53) - 1), start: 0, end: u32::MAX };
+    let author = Author { user: user_id(1), wrote: vec![range], deleted: Vec::new() };
+    Append { append_id, update: payload(design, n), authors: vec![author], name: None }
+}
+
+fn payload(design: DesignId, n: u128) -> Bytes {
+    Bytes::from(format!("step {n} of {design}"))
+}
+
+async fn register(store: &dyn Store, n: u128) -> UserId {
+    store.create_user(new_user(n)).await.unwrap().id
+}
+
+fn new_user(n: u128) -> NewUser {
+    NewUser {
+        id: user_id(n),
+        email: format!("user{n}@example.org"),
+        name: Some(format!("User {n}")),
+        password_hash: format!("$argon2id$not-a-real-hash-{n}"),
+        first_role: PlatformRole::Admin,
+        role: PlatformRole::Architect,
+        now: START,
+    }
+}
+
+fn new_design(n: u128, owner: UserId, name: &str) -> NewDesign {
+    let id = design_id(n);
+    NewDesign {
+        id,
+        owner,
+        name: name.to_owned(),
+        description: Some(format!("About {name}")),
+        first: payload(id, 0),
+        append_id: AppendId::from_u128(id.as_u128() << 64),
+        now: START + MINUTE * u32::try_from(n).unwrap(),
+    }
+}
+
+async fn create(store: &dyn Store, n: u128, owner: UserId, name: &str) -> DesignId {
+    store.create_design(new_design(n, owner, name)).await.unwrap().id
+}
+
+async fn log_in(store: &dyn Store, n: u128, user: UserId, token: u8) -> SessionId {
+    let id = session_id(n);
+    let session =
+        NewSession { id, user, token_hash: hash(token), now: START, expires_at: START + 10 * MINUTE };
+    store.create_session(session).await.unwrap();
+    id
+}
+
+fn rotation(old: u8, new: u8, now: OffsetDateTime) -> RotateRefresh {
+    RotateRefresh { old_hash: hash(old), new_hash: hash(new), now, expires_at: now + 10 * MINUTE }
+}
+
+fn ticket(n: u8, user: UserId, design: DesignId, session: SessionId) -> NewTicket {
+    NewTicket {
+        hash: hash(n),
+        user,
+        design,
+        session,
+        token_expires_at: START + 5 * MINUTE,
+        expires_at: START + MINUTE,
+    }
+}
+
+/// The whole log, checked to be 1, 2, 3 …
+async fn log(store: &dyn Store, design: DesignId) -> Vec<Bytes> {
+    let loaded = store.load(design).await.unwrap().unwrap();
+    assert!(loaded.snapshot.is_none());
+    for (row, expected) in loaded.tail.iter().zip(1..) {
+        assert_eq!(row.seq, Seq::new(expected));
+    }
+    loaded.tail.into_iter().map(|row| row.update).collect()
+}
+
+async fn listed(store: &dyn Store, query: ListDesigns) -> Vec<DesignId> {
+    store.list_designs(query).await.unwrap().items.into_iter().map(|row| row.id).collect()
+}
+
+// --- the store as a whole
+
+async fn it_answers_while_it_is_open(store: Arc<dyn Store>) {
+    store.check().await.unwrap();
+    store.check().await.unwrap();
+    store.close().await;
+    store.close().await;
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable(_))));
+    let append = store.append(design_id(1), step(design_id(1), 1)).await;
+    assert!(matches!(append, Err(StoreError::Unavailable(_))), "{append:?}");
+}
+
+// --- the log
+
+async fn the_log_is_gap_free_under_concurrent_appends(store: Arc<dyn Store>) {
+    const DESIGNS: u128 = 5;
+    const APPENDERS: u128 = 50;
+    const EACH: u128 = 8;
+    let owner = register(&*store, 1).await;
+    for n in 0..DESIGNS {
+        create(&*store, n, owner, "a design").await;
+    }
+    let appender = async |which: u128| {
+        let design = design_id(which % DESIGNS);
+        let mut seqs = Vec::new();
+        for turn in 0..EACH {
+            let seq = store.append(design, step(design, 1 + which * EACH + turn)).await.unwrap();
+            // What was answered can be read at once.
+            assert!(seq <= store.head(design).await.unwrap().unwrap().seq);
+            seqs.push((design, seq));
+        }
+        assert!(seqs.is_sorted(), "an appender's steps keep their order");
+        seqs
+    };
+    let answered: Vec<_> = join_all((0..APPENDERS).map(appender)).await.into_iter().flatten().collect();
+
+    let distinct: BTreeSet<_> = answered.iter().copied().collect();
+    assert_eq!(distinct.len(), answered.len(), "no two appends share a seq");
+    for n in 0..DESIGNS {
+        let design = design_id(n);
+        let rows = log(&*store, design).await;
+        let expected = 1 + usize::try_from(APPENDERS / DESIGNS * EACH).unwrap();
+        assert_eq!(rows.len(), expected);
+        assert_eq!(store.head(design).await.unwrap().unwrap().seq.get(), expected as u64);
+        assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), expected, "every payload stands once");
+    }
+}
+
+/// A room that does not know the outcome asks again, perhaps while the first try is still under way.
+async fn an_append_is_applied_once(store: Arc<dyn Store>) {
+    let owner = register(&*store, 1).await;
+    let design = create(&*store, 1, owner, "a design").await;
+    let first = store.append(design, step(design, 1)).await.unwrap();
+    store.append(design, step(design, 2)).await.unwrap();
+    assert_eq!(store.append(design, step(design, 1)).await.unwrap(), first);
+
+    let same = join_all((0..10).map(|_| store.append(design, step(design, 3)))).await;
+    let seqs: BTreeSet<_> = same.into_iter().map(Result::unwrap).collect();
+    assert_eq!(seqs, BTreeSet::from([Seq::new(4)]));
+    assert_eq!(log(&*store, design).await.len(), 4);
+
+    // A caller that stopped waiting: its step is there once, whether or not it had begun.
+    let abandoned = store.append(design, step(design, 4));
+    let _ = futures_util::FutureExt::now_or_never(abandoned);
+    assert_eq!(store.append(design, step(design, 4)).await.unwrap(), Seq::new(5));
+    assert_eq!(log(&*store, design).await.len(), 5);
+}
+
+async fn an_append_id_belongs_to_one_design(store: Arc<dyn Store>) {
+    let owner = register(&*store, 1).await;
+    let (one, two) = (create(&*store, 1, owner, "one").await, create(&*store, 2, owner, "two").await);
+    store.append(one, step(one, 1)).await.unwrap();
+    let stolen = store.append(two, step(one, 1)).await;
+    assert!(matches!(stolen, Err(StoreError::Conflict(_))), "{stolen:?}");
+    assert_eq!(log(&*store, two).await.len(), 1);
+}
+
+async fn what_was_appended_survives_closing(open: &impl AsyncFn(&'static str) -> Arc<dyn Store>) {
+    let store = open("survive").await;
+    let owner = register(&*store, 1).await;
+    let design = create(&*store, 1, owner, "a design").await;
+    let appends = (1..=20).map(|n| store.append(design, step(design, n)));
+    let seqs: Vec<_> = join_all(appends).await.into_iter().map(Result::unwrap).collect();
+    let before = log(&*store, design).await;
+    store.close().await;
+
+    let store = open("survive").await;
+    assert_eq!(log(&*store, design).await, before);
+    assert_eq!(
+        store.append(design, step(design, 7)).await.unwrap(),
+        seqs[6],
+        "the append ids survive as well"
+    );
+    assert_eq!(store.append(design, step(design, 21)).await.unwrap(), Seq::new(22));
+    store.close().await;
+}
+
+async fn the_log_is_read_on_in_order(store: Arc<dyn Store>) {
+    let owner = register(&*store, 1).await;
+    let design = create(&*store, 1, owner, "a design").await;
+    for n in 1..10 {
+        store.append(design, step(design, n)).await.unwrap();
+    }
+    let read = async |after, limit| {
+        let rows = store.log_after(design, Seq::new(after), limit).await.unwrap();
+        rows.into_iter().map(|row| (row.seq.get(), row.update)).collect::<Vec<_>>()
+    };
+    assert_eq!(read(0, 2).await, [(1, payload(design, 0)), (2, payload(design, 1))]);
+    assert_eq!(read(8, 100).await, [(9, payload(design, 8)), (10, payload(design, 9))]);
+    assert_eq!(read(9, 1).await, [(10, payload(design, 9))]);
+    assert!(read(10, 5).await.is_empty());
+    assert!(read(99, 5).await.is_empty());
+    let nowhere = store.log_after(design_id(9), Seq::ZERO, 5).await;
+    assert!(matches!(nowhere, Err(StoreError::NoSuchDesign)), "{nowhere:?}");
+}
+
+async fn large_appends_pass(store: Arc<dyn Store>) {
+    let owner = register(&*store, 1).await;
+    let design = create(&*store, 1, owner, "a design").await;
+    let of_size = |n: u128, bytes: usize| {
+        let update = Bytes::from(vec![u8::try_from(n).unwrap(); bytes]);
+        Append { update, ..step(design, n) }
+    };
+    // Together more than any batch takes.
+    let sizes = [1, 3 << 20, 20 << 20, 0, 5 << 20];
+    let appends = (1..).zip(sizes).map(|(n, bytes)| store.append(design, of_size(n, bytes)));
+    for answer in join_all(appends).await {
+        answer.unwrap();
+    }
+    let mut stored: Vec<_> = log(&*store, design).await[1..].iter().map(Bytes::len).collect();
+    stored.sort_unstable();
+    assert_eq!(stored, [0, 1, 3 << 20, 5 << 20, 20 << 20]);
+}

@@ -1,0 +1,43 @@
+# Thin: each target says what it runs. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+CARGO := cargo
+INTEROP := tests/interop
+DEBUG_BIN := target/debug/atlas-collab
+RELEASE_BIN := target/release/atlas-collab
+
+.PHONY: help run test test-full lint bench sim tools
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## build the server and serve http://localhost:3000
+	@$(CARGO) build --release --bin atlas-collab
+	@exec $(RELEASE_BIN) serve
+
+tools: ## install what the tests need and the machine lacks
+	@scripts/tools
+
+test: tools ## every test: Rust, then the published npm clients against the real binary
+	@scripts/section "Rust tests"
+	$(CARGO) nextest run --workspace --all-targets --no-fail-fast
+	@scripts/section "Published yjs and y-websocket against $(DEBUG_BIN)"
+	cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
+	ATLAS_BIN=$(CURDIR)/$(DEBUG_BIN) node --test --test-concurrency=1 --test-reporter=spec $(INTEROP)/*.test.mjs
+
+test-full: ## the long runs as well: more seeds, more kills, more cases
+	ATLAS_SIM_SEEDS=20000 PROPTEST_CASES=5000 ATLAS_KILLS=200 ATLAS_FIFTY_SECS=120 $(MAKE) test
+
+lint: ## formatting and lints, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+bench: ## figures, beside a bare relay on the same machine
+	$(CARGO) build --release --workspace --bins
+	@scripts/bench
+
+sim: ## the seeded simulation: make sim SEEDS=100000, or SEED=17 for one
+	ATLAS_SIM_SEEDS=$(or $(SEEDS),10000) $(if $(SEED),ATLAS_SIM_SEED=$(SEED)) \
+		$(CARGO) test --package atlas-crdt --test sim -- --nocapture

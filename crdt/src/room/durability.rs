@@ -1,0 +1,178 @@
+//! What is on its way into the log: frames that wait, and the one append in flight.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::effect::{Append, ClockRange};
+use crate::gate::Scan;
+use crate::ids::{AppendId, ConnId, Millis, UserId};
+use crate::limits;
+use crate::roles::DesignRole;
+
+/// A document message that has been read but not judged yet.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) conn: ConnId,
+    /// The message's number on its socket.
+    pub(super) n: u64,
+    pub(super) is_step2: bool,
+    pub(super) user: UserId,
+    /// As it was when the message arrived.
+    pub(super) role: DesignRole,
+    pub(super) update: Bytes,
+    pub(super) scan: Scan,
+}
+
+/// Whom to tell when something is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ack {
+    pub(super) conn: ConnId,
+    pub(super) n: u64,
+    /// A SyncStep2 covers what had a gap before it on the same socket.
+    pub(super) covers: bool,
+}
+
+/// The append that the store is working on.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) append: Append,
+    pub(super) acks: Vec<Ack>,
+    /// The only author's connection: it need not hear its own words.
+    pub(super) sole_author: Option<ConnId>,
+    /// What the append adds.
+    pub(super) ranges: Vec<ClockRange>,
+    /// When the room starts to worry about the store.
+    slow_at: Option<Millis>,
+    /// Set while no attempt is under way: when to try again.
+    retry_at: Option<Millis>,
+    backoff_ms: u64,
+}
+
+impl InFlight {
+    pub(super) fn new(
+        now: Millis,
+        append: Append,
+        acks: Vec<Ack>,
+        sole_author: Option<ConnId>,
+        ranges: Vec<ClockRange>,
+    ) -> Self {
+        Self {
+            append,
+            acks,
+            sole_author,
+            ranges,
+            slow_at: Some(now.plus(limits::APPEND_SLOW_MS)),
+            retry_at: None,
+            backoff_ms: limits::APPEND_RETRY_MIN_MS,
+        }
+    }
+
+    /// The attempt failed. `jitter` in 0..=255 spreads the retries of many rooms.
+    pub(super) fn failed(&mut self, now: Millis, jitter: u8) {
+        let spread = self.backoff_ms * u64::from(jitter) / 512;
+        self.retry_at = Some(now.plus(self.backoff_ms + spread));
+        self.backoff_ms = (self.backoff_ms * 2).min(limits::APPEND_RETRY_MAX_MS);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        [self.slow_at, self.retry_at].into_iter().flatten().min()
+    }
+
+    /// True once: the store takes its time.
+    pub(super) fn became_slow(&mut self, now: Millis) -> bool {
+        let slow = self.slow_at.is_some_and(|at| at <= now);
+        if slow {
+            self.slow_at = None;
+        }
+        slow
+    }
+
+    /// The append to try again, if its time has come.
+    pub(super) fn take_retry(&mut self, now: Millis) -> Option<Append> {
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            return Some(self.append.clone());
+        }
+        None
+    }
+}
+
+/// Everything between the sockets and the log. At most one append is in flight; frames that arrive meanwhile wait
+/// here, unjudged, so that the document never runs more than one append ahead of the log.
+#[derive(Debug)]
+pub(super) struct Durability {
+    pub(super) waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    pub(super) in_flight: Option<InFlight>,
+    /// The earliest time of the next flush that is neither large nor urgent.
+    pub(super) next_flush_at: Millis,
+    /// The store is failing or slow; told to the connections.
+    pub(super) degraded: bool,
+    /// The unsaved budget was exceeded: nobody is let in until the store is well again.
+    pub(super) shedding: bool,
+    append_salt: u128,
+    appends: u64,
+}
+
+impl Durability {
+    pub(super) fn new(append_salt: u128) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            in_flight: None,
+            next_flush_at: Millis::new(0),
+            degraded: false,
+            shedding: false,
+            append_salt,
+            appends: 0,
+        }
+    }
+
+    /// Unique as long as the salt is drawn anew for every room.
+    pub(super) fn next_append_id(&mut self) -> AppendId {
+        self.appends += 1;
+        AppendId::from_u128(self.append_salt.wrapping_add(u128::from(self.appends)))
+    }
+
+    pub(super) fn push(&mut self, waiting: Waiting) {
+        self.waiting_bytes += waiting.update.len();
+        self.waiting.push_back(waiting);
+    }
+
+    pub(super) fn take_waiting(&mut self) -> VecDeque<Waiting> {
+        self.waiting_bytes = 0;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Bytes that are nowhere but here and in their authors' clients.
+    pub(super) fn unsaved_bytes(&self) -> usize {
+        self.waiting_bytes + self.in_flight.as_ref().map_or(0, |flight| flight.append.update.len())
+    }
+
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// INV-7: a room goes only when this holds.
+    pub(super) fn is_clean(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight.is_none()
+    }
+
+    /// Something waits, and either enough of it or long enough.
+    pub(super) fn flush_is_due(&self, now: Millis) -> bool {
+        self.in_flight.is_none()
+            && !self.waiting.is_empty()
+            && (self.next_flush_at <= now
+                || limits::FLUSH_UPDATES <= self.waiting.len()
+                || limits::FLUSH_BYTES <= self.waiting_bytes)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        match &self.in_flight {
+            Some(flight) => flight.deadline(),
+            None if self.waiting.is_empty() => None,
+            None => Some(self.next_flush_at),
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! A room that holds its document: the state that the phases Live and Draining share, and how frames enter it.
+
+use bytes::Bytes;
+
+use super::durability::{Durability, Waiting};
+use super::effect::{Effect, FrameKind};
+use super::input::{Dialect, Join, Loaded};
+use super::known::Known;
+use super::members::{Feed, Member, Members};
+use super::rebuild::Rebuild;
+use super::remote::Remote;
+use super::RoomConfig;
+use crate::design::{ApplyFault, DesignDoc};
+use crate::gate::{self, Refusal};
+use crate::ids::{ConnId, Epoch, Generation, Millis, Seq, UserId};
+use crate::limits;
+use crate::presence::Presence;
+use crate::roles::DesignRole;
+use crate::wire::{self, ClientFrame, CloseCode, Notice, NoticeLimits};
+
+/// See the module's head. Only the room's owner task touches it.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) generation: Generation,
+    pub(super) epoch: Epoch,
+    /// The newest `seq` that the document contains without a hole below it.
+    pub(super) head: Seq,
+    /// Equal to the log up to `head`, but for the append in flight (and for remote rows above a hole of our own).
+    pub(super) doc: DesignDoc,
+    /// The state vector of what is committed: what the outside may know of.
+    pub(super) known: Known,
+    /// Set while the document must be made anew from the store.
+    pub(super) rebuild: Option<Rebuild>,
+    pub(super) members: Members,
+    pub(super) presence: Presence,
+    pub(super) next_presence_at: Millis,
+    pub(super) durability: Durability,
+    pub(super) remote: Remote,
+    /// Counts what was applied to the document.
+    pub(super) doc_version: u64,
+    /// The whole document encoded at a version, shared by everybody who joins meanwhile.
+    encoded: Option<(u64, Bytes)>,
+    /// An upper bound of the encoded document's size: what was loaded and everything appended since.
+    pub(super) document_bytes: usize,
+    /// `meta.name` as the store knows it.
+    pub(super) name: Option<String>,
+    /// Since when nobody is here.
+    pub(super) idle_since: Option<Millis>,
+    rng: SplitMix,
+}
+
+impl Live {
+    pub(super) fn load(config: &RoomConfig, now: Millis, loaded: &Loaded) -> Result<Self, ApplyFault> {
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(loaded.tail.len() + 1);
+        parts.extend(loaded.snapshot.iter().map(|(_, bytes)| &bytes[..]));
+        parts.extend(loaded.tail.iter().map(|row| &row.update[..]));
+        let document_bytes = parts.iter().map(|part| part.len()).sum();
+        let doc = DesignDoc::load(config.doc_client, parts)?;
+        let name = doc.name();
+        Ok(Self {
+            generation: loaded.generation,
+            epoch: loaded.epoch,
+            head: head_of(loaded),
+            known: Known::new(doc.state_vector()),
+            doc,
+            rebuild: None,
+            members: Members::new(),
+            presence: Presence::new(),
+            next_presence_at: now,
+            durability: Durability::new(config.append_salt),
+            remote: Remote::default(),
+            doc_version: 0,
+            encoded: None,
+            document_bytes,
+            name,
+            idle_since: Some(now),
+            rng: SplitMix(config.seed),
+        })
+    }
+
+    pub(super) fn jitter(&mut self) -> u8 {
+        self.rng.next_byte()
+    }
+
+    // --- coming and going
+
+    pub(super) fn join(&mut self, join: &Join, effects: &mut Vec<Effect>) {
+        let refusal = if join.epoch.is_some_and(|epoch| epoch != self.epoch) {
+            Some((CloseCode::Reset, "the document was reset: reload"))
+        } else if limits::CONNS_PER_ROOM_MAX <= self.members.len() {
+            Some((CloseCode::Overloaded, "too many connections on this design"))
+        } else if self.durability.shedding {
+            Some((CloseCode::Overloaded, "the server's storage is in trouble"))
+        } else {
+            None
+        };
+        if let Some((code, reason)) = refusal {
+            effects.push(Effect::Close { conn: join.conn, code, reason: reason.to_owned() });
+            return;
+        }
+        let mut member = Member::new(join);
+        member.owed_step2 = 1;
+        self.members.insert(join.conn, member);
+        self.idle_since = None;
+        self.tell(
+            join.conn,
+            &Notice::Hello {
+                role: join.role,
+                epoch: self.epoch,
+                seq: self.head,
+                limits: NoticeLimits::default(),
+            },
+            effects,
+        );
+        if self.durability.degraded {
+            self.tell(join.conn, &Notice::StoreDegraded, effects);
+        }
+        let step1 = wire::sync_step1(&encode_state(self.known.now()));
+        send(join.conn, step1, effects);
+        if let Some(states) = self.presence.snapshot() {
+            send(join.conn, wire::awareness(&states), effects);
+        }
+    }
+
+    pub(super) fn leave(&mut self, now: Millis, conn: ConnId) {
+        if self.members.remove(&conn).is_some() {
+            self.presence.leave(conn);
+            if self.members.is_empty() {
+                self.idle_since = Some(now);
+            }
+        }
+    }
+
+    /// Ends a connection from this side.
+    pub(super) fn close(
+        &mut self,
+        now: Millis,
+        conn: ConnId,
+        code: CloseCode,
+        reason: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.members.contains_key(&conn) {
+            effects.push(Effect::Close { conn, code, reason: reason.to_owned() });
+            self.leave(now, conn);
+        }
+    }
+
+    pub(super) fn close_all(&mut self, now: Millis, code: CloseCode, reason: &str, effects: &mut Vec<Effect>) {
+        for conn in self.members.keys().copied().collect::<Vec<_>>() {
+            self.close(now, conn, code, reason, effects);
+        }
+    }
+
+    pub(super) fn role_changed(
+        &mut self,
+        now: Millis,
+        user: UserId,
+        role: Option<DesignRole>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let conns: Vec<ConnId> =
+            self.members.iter().filter(|(_, member)| member.user == user).map(|(conn, _)| *conn).collect();
+        for conn in conns {
+            let Some(role) = role else {
+                self.close(now, conn, CloseCode::Forbidden, "no longer a member of this design", effects);
+                continue;
+            };
+            if let Some(member) = self.members.get_mut(&conn)
+                && member.role != role
+            {
+                member.role = role;
+                self.tell(conn, &Notice::RoleChanged { role }, effects);
+            }
+        }
+    }
+
+    // --- frames
+
+    pub(super) fn frame(&mut self, now: Millis, conn: ConnId, frame: ClientFrame, effects: &mut Vec<Effect>) {
+        if !self.members.contains_key(&conn) {
+            return; // closed from this side already
+        }
+        let read = match frame {
+            ClientFrame::SyncStep1 { state_vector } => self.step1(conn, &state_vector),
+            ClientFrame::SyncStep2 { update } => self.document_frame(conn, update, true),
+            ClientFrame::Update { update } => self.document_frame(conn, update, false),
+            ClientFrame::Awareness { update } => self.presence.receive(now, conn, &update),
+            ClientFrame::QueryAwareness => {
+                if let Some(states) = self.presence.snapshot() {
+                    send(conn, wire::awareness(&states), effects);
+                }
+                Ok(())
+            }
+            // The socket answers these itself: they are about credentials, or unknown.
+            ClientFrame::Renew { .. } | ClientFrame::Unknown { .. } => Ok(()),
+        };
+        if let Err(refusal) = read {
+            self.close(now, conn, refusal.close_code(), &refusal.to_string(), effects);
+        }
+    }
+
+    fn step1(&mut self, conn: ConnId, state_vector: &[u8]) -> Result<(), Refusal> {
+        let asked = gate::scan_state_vector(state_vector)?;
+        if let Some(member) = self.members.get_mut(&conn) {
+            member.asked = Some(asked);
+        }
+        Ok(())
+    }
+
+    fn document_frame(&mut self, conn: ConnId, update: Bytes, is_step2: bool) -> Result<(), Refusal> {
+        let Some(member) = self.members.get_mut(&conn) else { return Ok(()) };
+        let bytes_max = if is_step2 && 0 < member.owed_step2 {
+            member.owed_step2 -= 1;
+            limits::DOCUMENT_BYTES_MAX
+        } else {
+            limits::UPDATE_BYTES_MAX
+        };
+        let scan = gate::scan_update(&update, bytes_max)?;
+        let n = member.acks.count();
+        let (user, role) = (member.user, member.role);
+        self.durability.push(Waiting { conn, n, is_step2, user, role, update, scan });
+        Ok(())
+    }
+
+    // --- readers
+
+    /// A document frame was not queued for this connection.
+    pub(super) fn lagged(&mut self, conn: ConnId, since: &std::sync::Arc<yrs::StateVector>) {
+        if let Some(member) = self.members.get_mut(&conn) {
+            member.blocked = true;
+            if matches!(member.feed, Feed::Live) {
+                member.feed = Feed::Lagging { since: std::sync::Arc::clone(since) };
+            }
+        }
+    }
+
+    pub(super) fn writable(&mut self, conn: ConnId, effects: &mut Vec<Effect>) {
+        if let Some(member) = self.members.get_mut(&conn) {
+            member.blocked = false;
+            // Presence was dropped meanwhile; the latest states make up for all of it.
+            if let Some(states) = self.presence.snapshot() {
+                send(conn, wire::awareness(&states), effects);
+            }
+        }
+    }
+
+    /// Answers who waits for the document to equal the log: nothing else may show an edit that can still be lost
+    /// (INV-3).
+    pub(super) fn answer_waiting(&mut self, effects: &mut Vec<Effect>) {
+        if self.durability.in_flight.is_some() || self.rebuild.is_some() {
+            return;
+        }
+        let waiting: Vec<ConnId> =
+            self.members.iter().filter(|(_, member)| member.waits()).map(|(conn, _)| *conn).collect();
+        let mut last_diff: Option<(std::sync::Arc<yrs::StateVector>, Bytes)> = None;
+        for conn in waiting {
+            let Some(member) = self.members.get_mut(&conn) else { continue };
+            let feed = std::mem::replace(&mut member.feed, Feed::Live);
+            let frame = match (member.asked.take(), feed) {
+                (Some(asked), _) if asked.is_empty() => wire::sync_step2(&self.whole_document()),
+                (Some(asked), _) => wire::sync_step2(&self.doc.diff_since(&asked)),
+                (None, Feed::Lagging { since }) => match &last_diff {
+                    Some((of, frame)) if std::sync::Arc::ptr_eq(of, &since) => frame.clone(),
+                    _ => {
+                        let frame = wire::update(&self.doc.diff_since(&since));
+                        last_diff = Some((since, frame.clone()));
+                        frame
+                    }
+                },
+                (None, Feed::Live | Feed::Unsynced) => continue,
+            };
+            send(conn, frame, effects);
+        }
+    }
+
+    fn whole_document(&mut self) -> Bytes {
+        match &self.encoded {
+            Some((version, bytes)) if *version == self.doc_version => bytes.clone(),
+            _ => {
+                let bytes = self.doc.encode();
+                self.document_bytes = bytes.len();
+                self.encoded = Some((self.doc_version, bytes.clone()));
+                bytes
+            }
+        }
+    }
+
+    // --- presence
+
+    pub(super) fn flush_presence(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        self.presence.expire(now);
+        // A removal does not wait for the tick: a ghost cursor is worse than one more frame.
+        if !self.presence.has_removals() && now < self.next_presence_at {
+            return;
+        }
+        if let Some(changes) = self.presence.take_changes() {
+            self.next_presence_at = now.plus(limits::AWARENESS_TICK_MS);
+            let to: Vec<ConnId> = self.members.keys().copied().collect();
+            if !to.is_empty() {
+                effects.push(Effect::Send { to, frame: wire::awareness(&changes), kind: FrameKind::Presence });
+            }
+        }
+    }
+
+    fn presence_deadline(&self) -> Option<Millis> {
+        let tick = self.presence.has_changes().then_some(self.next_presence_at);
+        [tick, self.presence.next_expiry()].into_iter().flatten().min()
+    }
+
+    // --- the store's health
+
+    /// Too much is unsaved while the store is in trouble: the waiting edits go back to their authors, who still have
+    /// them and bring them again by state vector. None of them was acknowledged or shown.
+    pub(super) fn shed_if_over_budget(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        if self.durability.degraded && limits::UNSAVED_BYTES_MAX <= self.durability.unsaved_bytes() {
+            self.durability.shedding = true;
+            drop(self.durability.take_waiting());
+            self.close_all(now, CloseCode::Overloaded, "the server's storage is in trouble", effects);
+        }
+    }
+
+    pub(super) fn set_degraded(&mut self, degraded: bool, effects: &mut Vec<Effect>) {
+        if self.durability.degraded != degraded {
+            self.durability.degraded = degraded;
+            self.durability.shedding &= degraded;
+            let notice = if degraded { Notice::StoreDegraded } else { Notice::StoreHealthy };
+            self.tell_all(&notice, effects);
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        let rebuild = self.rebuild.as_ref().and_then(Rebuild::deadline);
+        let durability = if self.rebuild.is_some() { None } else { self.durability.deadline() };
+        [durability, self.presence_deadline(), self.remote.deadline(), rebuild].into_iter().flatten().min()
+    }
+
+    // --- telling
+
+    /// Notices are for those who understand them.
+    pub(super) fn tell(&self, conn: ConnId, notice: &Notice, effects: &mut Vec<Effect>) {
+        if self.members.get(&conn).is_some_and(|member| member.dialect == Dialect::Atlas) {
+            send(conn, wire::notice(notice), effects);
+        }
+    }
+
+    pub(super) fn tell_all(&self, notice: &Notice, effects: &mut Vec<Effect>) {
+        let to: Vec<ConnId> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.dialect == Dialect::Atlas)
+            .map(|(conn, _)| *conn)
+            .collect();
+        if !to.is_empty() {
+            effects.push(Effect::Send { to, frame: wire::notice(notice), kind: FrameKind::Control });
+        }
+    }
+}
+
+pub(super) fn head_of(loaded: &Loaded) -> Seq {
+    let folded = loaded.snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
+    loaded.tail.last().map_or(folded, |row| row.seq)
+}
+
+pub(super) fn send(conn: ConnId, frame: Bytes, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Send { to: vec![conn], frame, kind: FrameKind::Control });
+}
+
+pub(super) fn encode_state(state: &yrs::StateVector) -> Vec<u8> {
+    use yrs::updates::encoder::Encode;
+    state.encode_v1()
+}
+
+/// Steele, Lea and Flood's SplitMix64: enough to spread retries, and the same for the same seed (INV-10).
+#[derive(Debug)]
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next_byte(&mut self) -> u8 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)).to_be_bytes()[0]
+    }
+}

@@ -1,0 +1,128 @@
+//! What other pods committed: applied in the order of the log, holes filled from it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::effect::{ClockRange, Effect};
+use super::input::LogRow;
+use super::live::Live;
+use crate::gate;
+use crate::ids::{Generation, Millis, Seq};
+use crate::limits;
+
+/// Commits above a hole, and the hole's remedy.
+#[derive(Debug, Default)]
+pub(super) struct Remote {
+    held: BTreeMap<Seq, Held>,
+    /// When the log is asked for what is missing.
+    ask_at: Option<Millis>,
+    asking: bool,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// Our own commit: in the document already.
+    Own,
+    Theirs(Bytes),
+}
+
+impl Remote {
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        if self.asking { None } else { self.ask_at }
+    }
+
+    /// The document was made anew from everything up to `head`.
+    pub(super) fn restart(&mut self, head: Seq) {
+        self.held = self.held.split_off(&head.next());
+        self.ask_at = None;
+        self.asking = false;
+    }
+}
+
+impl Live {
+    /// Our own append is durable at `seq`.
+    pub(super) fn committed(&mut self, seq: Seq, effects: &mut Vec<Effect>) {
+        if self.head < seq {
+            self.remote.held.insert(seq, Held::Own);
+            self.advance_head(effects);
+        }
+    }
+
+    pub(super) fn remote(
+        &mut self,
+        now: Millis,
+        generation: Generation,
+        seq: Seq,
+        update: Bytes,
+        effects: &mut Vec<Effect>,
+    ) {
+        if generation != self.generation || seq <= self.head || self.remote.held.contains_key(&seq) {
+            return;
+        }
+        // Dropping is safe above the bound: the hole below is filled from the log, and so is this.
+        if self.remote.held.len() < limits::HOLE_MESSAGES_MAX {
+            self.remote.held.insert(seq, Held::Theirs(update));
+        }
+        self.advance_head(effects);
+        self.note_hole(now);
+    }
+
+    pub(super) fn caught_up(&mut self, now: Millis, rows: Vec<LogRow>, effects: &mut Vec<Effect>) {
+        self.remote.asking = false;
+        self.remote.ask_at = None;
+        for row in rows {
+            if self.head < row.seq {
+                self.remote.held.entry(row.seq).or_insert(Held::Theirs(row.update));
+            }
+        }
+        self.advance_head(effects);
+        self.note_hole(now);
+    }
+
+    pub(super) fn catch_up_failed(&mut self, now: Millis) {
+        self.remote.asking = false;
+        self.remote.ask_at = Some(now.plus(limits::APPEND_RETRY_MAX_MS));
+    }
+
+    pub(super) fn ask_log_if_due(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        if !self.remote.asking && self.remote.ask_at.is_some_and(|at| at <= now) {
+            self.remote.asking = true;
+            effects.push(Effect::CatchUp { after: self.head });
+        }
+    }
+
+    fn note_hole(&mut self, now: Millis) {
+        if self.remote.held.is_empty() {
+            self.remote.ask_at = None;
+        } else if self.remote.ask_at.is_none() {
+            self.remote.ask_at = Some(now.plus(limits::HOLE_WAIT_MS));
+        }
+    }
+
+    /// Takes over everything that joins the head without a hole.
+    fn advance_head(&mut self, effects: &mut Vec<Effect>) {
+        if self.rebuild.is_some() {
+            return; // what is made anew contains it, or finds it here afterwards
+        }
+        while let Some(held) = self.remote.held.remove(&self.head.next()) {
+            if let Held::Theirs(update) = held {
+                // The log holds what passed another pod's gate: only damage can make it fail.
+                let Ok(ranges) = self.take_over(&update) else {
+                    return self.reload(effects);
+                };
+                self.document_bytes += update.len();
+                self.show(&update, &ranges, None, effects);
+            }
+            self.head = self.head.next();
+        }
+    }
+
+    fn take_over(&mut self, update: &Bytes) -> Result<Vec<ClockRange>, ()> {
+        let scan = gate::scan_update(update, limits::DOCUMENT_BYTES_MAX).map_err(|_| ())?;
+        self.doc.apply(&[&update[..]], false).map_err(|_| ())?;
+        self.doc_version += 1;
+        self.name = self.doc.name();
+        Ok(scan.ranges)
+    }
+}

@@ -1,0 +1,625 @@
+//! The room's promises, told as stories: who hears what, and when.
+
+use std::sync::Arc;
+
+use atlas_crdt::ids::{ClientId, ConnId, Epoch, Generation, Millis, Seq, UserId};
+use atlas_crdt::limits;
+use atlas_crdt::roles::DesignRole;
+use atlas_crdt::room::{Append, Dialect, Effect, FrameKind, Input, Join, Loaded, LogRow, Room, RoomConfig};
+use atlas_crdt::wire::{ClientFrame, CloseCode, ServerFrame, decode_server};
+use bytes::Bytes;
+use yrs::updates::decoder::Decode;
+use yrs::updates::encoder::Encode;
+use yrs::{Doc, Map, ReadTxn, StateVector, Transact, Update};
+
+const ANA: ConnId = ConnId::new(1);
+const BEN: ConnId = ConnId::new(2);
+const EVE: ConnId = ConnId::new(3);
+
+/// A room, and everything that it wanted done.
+struct Stage {
+    room: Room,
+    now: Millis,
+    effects: Vec<Effect>,
+}
+
+impl Stage {
+    fn loading() -> Self {
+        let (room, effects) = Room::new(RoomConfig::new(7, 1 << 64, ClientId::new(9)));
+        assert!(matches!(effects[..], [Effect::Load]));
+        Self { room, now: Millis::new(0), effects: Vec::new() }
+    }
+
+    fn live() -> Self {
+        let mut stage = Self::loading();
+        stage.input(Input::Loaded(empty()));
+        stage
+    }
+
+    fn input(&mut self, input: Input) {
+        self.room.handle(self.now, input, &mut self.effects);
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now = self.now.plus(ms);
+        self.input(Input::Tick);
+    }
+
+    fn join(&mut self, conn: ConnId, role: DesignRole, dialect: Dialect) {
+        let user = UserId::from_u128(u128::from(conn.get()));
+        self.input(Input::Join(Join { conn, user, role, dialect, epoch: None }));
+    }
+
+    /// Joins and asks for the document, as every client does.
+    fn sync(&mut self, conn: ConnId, role: DesignRole, dialect: Dialect) {
+        self.join(conn, role, dialect);
+        self.frame(conn, step1(&StateVector::default()));
+        self.frame(conn, ClientFrame::SyncStep2 { update: Bytes::from_static(&[0, 0]) });
+        self.wait(20);
+        self.effects.clear();
+    }
+
+    fn frame(&mut self, conn: ConnId, frame: ClientFrame) {
+        self.input(Input::Frame { conn, frame });
+    }
+
+    fn edit(&mut self, conn: ConnId, update: &Bytes) {
+        self.frame(conn, ClientFrame::Update { update: update.clone() });
+    }
+
+    /// The append that the room asked for since this was last called.
+    fn take_append(&mut self) -> Option<Append> {
+        let at = self.effects.iter().position(|effect| matches!(effect, Effect::Append(_)))?;
+        match self.effects.remove(at) {
+            Effect::Append(append) => Some(append),
+            _ => None,
+        }
+    }
+
+    fn commit(&mut self, append: &Append, seq: u64) {
+        self.input(Input::Appended { append_id: append.append_id, seq: Seq::new(seq) });
+    }
+
+    /// What this connection was told since this was last called.
+    fn heard(&mut self, conn: ConnId) -> Vec<ServerFrame> {
+        let mut heard = Vec::new();
+        for effect in &mut self.effects {
+            if let Effect::Send { to, frame, .. } = effect
+                && let Some(at) = to.iter().position(|other| *other == conn)
+            {
+                to.remove(at);
+                heard.push(decode_server(frame).unwrap());
+            }
+        }
+        heard
+    }
+
+    fn close_of(&self, conn: ConnId) -> Option<CloseCode> {
+        self.effects.iter().find_map(|effect| match effect {
+            Effect::Close { conn: of, code, .. } if *of == conn => Some(*code),
+            _ => None,
+        })
+    }
+
+    fn evicted(&self) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, Effect::Evict))
+    }
+}
+
+fn empty() -> Loaded {
+    Loaded { generation: Generation::new(0), epoch: Epoch::new(3), snapshot: None, tail: Vec::new() }
+}
+
+/// Somebody's own copy of the design.
+struct Writer(Doc);
+
+impl Writer {
+    fn new(client: u64) -> Self {
+        Self(Doc::with_client_id(client))
+    }
+
+    fn name(&self, name: &str) -> Bytes {
+        let meta = self.0.get_or_insert_map("meta");
+        let mut txn = self.0.transact_mut();
+        meta.insert(&mut txn, "name", name);
+        txn.encode_update_v1().into()
+    }
+
+    fn node(&self, id: &str) -> Bytes {
+        let nodes = self.0.get_or_insert_map("nodes");
+        let mut txn = self.0.transact_mut();
+        nodes.insert(&mut txn, id, yrs::MapPrelim::default());
+        txn.encode_update_v1().into()
+    }
+
+    fn delete(&self, id: &str) -> Bytes {
+        let nodes = self.0.get_or_insert_map("nodes");
+        let mut txn = self.0.transact_mut();
+        nodes.remove(&mut txn, id);
+        txn.encode_update_v1().into()
+    }
+
+    fn everything(&self) -> Bytes {
+        self.0.transact().encode_state_as_update_v1(&StateVector::default()).into()
+    }
+
+    fn take(&self, update: &[u8]) {
+        self.0.transact_mut().apply_update(Update::decode_v1(update).unwrap()).unwrap();
+    }
+}
+
+fn step1(state: &StateVector) -> ClientFrame {
+    ClientFrame::SyncStep1 { state_vector: state.encode_v1().into() }
+}
+
+fn is_step2_with(frame: &ServerFrame, update: &Bytes) -> bool {
+    matches!(frame, ServerFrame::SyncStep2 { update: sent } if sent == update)
+}
+
+#[test]
+fn a_joiner_is_greeted_and_asked_for_what_it_has() {
+    let mut stage = Stage::live();
+    stage.join(ANA, DesignRole::Editor, Dialect::Atlas);
+    let heard = stage.heard(ANA);
+    let [ServerFrame::Notice(hello), ServerFrame::SyncStep1 { .. }] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(
+        (hello["type"].as_str(), hello["role"].as_str(), hello["epoch"].as_u64(), hello["seq"].as_u64()),
+        (Some("hello"), Some("editor"), Some(3), Some(0))
+    );
+    stage.join(BEN, DesignRole::Editor, Dialect::Stock);
+    let heard = stage.heard(BEN);
+    assert!(matches!(heard[..], [ServerFrame::SyncStep1 { .. }]), "no notices for stock clients: {heard:?}");
+}
+
+#[test]
+fn nothing_is_shown_or_acknowledged_before_the_commit() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    stage.sync(BEN, DesignRole::Editor, Dialect::Atlas);
+    let edit = Writer::new(100).name("Checkout");
+    stage.edit(ANA, &edit);
+    let append = stage.take_append().expect("the first edit after quiet leaves at once");
+    assert_eq!((append.update.clone(), append.name.clone()), (edit.clone(), Some("Checkout".into())));
+    stage.wait(1);
+    assert_eq!((stage.heard(ANA), stage.heard(BEN)), (vec![], vec![]), "INV-2, INV-3");
+    stage.commit(&append, 1);
+    assert_eq!(stage.heard(ANA), [ServerFrame::Saved(2)], "the SyncStep2 and the edit");
+    assert_eq!(stage.heard(BEN), [ServerFrame::Update { update: edit }]);
+    let published = stage.effects.iter().any(|effect| matches!(effect, Effect::Publish { seq, .. } if seq.get() == 1));
+    assert!(published);
+}
+
+#[test]
+fn a_joiner_waits_for_the_edit_in_flight() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Stock);
+    let writer = Writer::new(100);
+    stage.edit(ANA, &writer.name("one"));
+    let append = stage.take_append().unwrap();
+    stage.join(BEN, DesignRole::Editor, Dialect::Stock);
+    stage.frame(BEN, step1(&StateVector::default()));
+    let heard = stage.heard(BEN);
+    assert!(matches!(heard[..], [ServerFrame::SyncStep1 { .. }]), "{heard:?}");
+    stage.edit(ANA, &writer.name("two"));
+    stage.wait(10);
+    assert!(stage.take_append().is_none(), "one append at a time");
+    let known = writer.everything();
+    stage.commit(&append, 1);
+    let heard = stage.heard(BEN);
+    let [ServerFrame::SyncStep2 { update }] = &heard[..] else { panic!("{heard:?}") };
+    let reader = Writer::new(300);
+    reader.take(update);
+    let meta = reader.0.get_or_insert_map("meta");
+    assert_eq!(meta.get(&reader.0.transact(), "name").unwrap().to_string(&reader.0.transact()), "one", "INV-3");
+    let append = stage.take_append().expect("what waited goes next");
+    stage.commit(&append, 2);
+    let heard = stage.heard(BEN);
+    assert!(matches!(heard[..], [ServerFrame::Update { .. }]), "each edit once: {heard:?}");
+    assert!(!is_step2_with(&heard[0], &known));
+}
+
+#[test]
+fn a_busy_room_folds_what_waits_into_one_append() {
+    let mut stage = Stage::live();
+    for conn in [ANA, BEN, EVE] {
+        stage.sync(conn, DesignRole::Editor, Dialect::Atlas);
+    }
+    let (ana, ben) = (Writer::new(100), Writer::new(200));
+    stage.edit(ANA, &ana.node("a"));
+    let first = stage.take_append().unwrap();
+    stage.edit(BEN, &ben.node("b"));
+    stage.edit(ANA, &ana.node("c"));
+    stage.commit(&first, 1);
+    stage.effects.retain(|effect| matches!(effect, Effect::Append(_)));
+    stage.wait(limits::FLUSH_INTERVAL_MS);
+    let second = stage.take_append().unwrap();
+    assert_eq!(second.authors.len(), 2, "the log knows who wrote what");
+    stage.commit(&second, 2);
+    assert!(matches!(stage.heard(EVE)[..], [ServerFrame::Update { .. }]), "one frame for two edits");
+    assert!(stage.heard(ANA).contains(&ServerFrame::Saved(3)));
+    assert!(stage.heard(BEN).contains(&ServerFrame::Saved(2)));
+}
+
+#[test]
+fn an_edit_that_adds_nothing_is_acknowledged_without_an_append() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    let edit = Writer::new(100).name("x");
+    stage.edit(ANA, &edit);
+    let append = stage.take_append().unwrap();
+    stage.edit(ANA, &edit);
+    stage.commit(&append, 1);
+    assert!(stage.heard(ANA).contains(&ServerFrame::Saved(2)));
+    stage.wait(20);
+    assert!(stage.take_append().is_none());
+    assert_eq!(stage.heard(ANA), [ServerFrame::Saved(3)]);
+}
+
+#[test]
+fn a_repeated_sync_step_2_appends_only_what_is_new() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    let writer = Writer::new(100);
+    for edit in [writer.node("a"), writer.node("b"), writer.delete("a")] {
+        stage.edit(ANA, &edit);
+        if let Some(append) = stage.take_append() {
+            stage.commit(&append, 1);
+        }
+        stage.wait(20);
+        if let Some(append) = stage.take_append() {
+            stage.commit(&append, 2);
+        }
+    }
+    let whole = writer.everything();
+    let new = writer.node("c");
+    stage.frame(ANA, ClientFrame::SyncStep2 { update: writer.everything() });
+    stage.wait(20);
+    let append = stage.take_append().unwrap();
+    assert!(append.update.len() < whole.len(), "{} of {} bytes", append.update.len(), whole.len());
+    assert_eq!(append.update.len(), new.len());
+    assert_eq!(append.authors[0].deleted, [], "old deletions are nobody's new ones");
+}
+
+#[test]
+fn a_viewer_may_repeat_what_is_known_and_is_refused_what_is_not() {
+    for dialect in [Dialect::Atlas, Dialect::Stock] {
+        let mut stage = Stage::live();
+        let writer = Writer::new(100);
+        stage.sync(ANA, DesignRole::Editor, Dialect::Stock);
+        stage.sync(EVE, DesignRole::Viewer, dialect);
+        for edit in [writer.node("a"), writer.delete("a")] {
+            stage.edit(ANA, &edit);
+            let append = stage.take_append().unwrap();
+            stage.commit(&append, 1);
+            stage.wait(20);
+        }
+        stage.effects.clear();
+        stage.frame(EVE, ClientFrame::Update { update: writer.everything() });
+        stage.wait(20);
+        assert!(stage.take_append().is_none(), "INV-5");
+        let quiet: Vec<_> = stage.heard(EVE);
+        assert!(matches!(quiet[..], [] | [ServerFrame::Saved(_)]), "{quiet:?}");
+
+        let own = Writer::new(300);
+        stage.edit(EVE, &own.name("mine"));
+        stage.wait(20);
+        assert!(stage.take_append().is_none(), "INV-5");
+        let heard = stage.heard(EVE);
+        match dialect {
+            Dialect::Atlas => {
+                let [ServerFrame::Notice(refused), ServerFrame::Saved(3)] = &heard[..] else { panic!("{heard:?}") };
+                assert_eq!((refused["code"].as_str(), refused["reset"].as_bool()), (Some("not_permitted"), Some(false)));
+            }
+            Dialect::Stock => assert!(matches!(heard[..], [ServerFrame::PermissionDenied { .. }]), "{heard:?}"),
+        }
+        assert_eq!(stage.close_of(EVE), None, "later frames of a viewer still work");
+        stage.frame(EVE, step1(&StateVector::default()));
+        assert!(matches!(stage.heard(EVE)[..], [ServerFrame::SyncStep2 { .. }]));
+    }
+}
+
+#[test]
+fn a_gap_is_asked_for_once_and_acknowledged_when_it_is_covered() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    let writer = Writer::new(100);
+    let _offline = writer.node("offline");
+    stage.edit(ANA, &writer.node("online"));
+    stage.wait(20);
+    assert!(stage.take_append().is_none(), "nothing of a gap is applied");
+    let heard = stage.heard(ANA);
+    assert!(matches!(heard[..], [ServerFrame::SyncStep1 { .. }]), "asked, not acknowledged: {heard:?}");
+    stage.edit(ANA, &writer.node("later"));
+    stage.wait(20);
+    assert_eq!(stage.heard(ANA), [], "not asked twice for one answer");
+    stage.frame(ANA, ClientFrame::SyncStep2 { update: writer.everything() });
+    stage.wait(20);
+    let append = stage.take_append().unwrap();
+    assert_eq!(stage.heard(ANA), []);
+    stage.commit(&append, 1);
+    assert_eq!(stage.heard(ANA), [ServerFrame::Saved(4)]);
+}
+
+#[test]
+fn a_gap_that_its_author_cannot_close_is_refused() {
+    for (dialect, code) in [(Dialect::Atlas, None), (Dialect::Stock, Some(CloseCode::Reset))] {
+        let mut stage = Stage::live();
+        stage.sync(ANA, DesignRole::Editor, dialect);
+        let writer = Writer::new(100);
+        let _lost = writer.node("lost");
+        let broken = writer.node("broken");
+        for _ in 0..2 {
+            stage.frame(ANA, ClientFrame::SyncStep2 { update: broken.clone() });
+            stage.wait(20);
+        }
+        let heard = stage.heard(ANA);
+        assert!(matches!(heard[0], ServerFrame::SyncStep1 { .. }), "asked once more: {heard:?}");
+        if dialect == Dialect::Atlas {
+            let refused = heard.iter().find_map(|frame| match frame {
+                ServerFrame::Notice(notice) if notice["type"] == "refused" => Some(notice),
+                _ => None,
+            });
+            let refused = refused.expect("a refusal");
+            assert_eq!((refused["code"].as_str(), refused["reset"].as_bool()), (Some("gap"), Some(true)));
+        }
+        assert_eq!(stage.close_of(ANA), code);
+    }
+}
+
+#[test]
+fn a_slow_reader_gets_the_difference_in_one_piece() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Stock);
+    stage.sync(BEN, DesignRole::Editor, Dialect::Stock);
+    let writer = Writer::new(100);
+    let reader = Writer::new(300);
+    for (seq, id) in ["a", "b", "c"].into_iter().enumerate() {
+        stage.edit(ANA, &writer.node(id));
+        let append = stage.take_append().unwrap();
+        stage.effects.clear();
+        stage.commit(&append, seq as u64 + 1);
+        let frames = stage.effects.iter().find_map(|effect| match effect {
+            Effect::Send { kind: FrameKind::Document { since }, to, frame } => {
+                Some((Arc::clone(since), to.contains(&BEN), frame.clone()))
+            }
+            _ => None,
+        });
+        match (id, frames) {
+            ("a", Some((_, true, frame))) => {
+                let ServerFrame::Update { update } = decode_server(&frame).unwrap() else { panic!() };
+                reader.take(&update);
+            }
+            ("b", Some((since, true, _))) => stage.input(Input::Lagged { conn: BEN, since }),
+            ("c", frames) => assert!(frames.is_none(), "a lagging reader gets no document frames"),
+            other => panic!("{other:?}"),
+        }
+        stage.wait(20);
+    }
+    stage.effects.clear();
+    stage.wait(1_000);
+    assert_eq!(stage.heard(BEN), [], "nothing while it is not writable");
+    stage.input(Input::Writable { conn: BEN });
+    let heard = stage.heard(BEN);
+    let [ServerFrame::Update { update }] = &heard[..] else { panic!("{heard:?}") };
+    assert!(update.len() < writer.everything().len(), "the difference only");
+    reader.take(update);
+    assert_eq!(reader.everything(), writer.everything());
+    stage.edit(ANA, &writer.node("d"));
+    let append = stage.take_append().unwrap();
+    stage.commit(&append, 4);
+    assert!(matches!(stage.heard(BEN)[..], [ServerFrame::Update { .. }]), "and then every edit again");
+}
+
+#[test]
+fn a_store_in_trouble_is_told_retried_and_forgotten() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    stage.sync(BEN, DesignRole::Editor, Dialect::Atlas);
+    stage.edit(ANA, &Writer::new(100).name("x"));
+    let append = stage.take_append().unwrap();
+    stage.input(Input::AppendFailed { append_id: append.append_id, reason: "disk full".into() });
+    let heard = stage.heard(BEN);
+    assert!(matches!(&heard[..], [ServerFrame::Notice(notice)] if notice["type"] == "store.degraded"), "{heard:?}");
+    stage.wait(limits::APPEND_RETRY_MAX_MS * 2);
+    let again = stage.take_append().expect("tried again");
+    assert_eq!((again.append_id, &again.update), (append.append_id, &append.update));
+    stage.effects.clear();
+    stage.commit(&again, 1);
+    let heard = stage.heard(BEN);
+    assert!(matches!(&heard[0], ServerFrame::Notice(notice) if notice["type"] == "store.healthy"), "{heard:?}");
+    assert!(matches!(heard[1..], [ServerFrame::Update { .. }]));
+    assert!(stage.heard(ANA).contains(&ServerFrame::Saved(2)));
+}
+
+#[test]
+fn past_the_unsaved_budget_everybody_is_sent_away_with_their_edits() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    let writer = Writer::new(100);
+    stage.edit(ANA, &writer.name("x"));
+    let append = stage.take_append().unwrap();
+    stage.input(Input::AppendFailed { append_id: append.append_id, reason: "gone".into() });
+    let big = "x".repeat(900_000);
+    let mut sent = 0;
+    while stage.close_of(ANA).is_none() {
+        assert!(stage.room.accepts_frames(), "presence still flows");
+        stage.edit(ANA, &writer.name(&big));
+        sent += big.len();
+        assert!(sent < limits::UNSAVED_BYTES_MAX + 2 * big.len(), "INV-6");
+    }
+    assert_eq!(stage.close_of(ANA), Some(CloseCode::Overloaded));
+    stage.effects.clear();
+    stage.join(BEN, DesignRole::Editor, Dialect::Atlas);
+    assert_eq!(stage.close_of(BEN), Some(CloseCode::Overloaded));
+    stage.wait(limits::APPEND_RETRY_MAX_MS);
+    let append = stage.take_append().expect("the one append in flight is tried again");
+    stage.commit(&append, 1);
+    stage.join(EVE, DesignRole::Editor, Dialect::Atlas);
+    assert_eq!(stage.close_of(EVE), None);
+}
+
+#[test]
+fn a_healthy_but_busy_store_stops_the_reading_instead() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    let writer = Writer::new(100);
+    let big = "x".repeat(900_000);
+    for _ in 0..4 {
+        stage.edit(ANA, &writer.name(&big));
+    }
+    assert!(!stage.room.accepts_frames());
+    let append = stage.take_append().unwrap();
+    stage.commit(&append, 1);
+    assert!(stage.room.accepts_frames());
+}
+
+#[test]
+fn an_idle_room_goes_and_an_unsaved_one_stays() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Stock);
+    stage.edit(ANA, &Writer::new(100).name("x"));
+    stage.input(Input::Leave { conn: ANA });
+    let append = stage.take_append().unwrap();
+    stage.wait(limits::IDLE_EVICT_MS * 3);
+    assert!(!stage.evicted(), "INV-7");
+    stage.commit(&append, 1);
+    stage.wait(1);
+    assert!(stage.evicted());
+    assert!(stage.room.is_closed());
+}
+
+#[test]
+fn draining_sends_everybody_away_and_flushes() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    let writer = Writer::new(100);
+    stage.edit(ANA, &writer.node("a"));
+    stage.edit(ANA, &writer.node("b"));
+    stage.input(Input::Drain);
+    assert_eq!(stage.close_of(ANA), Some(CloseCode::Restarting));
+    let first = stage.take_append().unwrap();
+    stage.join(BEN, DesignRole::Editor, Dialect::Atlas);
+    assert_eq!(stage.close_of(BEN), Some(CloseCode::Restarting));
+    stage.commit(&first, 1);
+    stage.wait(10);
+    assert!(!stage.evicted(), "b still waits");
+    let second = stage.take_append().unwrap();
+    stage.commit(&second, 2);
+    stage.wait(1);
+    assert!(stage.evicted());
+}
+
+#[test]
+fn a_failed_load_refuses_the_joiners_and_never_serves_an_empty_document() {
+    let damaged = LogRow { seq: Seq::new(1), update: Bytes::from_static(&[1, 1, 1]) };
+    for (input, code) in [
+        (Input::LoadFailed { reason: "away".into() }, CloseCode::Overloaded),
+        (Input::NoSuchDesign, CloseCode::NoSuchDesign),
+        (Input::Loaded(Loaded { tail: vec![damaged], ..empty() }), CloseCode::Overloaded),
+    ] {
+        let mut stage = Stage::loading();
+        assert!(!stage.room.accepts_frames(), "joins wait for the load");
+        stage.input(input);
+        stage.join(ANA, DesignRole::Owner, Dialect::Atlas);
+        assert_eq!(stage.close_of(ANA), Some(code));
+        stage.wait(5_000);
+        assert!(stage.evicted(), "the next joiner tries the store again");
+    }
+}
+
+#[test]
+fn a_deleted_design_sends_everybody_away_for_good() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    stage.input(Input::Deleted);
+    let heard = stage.heard(ANA);
+    assert!(matches!(&heard[..], [ServerFrame::Notice(notice)] if notice["type"] == "deleted"), "{heard:?}");
+    assert_eq!(stage.close_of(ANA), Some(CloseCode::NoSuchDesign));
+}
+
+#[test]
+fn roles_change_while_the_socket_is_open() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    let user = UserId::from_u128(u128::from(ANA.get()));
+    stage.input(Input::RoleChanged { user, role: Some(DesignRole::Viewer) });
+    let heard = stage.heard(ANA);
+    assert!(matches!(&heard[..], [ServerFrame::Notice(notice)] if notice["role"] == "viewer"), "{heard:?}");
+    stage.edit(ANA, &Writer::new(100).name("x"));
+    stage.wait(20);
+    assert!(stage.take_append().is_none(), "INV-5");
+    stage.input(Input::RoleChanged { user, role: None });
+    assert_eq!(stage.close_of(ANA), Some(CloseCode::Forbidden));
+}
+
+#[test]
+fn an_older_epoch_is_told_to_reload() {
+    let mut stage = Stage::live();
+    let user = UserId::from_u128(1);
+    let epoch = Some(Epoch::new(2));
+    stage.input(Input::Join(Join { conn: ANA, user, role: DesignRole::Editor, dialect: Dialect::Atlas, epoch }));
+    assert_eq!(stage.close_of(ANA), Some(CloseCode::Reset));
+}
+
+#[test]
+fn malformed_bytes_close_their_sender_alone() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    stage.sync(EVE, DesignRole::Editor, Dialect::Atlas);
+    stage.edit(EVE, &Bytes::from_static(&[1, 255, 255]));
+    assert_eq!((stage.close_of(EVE), stage.close_of(ANA)), (Some(CloseCode::Malformed), None));
+    stage.effects.clear();
+    stage.edit(EVE, &Writer::new(100).name("too late"));
+    stage.wait(20);
+    assert!(stage.take_append().is_none());
+}
+
+#[test]
+fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Stock);
+    let far = Writer::new(500);
+    let rows: Vec<Bytes> = ["a", "b", "c"].iter().map(|id| far.node(id)).collect();
+    let remote = |seq: u64| Input::Remote {
+        generation: Generation::new(0),
+        seq: Seq::new(seq),
+        update: rows[usize::try_from(seq).unwrap() - 1].clone(),
+    };
+    stage.input(remote(1));
+    stage.input(remote(1));
+    assert_eq!(stage.heard(ANA), [ServerFrame::Update { update: rows[0].clone() }], "once");
+    stage.input(remote(3));
+    assert_eq!(stage.heard(ANA), [], "a hole below it");
+    stage.wait(limits::HOLE_WAIT_MS);
+    let asked = stage.effects.iter().any(|effect| matches!(effect, Effect::CatchUp { after } if after.get() == 1));
+    assert!(asked);
+    stage.input(Input::CaughtUp { rows: vec![LogRow { seq: Seq::new(2), update: rows[1].clone() }] });
+    assert_eq!(stage.heard(ANA).len(), 2);
+    assert_eq!(stage.room.stats().head, Seq::new(3));
+}
+
+#[test]
+fn presence_is_coalesced_and_a_leaver_vanishes_at_once() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Viewer, Dialect::Stock);
+    stage.sync(BEN, DesignRole::Editor, Dialect::Stock);
+    let awareness = |clock: u8| {
+        let state = format!("{{\"x\":{clock}}}");
+        let mut update = vec![1, 77, clock, u8::try_from(state.len()).unwrap()];
+        update.extend_from_slice(state.as_bytes());
+        ClientFrame::Awareness { update: update.into() }
+    };
+    stage.frame(ANA, awareness(1));
+    assert_eq!(stage.heard(BEN).len(), 1, "the first one after quiet leaves at once");
+    stage.frame(ANA, awareness(2));
+    stage.frame(ANA, awareness(3));
+    assert_eq!(stage.heard(BEN).len(), 0);
+    stage.wait(limits::AWARENESS_TICK_MS);
+    let heard = stage.heard(BEN);
+    let [ServerFrame::Awareness { update }] = &heard[..] else { panic!("{heard:?}") };
+    assert!(update.windows(7).any(|part| part == b"{\"x\":3}"), "the latest wins");
+    stage.input(Input::Leave { conn: ANA });
+    let heard = stage.heard(BEN);
+    let [ServerFrame::Awareness { update }] = &heard[..] else { panic!("{heard:?}") };
+    assert_eq!(&update[..], [&[1, 77, 3, 4][..], b"null"].concat(), "removed at the clock last seen");
+}

@@ -1,0 +1,191 @@
+//! A person with a Yjs document of their own, who goes on editing whether or not anybody listens.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use atlas_crdt::ids::ConnId;
+use atlas_crdt::wire::{self, ClientFrame, ServerFrame};
+use bytes::Bytes;
+use yrs::updates::decoder::Decode;
+use yrs::updates::encoder::Encode;
+use yrs::{Any, Doc, Map, MapPrelim, Out, ReadTxn, StateVector, Transact, Update};
+
+use crate::graph;
+use crate::rng::Rng;
+
+/// One open socket: two pipes and what the server's outbox holds back.
+#[derive(Debug, Default)]
+pub(crate) struct Socket {
+    pub(crate) conn: ConnId,
+    pub(crate) to_server: VecDeque<Bytes>,
+    pub(crate) to_client: VecDeque<Bytes>,
+    /// The outbox refuses document frames until it has been drained.
+    pub(crate) stalled: bool,
+    pub(crate) lag_reported: bool,
+    sent: u64,
+    /// Marks in document message n of this socket.
+    marks_in: BTreeMap<u64, Vec<String>>,
+}
+
+pub(crate) struct Architect {
+    pub(crate) name: usize,
+    pub(crate) socket: Option<Socket>,
+    pub(crate) is_viewer: bool,
+    /// Speaks `atlas.v1`.
+    pub(crate) is_atlas: bool,
+    doc: Doc,
+    edits: u64,
+    /// Everything this person ever wrote.
+    pub(crate) own_marks: BTreeSet<String>,
+    /// Everything the server said is saved.
+    pub(crate) saved_marks: BTreeSet<String>,
+    pub(crate) refused: u64,
+}
+
+impl Architect {
+    pub(crate) fn new(name: usize, is_viewer: bool, is_atlas: bool) -> Self {
+        let doc = graph::new_document(1_000 + name as u64);
+        Self {
+            name,
+            socket: None,
+            is_viewer,
+            is_atlas,
+            doc,
+            edits: 0,
+            own_marks: BTreeSet::new(),
+            saved_marks: BTreeSet::new(),
+            refused: 0,
+        }
+    }
+
+    pub(crate) fn connect(&mut self, conn: ConnId) {
+        let mut socket = Socket { conn, ..Socket::default() };
+        let state_vector = Bytes::from(self.doc.transact().state_vector().encode_v1());
+        socket.to_server.push_back(wire::encode_client(&ClientFrame::SyncStep1 { state_vector }));
+        self.socket = Some(socket);
+        self.announce();
+    }
+
+    /// Says where the cursor is.
+    pub(crate) fn announce(&mut self) {
+        if let Some(socket) = &mut self.socket {
+            let clock = self.edits.min(100_000) + socket.conn.get();
+            let mut update = vec![1];
+            write_var(&mut update, 1_000 + self.name as u64);
+            write_var(&mut update, clock);
+            let state = format!("{{\"at\":{clock}}}");
+            write_var(&mut update, state.len() as u64);
+            update.extend_from_slice(state.as_bytes());
+            socket.to_server.push_back(wire::encode_client(&ClientFrame::Awareness { update: update.into() }));
+        }
+    }
+
+    /// One transaction: a change of the graph and a mark that is unique in the world.
+    pub(crate) fn edit(&mut self, rng: &mut Rng) {
+        self.edits += 1;
+        let mark = format!("mark-{}-{}", self.name, self.edits);
+        let (nodes, edges, meta) =
+            (self.doc.get_or_insert_map("nodes"), self.doc.get_or_insert_map("edges"), self.doc.get_or_insert_map("meta"));
+        let update = {
+            let mut txn = self.doc.transact_mut();
+            let id = format!("n{}", rng.below(12));
+            match rng.below(6) {
+                0 => {
+                    nodes.remove(&mut txn, &id);
+                }
+                1 => {
+                    // Key by key: a MapPrelim of several writes them in an order of its own each time (INV-10).
+                    let edge = edges.insert(&mut txn, format!("e{}", rng.below(12)), MapPrelim::default());
+                    for end in ["source", "target"] {
+                        edge.insert(&mut txn, end, format!("n{}", rng.below(12)));
+                    }
+                }
+                2 => {
+                    meta.insert(&mut txn, "name", format!("name {}", self.edits));
+                }
+                _ => {
+                    if let Some(Out::YMap(node)) = nodes.get(&txn, &id) {
+                        node.insert(&mut txn, "width", f64::from(u32::try_from(rng.below(500)).unwrap()));
+                    } else {
+                        let node = MapPrelim::from([("type".to_owned(), Any::from("custom"))]);
+                        let node = nodes.insert(&mut txn, id, node);
+                        node.insert(&mut txn, "data", MapPrelim::default());
+                    }
+                }
+            }
+            meta.insert(&mut txn, mark.clone(), true);
+            Bytes::from(txn.encode_update_v1())
+        };
+        if !self.is_viewer {
+            self.own_marks.insert(mark.clone());
+        }
+        if let Some(socket) = &mut self.socket {
+            socket.sent += 1;
+            // A viewer's edits are refused; `Saved` counts them as answered.
+            if !self.is_viewer {
+                socket.marks_in.entry(socket.sent).or_default().push(mark);
+            }
+            socket.to_server.push_back(wire::encode_client(&ClientFrame::Update { update }));
+        }
+    }
+
+    /// Reads one message from the server.
+    pub(crate) fn receive(&mut self) {
+        let Some(message) = self.socket.as_mut().and_then(|socket| socket.to_client.pop_front()) else { return };
+        match wire::decode_server(&message).expect("the server speaks its own protocol") {
+            ServerFrame::SyncStep1 { state_vector } => self.answer_step1(&state_vector),
+            ServerFrame::SyncStep2 { update } | ServerFrame::Update { update } => {
+                let update = Update::decode_v1(&update).expect("the server sends updates that decode");
+                self.doc.transact_mut().apply_update(update).expect("the server sends updates that apply");
+            }
+            ServerFrame::Saved(n) => self.note_saved(n),
+            ServerFrame::Notice(notice) => {
+                if notice["type"] == "refused" {
+                    self.refused += 1;
+                }
+            }
+            ServerFrame::PermissionDenied { .. } => self.refused += 1,
+            ServerFrame::Awareness { .. } | ServerFrame::QueryAwareness | ServerFrame::Unknown { .. } => {}
+        }
+    }
+
+    fn answer_step1(&mut self, state_vector: &[u8]) {
+        let theirs = StateVector::decode_v1(state_vector).unwrap();
+        let update = Bytes::from(self.doc.transact().encode_diff_v1(&theirs));
+        let marks = self.own_marks.iter().cloned().collect();
+        let Some(socket) = &mut self.socket else { return };
+        socket.sent += 1;
+        // The answer carries everything that the server lacks: all own marks are in it or known already.
+        socket.marks_in.insert(socket.sent, marks);
+        socket.to_server.push_back(wire::encode_client(&ClientFrame::SyncStep2 { update }));
+    }
+
+    fn note_saved(&mut self, n: u64) {
+        let Some(socket) = &mut self.socket else { return };
+        assert!(n <= socket.sent, "Saved({n}) counts messages that were never sent ({})", socket.sent);
+        let rest = socket.marks_in.split_off(&(n + 1));
+        for marks in std::mem::replace(&mut socket.marks_in, rest).into_values() {
+            self.saved_marks.extend(marks);
+        }
+    }
+
+    /// Marks that this person can see.
+    pub(crate) fn visible_marks(&self) -> BTreeSet<String> {
+        graph::marks(&self.doc)
+    }
+
+    pub(crate) fn doc(&self) -> &Doc {
+        &self.doc
+    }
+
+    pub(crate) fn has_missing(&self) -> bool {
+        self.doc.transact().has_missing_updates()
+    }
+}
+
+fn write_var(out: &mut Vec<u8>, mut n: u64) {
+    while 0x7f < n {
+        out.push(u8::try_from(n & 0x7f).unwrap() | 0x80);
+        n >>= 7;
+    }
+    out.push(u8::try_from(n).unwrap());
+}

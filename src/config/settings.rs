@@ -1,0 +1,145 @@
+//! Every setting: its name, its key in the file, its default, and what it is for. The table of docs/OPERATIONS.md
+//! is made of this list.
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// The environment variable.
+    pub name: &'static str,
+    /// Section and key in the file that `ATLAS_CONFIG` names.
+    pub key: &'static str,
+    /// What an unset variable means. Empty: nothing, as `what` says.
+    pub default: &'static str,
+    /// May also be given as the path of a file, by `<name>_FILE`.
+    pub has_file: bool,
+    /// Its value is never shown.
+    pub is_secret: bool,
+    /// One sentence for docs/OPERATIONS.md, with the unit and the limits.
+    pub what: &'static str,
+}
+
+const fn plain(name: &'static str, key: &'static str, default: &'static str, what: &'static str) -> Setting {
+    Setting { name, key, default, has_file: false, is_secret: false, what }
+}
+
+/// In the order of the documentation.
+pub const SETTINGS: &[Setting] = &[
+    plain(
+        "ATLAS_LISTEN",
+        "server.listen",
+        "127.0.0.1:3000",
+        "Address and port of the server. `0.0.0.0:3000` listens on all of the machine's addresses, port 0 picks a free one.",
+    ),
+    plain(
+        "ATLAS_PUBLIC_URL",
+        "server.public_url",
+        "",
+        "How people reach the server, such as `https://atlas.example.org`. None: `http://` and `ATLAS_LISTEN`.",
+    ),
+    plain(
+        "ATLAS_ALLOWED_ORIGINS",
+        "server.allowed_origins",
+        "",
+        "Origins of pages that may open sockets, separated by commas (in the file: a list). None: the public URL; without one, the listening address and the same port on `localhost`.",
+    ),
+    plain(
+        "ATLAS_MAX_CONNECTIONS",
+        "server.max_connections",
+        "10000",
+        "Open sockets of all kinds; more are refused with 503. 1 to 1000000; mind the limit of open files.",
+    ),
+    plain(
+        "ATLAS_HEADER_TIMEOUT_MS",
+        "server.header_timeout_ms",
+        "10000",
+        "Milliseconds that a client may take to send the headers of a request. 1 to 600000.",
+    ),
+    plain(
+        "ATLAS_IDLE_EVICT_MS",
+        "server.idle_evict_ms",
+        "30000",
+        "Milliseconds after which a design that nobody has open leaves memory. 1 to 86400000.",
+    ),
+    plain(
+        "ATLAS_DRAIN_SECS",
+        "server.drain_secs",
+        "30",
+        "Seconds that a stop may take: sockets are told, unsaved edits written, then what still runs is cut off. 0 to 3600.",
+    ),
+    plain(
+        "ATLAS_DATA_DIR",
+        "storage.data_dir",
+        "./data",
+        "Folder of the embedded database, the blobs and the generated keys. One process at a time.",
+    ),
+    plain(
+        "ATLAS_JWT_ISSUER",
+        "auth.jwt_issuer",
+        "https://api.kohatlas.com",
+        "The claim `iss` of access tokens.",
+    ),
+    plain("ATLAS_JWT_AUDIENCE", "auth.jwt_audience", "kohatlas-app", "The claim `aud` of access tokens."),
+    Setting {
+        name: "ATLAS_JWT_PRIVATE_KEY",
+        key: "auth.jwt_private_key",
+        default: "",
+        has_file: true,
+        is_secret: true,
+        what: "RSA key in PEM that signs access tokens, the same for all servers that share users. None: made in the data folder at the first start.",
+    },
+    Setting {
+        name: "ATLAS_JWT_PUBLIC_KEY",
+        key: "auth.jwt_public_key",
+        default: "",
+        has_file: true,
+        is_secret: false,
+        what: "RSA key in PEM that access tokens are checked with. None: the private key's own.",
+    },
+    plain(
+        "ATLAS_REGISTRATION",
+        "auth.registration",
+        "open",
+        "`open`: everybody who reaches the server may make an account; `closed`: nobody may.",
+    ),
+    plain(
+        "ATLAS_ACCESS_TOKEN_SECS",
+        "auth.access_token_secs",
+        "900",
+        "Seconds that an access token lives. 1 to 86400.",
+    ),
+    plain(
+        "ATLAS_REFRESH_TOKEN_SECS",
+        "auth.refresh_token_secs",
+        "604800",
+        "Seconds that a refresh token lives; each use gives a new one. At least as long as an access token, at most 31536000.",
+    ),
+    plain(
+        "LOG_FORMAT",
+        "log.format",
+        "text",
+        "`text` for people, `json` for one object per line. Logs go to standard error.",
+    ),
+    plain(
+        "LOG_LEVEL",
+        "log.level",
+        "info",
+        "`error`, `warn`, `info`, `debug`, `trace` or `off`; or directives per module, such as `info,atlas_collab::hub=debug`.",
+    ),
+];
+
+/// Names the TOML file; not a setting of that file.
+pub(super) const CONFIG_FILE: &str = "ATLAS_CONFIG";
+
+/// Settings of a later version. Set here, they would be ignored and somebody would believe that they are not.
+pub(super) const NOT_YET: &[(&str, &str)] = &[
+    ("DATABASE_URL", "Postgres is not supported by this build yet: it keeps its data in ATLAS_DATA_DIR"),
+    ("REDIS_URL", "Redis is not supported by this build yet: it runs as a single process"),
+    ("S3_BUCKET", "S3 is not supported by this build yet: it keeps its blobs in ATLAS_DATA_DIR"),
+    ("ATLAS_ADMIN_LISTEN", "metrics are not supported by this build yet"),
+    ("ATLAS_JWKS_URL", "keys from a URL are not supported by this build yet: use ATLAS_JWT_PUBLIC_KEY"),
+    ("ATLAS_TRUSTED_PROXIES", "proxy headers are not supported by this build yet"),
+];
+
+pub(super) fn by_name(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}

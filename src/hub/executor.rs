@@ -1,0 +1,173 @@
+//! Carries out what a room wants done, in order. Nothing here waits: what takes time becomes a future whose result
+//! comes back to the room as an input.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use atlas_crdt::ids::{ConnId, DesignId, Seq};
+use atlas_crdt::limits::CATCH_UP_ROWS_MAX;
+use atlas_crdt::room::{Append, Effect, FrameKind, Input};
+use atlas_crdt::wire::CloseCode;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use super::outbox::{Outbox, Pushed};
+use crate::bus::{BusMessage, Subscription};
+use crate::store::StoreError;
+
+/// What came of an effect.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) input: Input,
+    /// A load brings the subscription that was made before it.
+    pub(super) subscription: Option<Subscription>,
+}
+
+impl From<Input> for Done {
+    fn from(input: Input) -> Self {
+        Self { input, subscription: None }
+    }
+}
+
+/// One room's hands.
+pub(super) struct Executor {
+    design: DesignId,
+    hub: Arc<super::Inner>,
+    /// Who is in the room: written by joins, leaves and `Close` effects.
+    conns: HashMap<ConnId, Arc<Outbox>>,
+    /// Loads, catch-ups and the append in flight.
+    pub(super) results: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// The room wants to be forgotten.
+    pub(super) evicted: bool,
+}
+
+impl Executor {
+    pub(super) fn new(design: DesignId, hub: Arc<super::Inner>) -> Self {
+        Self { design, hub, conns: HashMap::new(), results: FuturesUnordered::new(), evicted: false }
+    }
+
+    pub(super) fn join(&mut self, conn: ConnId, outbox: Arc<Outbox>) {
+        self.conns.insert(conn, outbox);
+    }
+
+    /// False: the room has let it go already, and wants to hear nothing of it any more.
+    pub(super) fn leave(&mut self, conn: ConnId) -> bool {
+        self.conns.remove(&conn).is_some()
+    }
+
+    pub(super) fn conn(&self, conn: ConnId) -> Option<&Arc<Outbox>> {
+        self.conns.get(&conn)
+    }
+
+    /// Carries out all effects. `lagged` gets what the room must hear before anything else.
+    pub(super) fn execute(&mut self, effects: &mut Vec<Effect>, lagged: &mut VecDeque<Input>) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Load => self.load(),
+                Effect::CatchUp { after } => self.catch_up(after),
+                Effect::Append(append) => self.append(append),
+                Effect::Publish { generation, seq, update } => {
+                    let message = BusMessage { pod: self.hub.deps.pod, generation, seq, update };
+                    self.hub.deps.bus.publish(self.design, message);
+                }
+                Effect::Send { to, frame, kind } => self.send(&to, &frame, &kind, lagged),
+                Effect::Close { conn, code, reason } => {
+                    if let Some(outbox) = self.conns.remove(&conn) {
+                        outbox.close(code, reason);
+                    }
+                }
+                Effect::Evict => self.evicted = true,
+            }
+        }
+    }
+
+    /// Lets everybody go who is still here.
+    pub(super) fn close_all(&mut self, code: CloseCode, reason: &str) {
+        for (_, outbox) in self.conns.drain() {
+            outbox.close(code, reason);
+        }
+    }
+
+    fn send(&self, to: &[ConnId], frame: &Bytes, kind: &FrameKind, lagged: &mut VecDeque<Input>) {
+        for conn in to {
+            let Some(outbox) = self.conns.get(conn) else { continue };
+            let pushed = outbox.push(frame, kind);
+            if let (Pushed::Refused { first: true }, FrameKind::Document { since }) = (pushed, kind) {
+                lagged.push_back(Input::Lagged { conn: *conn, since: Arc::clone(since) });
+            }
+        }
+    }
+
+    /// Subscribes first: what is published while the store reads is not lost.
+    fn load(&self) {
+        let (design, hub) = (self.design, Arc::clone(&self.hub));
+        self.results.push(Box::pin(async move {
+            let subscription = match hub.deps.bus.subscribe(design).await {
+                Ok(subscription) => Some(subscription),
+                Err(error) => {
+                    // The bus is a hint: the log brings what it does not.
+                    tracing::warn!(%design, error = format!("{error:#}"), "a room loads without the bus");
+                    None
+                }
+            };
+            let input = match hub.deps.store.load(design).await {
+                Ok(Some(loaded)) => Input::Loaded(loaded),
+                Ok(None) | Err(StoreError::NoSuchDesign) => Input::NoSuchDesign,
+                Err(error) => {
+                    log_store_error(design, &error, "a room could not be loaded");
+                    Input::LoadFailed { reason: told(&error) }
+                }
+            };
+            Done { input, subscription }
+        }));
+    }
+
+    fn catch_up(&self, after: Seq) {
+        let (design, hub) = (self.design, Arc::clone(&self.hub));
+        self.results.push(Box::pin(async move {
+            let input = match hub.deps.store.log_after(design, after, CATCH_UP_ROWS_MAX).await {
+                Ok(rows) => Input::CaughtUp { rows },
+                Err(StoreError::NoSuchDesign) => Input::Deleted,
+                Err(error) => {
+                    log_store_error(design, &error, "a room could not read the log");
+                    Input::CatchUpFailed { reason: told(&error) }
+                }
+            };
+            input.into()
+        }));
+    }
+
+    fn append(&self, append: Append) {
+        let (design, hub) = (self.design, Arc::clone(&self.hub));
+        self.results.push(Box::pin(async move {
+            let append_id = append.append_id;
+            let input = match hub.deps.store.append(design, append).await {
+                Ok(seq) => Input::Appended { append_id, seq },
+                Err(StoreError::NoSuchDesign) => Input::Deleted,
+                Err(error) => {
+                    log_store_error(design, &error, "an append failed and will be tried again");
+                    Input::AppendFailed { append_id, reason: told(&error) }
+                }
+            };
+            input.into()
+        }));
+    }
+}
+
+/// What clients may read of a store's failure: its kind, never its cause.
+fn told(error: &StoreError) -> String {
+    match error {
+        StoreError::Damaged(_) => "stored data is damaged".into(),
+        other => other.to_string(),
+    }
+}
+
+fn log_store_error(design: DesignId, error: &StoreError, what: &'static str) {
+    let cause = std::error::Error::source(error).map(|cause| format!("{cause:#}"));
+    if matches!(error, StoreError::Unavailable(_)) {
+        tracing::warn!(%design, %error, cause, "{what}");
+    } else {
+        tracing::error!(%design, %error, cause, "{what}");
+    }
+}

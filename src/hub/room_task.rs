@@ -1,0 +1,350 @@
+//! The one task that owns a room: it waits for what can happen, tells the room, and carries out what the room wants.
+//!
+//! Two queues lead into a room. `frames` brings what its connections say, each one's in order; it is not read while
+//! the room accepts no frames, and since it is bounded in number and in bytes, that stops the reading of sockets.
+//! `control` brings what must not wait behind it. Results of effects and the bus come first, in that order.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use atlas_crdt::ids::{ConnId, DesignId, UserId};
+use atlas_crdt::limits::CONNS_PER_ROOM_MAX;
+use atlas_crdt::roles::DesignRole;
+use atlas_crdt::room::{Effect, Input, Join, Room, RoomConfig};
+use atlas_crdt::wire::{ClientFrame, CloseCode};
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use super::executor::{Done, Executor};
+use super::outbox::Outbox;
+use super::{Delivery, Inner, RoomGone};
+use crate::bus::{BusMessage, Subscription};
+use crate::lifecycle::panic_text;
+
+/// Frames that wait for one room, besides one `Leave` for each connection.
+const INBOX_FRAMES_MAX: usize = 256;
+/// Bytes of payload that wait for one room. A larger frame waits alone.
+const INBOX_BYTES_MAX: usize = 4 << 20;
+/// Bytes. Smaller payloads are counted by number only.
+const INBOX_COUNTED_BYTES: usize = 1 << 10;
+/// Control messages that wait for one room.
+const CONTROL_MAX: usize = 64;
+/// Frames handled between two looks at everything else.
+const FRAMES_PER_TURN: usize = 64;
+/// How long a room that panicked waits for its append in flight before the next one may load.
+const PANIC_SETTLE: Duration = Duration::from_secs(5);
+
+/// What the hub holds of a room.
+#[derive(Debug)]
+pub(super) struct RoomHandle {
+    /// Tells this room from an earlier or later one of the same design.
+    pub(super) incarnation: u64,
+    pub(super) frames: mpsc::Sender<ToRoom>,
+    pub(super) control: mpsc::Sender<Control>,
+    /// Bytes of payload that may still join the queue.
+    space: Arc<Semaphore>,
+    /// Written by joins and leaves, so that a full room is refused before it is asked.
+    pub(super) seats_taken: AtomicUsize,
+    /// Written by the room's task after each turn, read by figures.
+    pub(super) unsaved_bytes: AtomicUsize,
+}
+
+/// What connections say to their room.
+#[derive(Debug)]
+pub(super) enum ToRoom {
+    /// `taken` is answered once the room has it; dropped unanswered, the joiner asks the next room.
+    Join {
+        join: Join,
+        outbox: Arc<Outbox>,
+        taken: oneshot::Sender<()>,
+    },
+    /// `space` is what the payload takes of the queue, given back when the room has it.
+    Frame {
+        conn: ConnId,
+        frame: ClientFrame,
+        space: Option<OwnedSemaphorePermit>,
+    },
+    Writable {
+        conn: ConnId,
+    },
+    Leave {
+        conn: ConnId,
+    },
+}
+
+/// What the rest of the server says to a room.
+#[derive(Debug)]
+pub(super) enum Control {
+    RoleChanged { user: UserId, role: Option<DesignRole> },
+    Deleted,
+    Drain,
+}
+
+impl RoomHandle {
+    /// Queues what `message` makes of the space for `bytes`, now or as soon as there is some.
+    pub(super) fn deliver<F>(&self, bytes: usize, message: F) -> Delivery
+    where
+        F: FnOnce(Option<OwnedSemaphorePermit>) -> ToRoom + Send + 'static,
+    {
+        let wanted = (INBOX_COUNTED_BYTES <= bytes)
+            .then(|| u32::try_from(bytes.min(INBOX_BYTES_MAX)).unwrap_or(u32::MAX));
+        let space = match wanted.map(|bytes| Arc::clone(&self.space).try_acquire_many_owned(bytes)) {
+            None => Some(None),
+            Some(Ok(space)) => Some(Some(space)),
+            Some(Err(_)) => None,
+        };
+        if let Some(space) = space {
+            match self.frames.try_reserve() {
+                Ok(slot) => {
+                    slot.send(message(space));
+                    return Delivery::Done(Ok(()));
+                }
+                Err(mpsc::error::TrySendError::Closed(())) => return Delivery::Done(Err(RoomGone)),
+                Err(mpsc::error::TrySendError::Full(())) => {}
+            }
+        }
+        let (frames, space) = (self.frames.clone(), Arc::clone(&self.space));
+        Delivery::Waiting(Box::pin(async move {
+            // The space is never closed.
+            let space = match wanted {
+                Some(bytes) => Some(space.acquire_many_owned(bytes).await.map_err(|_| RoomGone)?),
+                None => None,
+            };
+            let slot = frames.reserve_owned().await.map_err(|_| RoomGone)?;
+            slot.send(message(space));
+            Ok(())
+        }))
+    }
+}
+
+/// Starts a room and its task. Called under the map's entry: returns at once.
+pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc<RoomHandle> {
+    let (frames, frames_rx) = mpsc::channel(INBOX_FRAMES_MAX + CONNS_PER_ROOM_MAX);
+    let (control, control_rx) = mpsc::channel(CONTROL_MAX);
+    let handle = Arc::new(RoomHandle {
+        incarnation,
+        frames,
+        control,
+        space: Arc::new(Semaphore::new(INBOX_BYTES_MAX)),
+        seats_taken: AtomicUsize::new(0),
+        unsaved_bytes: AtomicUsize::new(0),
+    });
+    let ids = &hub.deps.ids;
+    let config = RoomConfig::new(ids.seed(), ids.append_salt(), ids.client());
+    let task = RoomTask {
+        design,
+        hub: Arc::clone(hub),
+        handle: Arc::clone(&handle),
+        room: None,
+        executor: Executor::new(design, Arc::clone(hub)),
+        frames: frames_rx,
+        control: control_rx,
+        bus: None,
+        lagged: VecDeque::new(),
+        effects: Vec::new(),
+    };
+    // Dropping the join handle detaches the task: it ends when its room does.
+    drop(hub.deps.tasks.spawn("room", task.live(config)));
+    handle
+}
+
+struct RoomTask {
+    design: DesignId,
+    hub: Arc<Inner>,
+    handle: Arc<RoomHandle>,
+    /// Made by the task itself, so that whatever a room does, it does under the same watch.
+    room: Option<Room>,
+    executor: Executor,
+    frames: mpsc::Receiver<ToRoom>,
+    control: mpsc::Receiver<Control>,
+    bus: Option<Subscription>,
+    /// Scratch space of `tell`, empty between two calls.
+    effects: Vec<Effect>,
+    lagged: VecDeque<Input>,
+}
+
+impl fmt::Debug for RoomTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoomTask").field("design", &self.design).finish_non_exhaustive()
+    }
+}
+
+/// What ended a wait.
+enum Event {
+    Done(Done),
+    Control(Control),
+    Bus(Option<BusMessage>),
+    Frames(ToRoom),
+    Deadline,
+}
+
+impl RoomTask {
+    async fn live(mut self, config: RoomConfig) {
+        // The room is thrown away after a panic, and the queues and outboxes are never left half-changed by one.
+        match AssertUnwindSafe(self.run(config)).catch_unwind().await {
+            Ok(()) => self.executor.close_all(CloseCode::Restarting, "the design was closed"),
+            Err(panic) => {
+                let panic = panic_text(&*panic);
+                tracing::error!(design = %self.design, panic, "a room panicked; its connections come back to a new one");
+                self.executor.close_all(CloseCode::Overloaded, "the design must be loaded again");
+                self.settle().await;
+            }
+        }
+        // In this order: whoever finds the queue closed finds the next room in the map.
+        self.hub.forget_room(self.design, self.handle.incarnation);
+        self.frames.close();
+        self.control.close();
+        // Unanswered joins are dropped with the queue: their senders try again.
+    }
+
+    async fn run(&mut self, config: RoomConfig) {
+        let (room, mut effects) = Room::new(config);
+        self.room = Some(room);
+        self.effects.append(&mut effects);
+        self.carry_out();
+        while !self.executor.evicted {
+            match self.next_event().await {
+                Event::Done(Done { input, subscription }) => {
+                    if subscription.is_some() {
+                        self.bus = subscription;
+                    }
+                    self.tell(input);
+                }
+                Event::Control(Control::RoleChanged { user, role }) => {
+                    self.tell(Input::RoleChanged { user, role });
+                }
+                Event::Control(Control::Deleted) => self.tell(Input::Deleted),
+                Event::Control(Control::Drain) => self.tell(Input::Drain),
+                Event::Bus(Some(message)) => self.hear_bus(message),
+                Event::Bus(None) => self.bus = None,
+                Event::Frames(first) => self.frames_turn(first),
+                Event::Deadline => {}
+            }
+            self.tick_if_due();
+            self.note_figures();
+        }
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let (accepts_frames, deadline) =
+            self.room.as_ref().map_or((false, None), |room| (room.accepts_frames(), room.deadline()));
+        let clock = &self.hub.deps.clock;
+        let at_deadline = async {
+            match deadline {
+                Some(at) => clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let from_bus = async {
+            match &mut self.bus {
+                Some(bus) => bus.messages.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        // The queues cannot end: this task's own handle holds a sender of each.
+        tokio::select! {
+            biased;
+            Some(done) = self.executor.results.next() => Event::Done(done),
+            Some(control) = self.control.recv() => Event::Control(control),
+            message = from_bus => Event::Bus(message),
+            Some(message) = self.frames.recv(), if accepts_frames => Event::Frames(message),
+            () = at_deadline => Event::Deadline,
+        }
+    }
+
+    fn frames_turn(&mut self, first: ToRoom) {
+        let mut next = Some(first);
+        let mut handled = 0;
+        while let Some(message) = next {
+            self.hear(message);
+            handled += 1;
+            let more = handled < FRAMES_PER_TURN
+                && !self.executor.evicted
+                && self.room.as_ref().is_some_and(Room::accepts_frames);
+            next = if more { self.frames.try_recv().ok() } else { None };
+        }
+    }
+
+    fn hear(&mut self, message: ToRoom) {
+        match message {
+            ToRoom::Join { join, outbox, taken } => {
+                let conn = join.conn;
+                // A joiner that does not wait any more has left a `Leave` behind.
+                self.executor.join(conn, outbox);
+                self.tell(Input::Join(join));
+                let _ = taken.send(());
+            }
+            ToRoom::Frame { conn, frame, space } => {
+                if self.executor.conn(conn).is_some() {
+                    self.tell(Input::Frame { conn, frame });
+                }
+                drop(space);
+            }
+            ToRoom::Writable { conn } => {
+                if let Some(outbox) = self.executor.conn(conn) {
+                    outbox.resume();
+                    self.tell(Input::Writable { conn });
+                }
+            }
+            ToRoom::Leave { conn } => {
+                if self.executor.leave(conn) {
+                    self.tell(Input::Leave { conn });
+                }
+            }
+        }
+    }
+
+    fn hear_bus(&mut self, message: BusMessage) {
+        if message.pod != self.hub.deps.pod {
+            let BusMessage { generation, seq, update, .. } = message;
+            self.tell(Input::Remote { generation, seq, update });
+        }
+    }
+
+    /// Frames and results may come so densely that the timer is never polled.
+    fn tick_if_due(&mut self) {
+        let now = self.hub.deps.clock.now();
+        let due = self.room.as_ref().and_then(Room::deadline).is_some_and(|at| at <= now);
+        if due && !self.executor.evicted {
+            self.tell(Input::Tick);
+        }
+    }
+
+    /// Tells the room, and carries out what follows from it.
+    fn tell(&mut self, input: Input) {
+        let now = self.hub.deps.clock.now();
+        if let Some(room) = &mut self.room {
+            room.handle(now, input, &mut self.effects);
+            self.carry_out();
+        }
+    }
+
+    /// A connection that began to lag is reported before the room hears anything else.
+    fn carry_out(&mut self) {
+        self.executor.execute(&mut self.effects, &mut self.lagged);
+        while let Some(lagged) = self.lagged.pop_front() {
+            let now = self.hub.deps.clock.now();
+            if let Some(room) = &mut self.room {
+                room.handle(now, lagged, &mut self.effects);
+            }
+            self.executor.execute(&mut self.effects, &mut self.lagged);
+        }
+    }
+
+    fn note_figures(&self) {
+        let unsaved = self.room.as_ref().map_or(0, |room| room.stats().unsaved_bytes);
+        self.handle.unsaved_bytes.store(unsaved, Ordering::Relaxed);
+    }
+
+    /// After a panic: the append in flight, if any, ends before the next room reads the log.
+    async fn settle(&mut self) {
+        let settled = async { while self.executor.results.next().await.is_some() {} };
+        if tokio::time::timeout(PANIC_SETTLE, settled).await.is_err() {
+            tracing::warn!(design = %self.design, "an append of a room that panicked is still in flight");
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! A hub on a store that is slow, fails or panics when told to, and peers that edit through it. For this module's
+//! tests only.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use atlas_crdt::ids::{AppendId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
+use atlas_crdt::roles::DesignRole;
+use atlas_crdt::room::{Append, Dialect, Loaded, LogRow};
+use atlas_crdt::wire::{self, ClientFrame, ServerFrame};
+use bytes::Bytes;
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, watch};
+use yrs::updates::decoder::Decode;
+use yrs::{Doc, Map, ReadTxn, Transact, Update};
+
+use super::outbox::{Close, Outbox, Taken};
+use super::{ConnHandle, Hub, HubDeps, JoinError, NewConn};
+use crate::bus::{Bus, BusMessage, Subscription};
+use crate::clock::{Clock, Ids};
+use crate::lifecycle::Tasks;
+use crate::store::*;
+
+/// What the store does with the next calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mood {
+    Well,
+    /// Answers when the mood changes.
+    Slow,
+    /// `Unavailable`, and nothing happened.
+    Failing,
+    /// Commits, and then says `Unavailable`.
+    Forgetful,
+    /// Panics.
+    Broken,
+}
+
+/// A log in memory.
+#[derive(Debug)]
+pub(super) struct FakeStore {
+    pub(super) loading: watch::Sender<Mood>,
+    pub(super) appending: watch::Sender<Mood>,
+    pub(super) loads: AtomicUsize,
+    logs: Mutex<HashMap<DesignId, Vec<(AppendId, Bytes)>>>,
+}
+
+impl FakeStore {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            loading: watch::Sender::new(Mood::Well),
+            appending: watch::Sender::new(Mood::Well),
+            loads: AtomicUsize::new(0),
+            logs: Mutex::default(),
+        })
+    }
+
+    pub(super) fn create(&self, design: DesignId) {
+        self.logs.lock().unwrap().insert(design, Vec::new());
+    }
+
+    pub(super) fn erase(&self, design: DesignId) {
+        self.logs.lock().unwrap().remove(&design);
+    }
+
+    pub(super) fn log_len(&self, design: DesignId) -> usize {
+        self.logs.lock().unwrap()[&design].len()
+    }
+
+    /// What the log says, element by element.
+    pub(super) fn nodes(&self, design: DesignId) -> Vec<String> {
+        let doc = Doc::new();
+        for (_, update) in &self.logs.lock().unwrap()[&design] {
+            doc.transact_mut().apply_update(Update::decode_v1(update).unwrap()).unwrap();
+        }
+        nodes(&doc)
+    }
+
+    async fn mood(moods: &watch::Sender<Mood>) -> Result<bool> {
+        let mut moods = moods.subscribe();
+        let mood = *moods.wait_for(|mood| *mood != Mood::Slow).await.unwrap();
+        match mood {
+            Mood::Failing => Err(unavailable()),
+            Mood::Broken => panic!("a deliberate panic of this test"),
+            mood => Ok(mood == Mood::Forgetful),
+        }
+    }
+
+    fn rows(&self, design: DesignId, after: Seq) -> Option<Vec<LogRow>> {
+        let logs = self.logs.lock().unwrap();
+        let rows = logs.get(&design)?.iter().enumerate();
+        let rows =
+            rows.map(|(at, (_, update))| LogRow { seq: Seq::new(at as u64 + 1), update: update.clone() });
+        Some(rows.filter(|row| after < row.seq).collect())
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable(anyhow::anyhow!("as told"))
+}
+
+const NOT_ASKED: &str = "a hub asks its store for logs only";
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn append(&self, design: DesignId, append: Append) -> Result<Seq> {
+        let forgetful = Self::mood(&self.appending).await?;
+        let mut logs = self.logs.lock().unwrap();
+        let log = logs.get_mut(&design).ok_or(StoreError::NoSuchDesign)?;
+        let at = log.iter().position(|(id, _)| *id == append.append_id).unwrap_or_else(|| {
+            log.push((append.append_id, append.update));
+            log.len() - 1
+        });
+        if forgetful { Err(unavailable()) } else { Ok(Seq::new(at as u64 + 1)) }
+    }
+
+    async fn load(&self, design: DesignId) -> Result<Option<Loaded>> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        Self::mood(&self.loading).await?;
+        Ok(self.rows(design, Seq::ZERO).map(|tail| Loaded {
+            generation: Generation::new(1),
+            epoch: Epoch::new(1),
+            snapshot: None,
+            tail,
+        }))
+    }
+
+    async fn log_after(&self, design: DesignId, after: Seq, limit: usize) -> Result<Vec<LogRow>> {
+        let mut rows = self.rows(design, after).ok_or(StoreError::NoSuchDesign)?;
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    async fn check(&self) -> Result<()> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn head(&self, _: DesignId) -> Result<Option<Head>> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn create_design(&self, _: NewDesign) -> Result<DesignRow> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn design(&self, _: DesignId) -> Result<Option<DesignRow>> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn list_designs(&self, _: ListDesigns) -> Result<Page<DesignRow>> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn delete_design(&self, _: DesignId) -> Result<bool> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn members(&self, _: DesignId) -> Result<Vec<Member>> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn member_role(&self, _: DesignId, _: UserId) -> Result<Option<DesignRole>> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn put_member(&self, _: DesignId, _: UserId, _: DesignRole) -> Result<()> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn remove_member(&self, _: DesignId, _: UserId) -> Result<bool> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn create_user(&self, _: NewUser) -> Result<User> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn user(&self, _: UserId) -> Result<Option<User>> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn user_by_email(&self, _: &str) -> Result<Option<User>> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn set_password_hash(&self, _: UserId, _: &str) -> Result<()> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn create_session(&self, _: NewSession) -> Result<()> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn rotate_refresh(&self, _: RotateRefresh) -> Result<Rotation> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn revoke_session(&self, _: SessionId) -> Result<bool> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn session_by_token(&self, _: &[u8; 32]) -> Result<Option<SessionId>> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn session_is_live(&self, _: SessionId, _: OffsetDateTime) -> Result<bool> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn create_ticket(&self, _: NewTicket) -> Result<()> {
+        unreachable!("{NOT_ASKED}")
+    }
+    async fn consume_ticket(&self, _: &[u8; 32], _: DesignId, _: OffsetDateTime) -> Result<Option<Ticket>> {
+        unreachable!("{NOT_ASKED}")
+    }
+}
+
+/// A bus that nobody else is on.
+struct QuietBus;
+
+#[async_trait]
+impl Bus for QuietBus {
+    fn publish(&self, _: DesignId, _: BusMessage) {}
+
+    async fn subscribe(&self, _: DesignId) -> anyhow::Result<Subscription> {
+        let (_, messages) = mpsc::channel(1);
+        Ok(Subscription { messages })
+    }
+}
+
+/// One pod with one design.
+pub(super) struct Pod {
+    pub(super) hub: Hub,
+    pub(super) store: Arc<FakeStore>,
+    pub(super) clock: Clock,
+    pub(super) design: DesignId,
+    ids: Ids,
+}
+
+impl Pod {
+    pub(super) fn new() -> Self {
+        Self::on(Clock::system())
+    }
+
+    /// A pod whose time stands still until told.
+    pub(super) fn standing_still() -> Self {
+        Self::on(Clock::manual())
+    }
+
+    fn on(clock: Clock) -> Self {
+        let ids = Ids::seeded(clock.clone(), 7);
+        let store = FakeStore::new();
+        let hub = Hub::new(HubDeps {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            bus: Arc::new(QuietBus),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            tasks: Tasks::new(),
+            pod: ids.pod(),
+        });
+        let design = ids.design();
+        store.create(design);
+        Self { hub, store, clock, design, ids }
+    }
+
+    pub(super) fn newcomer(&self) -> NewConn {
+        NewConn {
+            user: self.ids.user(),
+            session: self.ids.session(),
+            role: DesignRole::Editor,
+            dialect: Dialect::Atlas,
+            epoch: None,
+        }
+    }
+
+    pub(super) async fn join(&self) -> std::result::Result<Peer, JoinError> {
+        self.join_as(self.newcomer()).await
+    }
+
+    pub(super) async fn join_as(&self, new: NewConn) -> std::result::Result<Peer, JoinError> {
+        let handle = self.hub.join(self.design, new).await?;
+        let doc = Doc::with_client_id(self.ids.client().get());
+        Ok(Peer { outbox: Arc::clone(handle.outbox()), handle: Some(handle), doc, saved: 0, sent: 0 })
+    }
+
+    /// Lets time pass in small steps, so that everybody sees each of them.
+    pub(super) async fn pass(&self, by: Duration) {
+        for _ in 0..20 {
+            self.clock.advance(by / 20);
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    }
+}
+
+/// A connection as its client sees it.
+pub(super) struct Peer {
+    pub(super) handle: Option<ConnHandle>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) doc: Doc,
+    pub(super) saved: u64,
+    pub(super) sent: u64,
+}
+
+/// What a peer hears.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Frame(ServerFrame),
+    Close(Close),
+}
+
+impl Peer {
+    pub(super) fn handle(&self) -> &ConnHandle {
+        self.handle.as_ref().unwrap()
+    }
+
+    /// Writes a node and returns the frame that says so.
+    pub(super) fn edit(&mut self, node: &str, label: &str) -> ClientFrame {
+        let nodes = self.doc.get_or_insert_map("nodes");
+        let mut txn = self.doc.transact_mut();
+        nodes.insert(&mut txn, node, label);
+        self.sent += 1;
+        ClientFrame::Update { update: txn.encode_update_v1().into() }
+    }
+
+    pub(super) async fn send_edit(&mut self, node: &str) {
+        let frame = self.edit(node, node);
+        self.handle().send_frame(frame).await.unwrap();
+    }
+
+    /// Asks for everything, as every Yjs client does first.
+    pub(super) async fn ask(&self) {
+        use yrs::updates::encoder::Encode;
+        let state_vector = self.doc.transact().state_vector().encode_v1().into();
+        self.handle().send_frame(ClientFrame::SyncStep1 { state_vector }).await.unwrap();
+    }
+
+    /// The next thing heard, applied.
+    pub(super) async fn hear(&mut self) -> Heard {
+        let heard = poll_fn(|cx| {
+            let mut frames = Vec::new();
+            match self.outbox.poll_take(cx, 0, &mut frames) {
+                Poll::Ready(Taken::Frames) => Poll::Ready(Ok(frames.pop().unwrap())),
+                Poll::Ready(Taken::Close(close)) => Poll::Ready(Err(close)),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        let heard = tokio::time::timeout(Duration::from_secs(10), heard).await.expect("nothing is heard");
+        let frame = match heard {
+            Ok(frame) => wire::decode_server(&frame).unwrap(),
+            Err(close) => return Heard::Close(close),
+        };
+        match &frame {
+            ServerFrame::Update { update } | ServerFrame::SyncStep2 { update } => {
+                self.doc.transact_mut().apply_update(Update::decode_v1(update).unwrap()).unwrap();
+            }
+            ServerFrame::Saved(n) => self.saved = *n,
+            _ => {}
+        }
+        Heard::Frame(frame)
+    }
+
+    pub(super) async fn hear_until(&mut self, mut is_it: impl FnMut(&Self, &Heard) -> bool) -> Heard {
+        loop {
+            let heard = self.hear().await;
+            if is_it(self, &heard) {
+                return heard;
+            }
+            assert!(matches!(heard, Heard::Frame(_)), "closed while waiting: {heard:?}");
+        }
+    }
+
+    pub(super) async fn hear_saved(&mut self) {
+        let sent = self.sent;
+        if self.saved < sent {
+            self.hear_until(|peer, _| sent <= peer.saved).await;
+        }
+    }
+
+    pub(super) async fn hear_close(&mut self) -> Close {
+        match self.hear_until(|_, heard| matches!(heard, Heard::Close(_))).await {
+            Heard::Close(close) => close,
+            Heard::Frame(frame) => panic!("{frame:?}"),
+        }
+    }
+
+    pub(super) fn nodes(&self) -> Vec<String> {
+        nodes(&self.doc)
+    }
+}
+
+fn nodes(doc: &Doc) -> Vec<String> {
+    let nodes = doc.get_or_insert_map("nodes");
+    let txn = doc.transact();
+    assert!(txn.store().pending_update().is_none(), "something is missing");
+    let mut keys: Vec<String> = nodes.keys(&txn).map(ToOwned::to_owned).collect();
+    keys.sort();
+    keys
+}
+
+/// Anything that must become true soon.
+pub(super) async fn eventually(mut is_true: impl FnMut() -> bool) {
+    for _ in 0..10_000 {
+        if is_true() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it did not become true");
+}

@@ -1,0 +1,258 @@
+//! Designs and their members.
+
+use atlas_crdt::ids::{DesignId, Seq, UserId};
+use atlas_crdt::roles::DesignRole;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{FromRow, QueryBuilder, Row};
+use uuid::Uuid;
+
+use super::values::{counter, id, instant, micros, or_conflict, role};
+use crate::store::{DesignRow, ListDesigns, Member, NewDesign, Page, Result, StoreError};
+
+const SELECT: &str = "SELECT d.id, d.name, d.description, d.owner_id, d.created_at, h.updated_at, h.head_seq
+     FROM designs d JOIN design_heads h ON h.design_id = d.id";
+
+/// A row of `SELECT`, as stored.
+struct Stored {
+    id: Uuid,
+    name: String,
+    description: Option<String>,
+    owner: Uuid,
+    created_at: i64,
+    updated_at: i64,
+    head_seq: i64,
+}
+
+impl FromRow<'_, SqliteRow> for Stored {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            name: row.try_get("name")?,
+            description: row.try_get("description")?,
+            owner: row.try_get("owner_id")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            head_seq: row.try_get("head_seq")?,
+        })
+    }
+}
+
+impl Stored {
+    fn read(self) -> Result<DesignRow> {
+        Ok(DesignRow {
+            id: DesignId::from_u128(self.id.as_u128()),
+            name: self.name,
+            description: self.description,
+            owner: UserId::from_u128(self.owner.as_u128()),
+            created_at: instant(self.created_at)?,
+            updated_at: instant(self.updated_at)?,
+            head_seq: Seq::new(counter(self.head_seq)?),
+        })
+    }
+}
+
+pub(super) async fn create(tx: &mut SqliteConnection, new: &NewDesign) -> Result<DesignRow> {
+    let now = micros(new.now);
+    sqlx::query(
+        "INSERT INTO designs (id, name, name_key, description, owner_id, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(id(new.id.as_u128()))
+    .bind(&new.name)
+    .bind(new.name.to_lowercase())
+    .bind(&new.description)
+    .bind(id(new.owner.as_u128()))
+    .bind(now)
+    .execute(&mut *tx)
+    .await
+    .map_err(|error| or_conflict(error, "this design"))?;
+    sqlx::query(
+        "INSERT INTO design_heads (design_id, generation, epoch, head_seq, updated_at) VALUES (?1, 1, 1, 1, ?2)",
+    )
+    .bind(id(new.id.as_u128()))
+    .bind(now)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query(
+        "INSERT INTO design_updates (design_id, seq, append_id, payload, authors, created_at)
+         VALUES (?1, 1, ?2, ?3, '[]', ?4)",
+    )
+    .bind(id(new.id.as_u128()))
+    .bind(id(new.append_id.as_u128()))
+    .bind(new.first.as_ref())
+    .bind(now)
+    .execute(&mut *tx)
+    .await
+    .map_err(|error| or_conflict(error, "this append id"))?;
+    insert_member(tx, new.id, new.owner, DesignRole::Owner, now).await?;
+    get(tx, new.id).await?.ok_or(StoreError::NoSuchDesign)
+}
+
+pub(super) async fn get(connection: &mut SqliteConnection, design: DesignId) -> Result<Option<DesignRow>> {
+    let mut sql = QueryBuilder::new(SELECT);
+    sql.push(" WHERE d.id = ").push_bind(id(design.as_u128()));
+    let row: Option<Stored> = sql.build_query_as().fetch_optional(connection).await?;
+    row.map(Stored::read).transpose()
+}
+
+pub(super) async fn list(connection: &mut SqliteConnection, query: &ListDesigns) -> Result<Page<DesignRow>> {
+    let mut sql = QueryBuilder::new(SELECT);
+    if let Some(user) = query.visible_to {
+        sql.push(" JOIN design_members m ON m.design_id = d.id AND m.user_id = ")
+            .push_bind(id(user.as_u128()));
+    }
+    sql.push(" WHERE TRUE");
+    if let Some(part) = &query.name_contains {
+        sql.push(" AND 0 < instr(d.name_key, ").push_bind(part.to_lowercase()).push(")");
+    }
+    if let Some(Cursor { updated_at, design }) = query.cursor.as_deref().and_then(Cursor::read) {
+        sql.push(" AND (h.updated_at, h.design_id) < (").push_bind(updated_at);
+        sql.push(", ").push_bind(design).push(")");
+    }
+    // One more than asked for tells whether there is another page.
+    let more = i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1);
+    sql.push(" ORDER BY h.updated_at DESC, h.design_id DESC LIMIT ").push_bind(more);
+
+    let mut rows: Vec<Stored> = sql.build_query_as().fetch_all(connection).await?;
+    let is_last = rows.len() <= query.limit;
+    rows.truncate(query.limit);
+    let next = match rows.last() {
+        Some(row) if !is_last => Some(Cursor { updated_at: row.updated_at, design: row.id }.write()),
+        _ => None,
+    };
+    let items = rows.into_iter().map(Stored::read).collect::<Result<_>>()?;
+    Ok(Page { items, next })
+}
+
+/// The place after one row of the listing: its sort key, 8 and 16 bytes in URL-safe base64.
+struct Cursor {
+    updated_at: i64,
+    design: Uuid,
+}
+
+impl Cursor {
+    fn write(&self) -> String {
+        let bytes = [&self.updated_at.to_be_bytes()[..], self.design.as_bytes()].concat();
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (updated_at, design) = bytes.split_first_chunk::<8>()?;
+        Some(Self { updated_at: i64::from_be_bytes(*updated_at), design: Uuid::from_slice(design).ok()? })
+    }
+}
+
+pub(super) async fn delete(tx: &mut SqliteConnection, design: DesignId) -> Result<bool> {
+    // Everything that belongs to it references it with ON DELETE CASCADE.
+    let done =
+        sqlx::query("DELETE FROM designs WHERE id = ?1").bind(id(design.as_u128())).execute(tx).await?;
+    Ok(0 < done.rows_affected())
+}
+
+pub(super) async fn members(connection: &mut SqliteConnection, design: DesignId) -> Result<Vec<Member>> {
+    let rows: Vec<(Uuid, String, Option<String>, String)> = sqlx::query_as(
+        "SELECT u.id, u.email, u.name, m.role FROM design_members m JOIN users u ON u.id = m.user_id
+         WHERE m.design_id = ?1 ORDER BY u.email",
+    )
+    .bind(id(design.as_u128()))
+    .fetch_all(connection)
+    .await?;
+    let member = |(user, email, name, word): (Uuid, _, _, String)| {
+        Ok(Member { user: UserId::from_u128(user.as_u128()), email, name, role: role(&word)? })
+    };
+    rows.into_iter().map(member).collect()
+}
+
+pub(super) async fn member_role(
+    connection: &mut SqliteConnection,
+    design: DesignId,
+    user: UserId,
+) -> Result<Option<DesignRole>> {
+    let word: Option<String> =
+        sqlx::query_scalar("SELECT role FROM design_members WHERE design_id = ?1 AND user_id = ?2")
+            .bind(id(design.as_u128()))
+            .bind(id(user.as_u128()))
+            .fetch_optional(connection)
+            .await?;
+    word.as_deref().map(role).transpose()
+}
+
+pub(super) async fn put_member(
+    tx: &mut SqliteConnection,
+    design: DesignId,
+    user: UserId,
+    role: DesignRole,
+    now: i64,
+) -> Result<()> {
+    if get(tx, design).await?.is_none() {
+        return Err(StoreError::NoSuchDesign);
+    }
+    if role != DesignRole::Owner {
+        refuse_last_owner(tx, design, user).await?;
+    }
+    insert_member(tx, design, user, role, now).await?;
+    follow_owner(tx, design).await
+}
+
+pub(super) async fn remove_member(tx: &mut SqliteConnection, design: DesignId, user: UserId) -> Result<bool> {
+    refuse_last_owner(tx, design, user).await?;
+    let done = sqlx::query("DELETE FROM design_members WHERE design_id = ?1 AND user_id = ?2")
+        .bind(id(design.as_u128()))
+        .bind(id(user.as_u128()))
+        .execute(&mut *tx)
+        .await?;
+    follow_owner(tx, design).await?;
+    Ok(0 < done.rows_affected())
+}
+
+async fn insert_member(
+    tx: &mut SqliteConnection,
+    design: DesignId,
+    user: UserId,
+    role: DesignRole,
+    now: i64,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO design_members (design_id, user_id, role, added_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (design_id, user_id) DO UPDATE SET role = excluded.role",
+    )
+    .bind(id(design.as_u128()))
+    .bind(id(user.as_u128()))
+    .bind(role.as_str())
+    .bind(now)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A design without an owner could never be shared or deleted again.
+async fn refuse_last_owner(tx: &mut SqliteConnection, design: DesignId, user: UserId) -> Result<()> {
+    let owners: Vec<Uuid> =
+        sqlx::query_scalar("SELECT user_id FROM design_members WHERE design_id = ?1 AND role = 'owner'")
+            .bind(id(design.as_u128()))
+            .fetch_all(tx)
+            .await?;
+    if owners == [id(user.as_u128())] {
+        return Err(StoreError::Conflict("the last owner"));
+    }
+    Ok(())
+}
+
+/// `designs.owner_id` names a member who is an owner: when it no longer does, the owner of longest standing.
+async fn follow_owner(tx: &mut SqliteConnection, design: DesignId) -> Result<()> {
+    sqlx::query(
+        "UPDATE designs SET owner_id =
+             (SELECT user_id FROM design_members WHERE design_id = ?1 AND role = 'owner'
+              ORDER BY added_at, user_id LIMIT 1)
+         WHERE id = ?1 AND NOT EXISTS
+             (SELECT 1 FROM design_members
+              WHERE design_id = ?1 AND user_id = designs.owner_id AND role = 'owner')",
+    )
+    .bind(id(design.as_u128()))
+    .execute(tx)
+    .await?;
+    Ok(())
+}

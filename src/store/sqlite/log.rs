@@ -1,0 +1,156 @@
+//! The log: append, load, read on.
+
+use atlas_crdt::ids::{DesignId, Epoch, Generation, Seq};
+use atlas_crdt::room::{Append, Loaded, LogRow};
+use bytes::Bytes;
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+use uuid::Uuid;
+
+use super::values::{column, counter, id};
+use crate::store::{Head, Result, StoreError};
+
+/// One step of a design's log inside the writer's transaction. `now` in microseconds. `NoSuchDesign` and `Conflict`
+/// leave the transaction as it was.
+pub(super) async fn append(
+    tx: &mut SqliteConnection,
+    design: DesignId,
+    append: &Append,
+    now: i64,
+) -> Result<Seq> {
+    let authors = serde_json::to_string(&append.authors)
+        .map_err(|error| StoreError::Unavailable(anyhow::Error::from(error)))?;
+    let inserted: Option<i64> = sqlx::query_scalar(
+        "INSERT INTO design_updates (design_id, seq, append_id, payload, authors, created_at)
+         SELECT design_id, head_seq + 1, ?2, ?3, ?4, ?5 FROM design_heads WHERE design_id = ?1
+         ON CONFLICT (append_id) DO NOTHING
+         RETURNING seq",
+    )
+    .bind(id(design.as_u128()))
+    .bind(id(append.append_id.as_u128()))
+    .bind(append.update.as_ref())
+    .bind(authors)
+    .bind(now)
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(seq) = inserted else {
+        return find_append(tx, design, append).await;
+    };
+    sqlx::query(
+        "UPDATE design_heads SET head_seq = ?2, updated_at = max(updated_at, ?3) WHERE design_id = ?1",
+    )
+    .bind(id(design.as_u128()))
+    .bind(seq)
+    .bind(now)
+    .execute(&mut *tx)
+    .await?;
+    if let Some(name) = &append.name {
+        sqlx::query("UPDATE designs SET name = ?2, name_key = ?3 WHERE id = ?1")
+            .bind(id(design.as_u128()))
+            .bind(name)
+            .bind(name.to_lowercase())
+            .execute(&mut *tx)
+            .await?;
+    }
+    counter(seq).map(Seq::new)
+}
+
+/// Nothing was inserted: the append is there already, or the design is not.
+async fn find_append(tx: &mut SqliteConnection, design: DesignId, append: &Append) -> Result<Seq> {
+    let found: Option<(Uuid, i64)> =
+        sqlx::query_as("SELECT design_id, seq FROM design_updates WHERE append_id = ?1")
+            .bind(id(append.append_id.as_u128()))
+            .fetch_optional(&mut *tx)
+            .await?;
+    match found {
+        None => Err(StoreError::NoSuchDesign),
+        Some((owner, seq)) if owner == id(design.as_u128()) => counter(seq).map(Seq::new),
+        Some(_) => Err(StoreError::Conflict("this append id")),
+    }
+}
+
+pub(super) async fn head(connection: &mut SqliteConnection, design: DesignId) -> Result<Option<Head>> {
+    let row: Option<(i64, i64, i64)> =
+        sqlx::query_as("SELECT generation, epoch, head_seq FROM design_heads WHERE design_id = ?1")
+            .bind(id(design.as_u128()))
+            .fetch_optional(connection)
+            .await?;
+    let Some((generation, epoch, seq)) = row else { return Ok(None) };
+    Ok(Some(Head {
+        generation: Generation::new(counter(generation)?),
+        epoch: Epoch::new(counter(epoch)?),
+        seq: Seq::new(counter(seq)?),
+    }))
+}
+
+/// All of it in one read transaction: what a commit changes meanwhile is not seen.
+pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) -> Result<Option<Loaded>> {
+    let mut tx = connection.begin().await?;
+    let Some(head) = head(&mut tx, design).await? else { return Ok(None) };
+    let snapshot: Option<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT seq, payload FROM design_snapshots WHERE design_id = ?1 ORDER BY seq DESC LIMIT 1",
+    )
+    .bind(id(design.as_u128()))
+    .fetch_optional(&mut *tx)
+    .await?;
+    let snapshot = match snapshot {
+        Some((seq, payload)) => Some((Seq::new(counter(seq)?), Bytes::from(payload))),
+        None => None,
+    };
+    let folded = snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
+    let tail = rows_after(&mut tx, design, folded, i64::MAX).await?;
+    tx.commit().await?;
+    let end = tail.last().map_or(folded, |row| row.seq);
+    if end != head.seq {
+        return Err(hole(design, end.next()));
+    }
+    Ok(Some(Loaded { generation: head.generation, epoch: head.epoch, snapshot, tail }))
+}
+
+pub(super) async fn log_after(
+    connection: &mut SqliteConnection,
+    design: DesignId,
+    after: Seq,
+    limit: usize,
+) -> Result<Vec<LogRow>> {
+    let mut tx = connection.begin().await?;
+    let Some(head) = head(&mut tx, design).await? else { return Err(StoreError::NoSuchDesign) };
+    let rows = rows_after(&mut tx, design, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+    tx.commit().await?;
+    let end = rows.last().map_or(after, |row| row.seq);
+    if rows.len() < limit && end < head.seq {
+        return Err(hole(design, end.next()));
+    }
+    Ok(rows)
+}
+
+/// Oldest first, starting at the successor of `after` and without holes; otherwise `Damaged`.
+async fn rows_after(
+    tx: &mut SqliteConnection,
+    design: DesignId,
+    after: Seq,
+    limit: i64,
+) -> Result<Vec<LogRow>> {
+    let found: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT seq, payload FROM design_updates WHERE design_id = ?1 AND ?2 < seq ORDER BY seq LIMIT ?3",
+    )
+    .bind(id(design.as_u128()))
+    .bind(column(after.get()))
+    .bind(limit)
+    .fetch_all(tx)
+    .await?;
+    let mut rows = Vec::with_capacity(found.len());
+    let mut expected = after.next();
+    for (seq, payload) in found {
+        if counter(seq)? != expected.get() {
+            return Err(hole(design, expected));
+        }
+        rows.push(LogRow { seq: expected, update: Bytes::from(payload) });
+        expected = expected.next();
+    }
+    Ok(rows)
+}
+
+fn hole(design: DesignId, missing: Seq) -> StoreError {
+    StoreError::Damaged(format!("the log of {design} has no row {missing}"))
+}
