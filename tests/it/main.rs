@@ -12,4 +12,5 @@ mod command_line;
 mod permissions_rest;
 mod rest;
 mod socket_basics;
+mod socket_hostile;
 mod socket_slow_reader;
