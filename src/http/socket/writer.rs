@@ -238,6 +238,7 @@ mod tests {
         (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect::<Vec<_>>().into()
     }
 
+    // R-SLOW-5
     #[test]
     fn a_client_reads_what_was_written_however_the_network_cuts_it() {
         let lens = [0, 1, 125, 126, COPIED_BYTES_MAX, COPIED_BYTES_MAX + 1, 65_536, 3 * FRAGMENT_BYTES + 1, 5];
@@ -270,6 +271,7 @@ mod tests {
         assert_eq!((writer.pieces.capacity(), writer.small.capacity()), (0, 0), "an idle writer holds nothing");
     }
 
+    // R-SLOW-5
     #[test]
     fn a_pong_goes_between_two_frames_of_a_large_message() {
         for cut in [1, 5, 12, 1_000, FRAGMENT_BYTES] {
@@ -290,6 +292,7 @@ mod tests {
         }
     }
 
+    // R-CLOSE-2
     #[test]
     fn a_long_reason_is_cut_between_characters() {
         let mut writer = Writer::default();
