@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -27,13 +27,7 @@ const CORS_MAX_AGE_S: u64 = 86_400;
 
 /// Wraps all routes. The first named is the innermost.
 pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
-    let mut router = router
-        // Every body is read by `extract::read_body`, which has limits of its own.
-        .layer(DefaultBodyLimit::disable())
-        .layer(from_fn(time_limit))
-        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
-            Problem::internal(anyhow::anyhow!("a handler panicked: {}", panic_text(&*panic))).into_response()
-        }));
+    let mut router = guard(router, REQUEST_TIMEOUT);
     if !state.settings.allowed_origins.is_empty() {
         router = router.layer(cors(&state.settings));
     }
@@ -42,8 +36,19 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         .layer(from_fn_with_state(state.clone(), observe))
 }
 
-async fn time_limit(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+/// A handler that takes too long is given up, one that panics ends alone; both are answered with a problem.
+fn guard<S: Clone + Send + Sync + 'static>(router: Router<S>, timeout: Duration) -> Router<S> {
+    router
+        // Every body is read by `extract::read_body`, which has limits of its own.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(timeout, time_limit))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
+            Problem::internal(anyhow::anyhow!("a handler panicked: {}", panic_text(&*panic))).into_response()
+        }))
+}
+
+async fn time_limit(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             Problem::unavailable("timeout", "The request took too long and was given up.", 5).into_response()
@@ -217,7 +222,33 @@ pub async fn method_not_allowed() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_or_never_ends_is_answered_for() {
+        let routes = Router::new()
+            .route("/panics", get(async || -> StatusCode { panic!("a deliberate panic with a secret") }))
+            .route("/sleeps", get(std::future::pending::<StatusCode>))
+            .route("/works", get(async || StatusCode::NO_CONTENT));
+        let router = guard(routes, Duration::from_millis(20));
+        for (path, status, code) in [("/panics", 500, "internal"), ("/sleeps", 503, "timeout")] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status, "{path}");
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json", "{path}");
+            assert_eq!(response.extensions().get::<Cause>().is_some(), status == 500, "{path}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let body = String::from_utf8_lossy(&body);
+            assert!(body.contains(code) && !body.contains("secret"), "{path}: {body}");
+        }
+        let request = Request::get("/works").body(Body::empty()).unwrap();
+        assert_eq!(router.oneshot(request).await.unwrap().status(), StatusCode::NO_CONTENT);
+    }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()

@@ -8,12 +8,21 @@ use atlas_crdt::roles::DesignRole;
 use atlas_crdt::wire::{CloseCode, ServerFrame};
 
 use super::testing::{Heard, Mood, Peer, Pod, eventually};
-use super::{Delivery, FromConn, JoinError};
+use super::{Delivery, FromConn, JoinError, frame_bytes};
 
 const IDLE: Duration = Duration::from_millis(IDLE_EVICT_MS + 1_000);
 
 fn is_hello(heard: &Heard) -> bool {
     matches!(heard, Heard::Frame(ServerFrame::Notice(notice)) if notice["type"] == "hello")
+}
+
+/// Lets time pass until no room is left.
+async fn evict(pod: &Pod) {
+    eventually(|| {
+        pod.clock.advance(IDLE);
+        pod.hub.stats().rooms == 0
+    })
+    .await;
 }
 
 async fn join_all(pod: &Pod, count: usize) -> Vec<Peer> {
@@ -61,38 +70,39 @@ async fn an_edit_reaches_the_others_and_is_acknowledged_after_its_commit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn joiners_that_race_with_evictions_always_find_a_room() {
-    let pod = Pod::new();
+    let pod = Pod::standing_still();
     let mut written = 0;
-    for round in 0..60 {
-        let mut peers = join_all(&pod, 3).await;
+    for round in 0..100 {
+        // Time runs while they join: now and then the room of the round before goes under their feet.
+        let time = async {
+            for _ in 0..round % 10 {
+                pod.clock.advance(IDLE);
+                tokio::time::sleep(Duration::from_micros(100)).await;
+            }
+        };
+        let join = async {
+            tokio::time::sleep(Duration::from_millis(round % 7)).await;
+            join_all(&pod, 3).await
+        };
+        let (mut peers, ()) = tokio::join!(join, time);
         for (at, peer) in peers.iter_mut().enumerate() {
             assert!(is_hello(&peer.hear().await));
             peer.send_edit(&format!("n{round:03}-{at}")).await;
             written += 1;
         }
-        // They leave at once; the last edits are still on their way to the log when the room could go.
-        drop(peers);
-        if round % 2 == 0 {
-            pod.clock.advance(IDLE);
-        } else {
-            let evict = async { pod.clock.advance(IDLE) };
-            let (_, peer) = tokio::join!(evict, pod.join());
-            assert!(is_hello(&peer.unwrap().hear().await));
-        }
+        // They leave at once: their last edits are still on the way to the log.
     }
-    eventually(|| pod.store.nodes(pod.design).len() == written).await;
-    eventually(|| {
-        pod.clock.advance(IDLE);
-        pod.hub.stats().rooms == 0
-    })
-    .await;
-    assert!(1 < pod.store.loads.load(Ordering::SeqCst), "no room was ever evicted");
+    evict(&pod).await;
+    assert_eq!(pod.store.nodes(pod.design).len(), written, "INV-7");
+    let loads = pod.store.loads.load(Ordering::SeqCst);
+    println!("{loads} rooms in 100 rounds");
+    assert!(5 < loads, "hardly a room was ever evicted");
     assert_eq!(pod.hub.stats().connections, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_with_unsaved_edits_stays_until_they_are_saved() {
-    let pod = Pod::new();
+    let pod = Pod::standing_still();
     let mut ann = pod.join().await.unwrap();
     pod.store.appending.send_replace(Mood::Failing);
     ann.send_edit("vpc").await;
@@ -110,11 +120,7 @@ async fn a_room_with_unsaved_edits_stays_until_they_are_saved() {
     pod.store.appending.send_replace(Mood::Forgetful);
     pod.pass(IDLE).await;
     pod.store.appending.send_replace(Mood::Well);
-    eventually(|| {
-        pod.clock.advance(IDLE);
-        pod.hub.stats().rooms == 0
-    })
-    .await;
+    evict(&pod).await;
     assert_eq!(pod.store.nodes(pod.design), ["vpc"]);
     assert_eq!(pod.store.log_len(pod.design), 1);
 }
@@ -122,19 +128,14 @@ async fn a_room_with_unsaved_edits_stays_until_they_are_saved() {
 // R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_that_fails_refuses_the_join_and_the_next_one_tries_anew() {
-    let pod = Pod::new();
+    let pod = Pod::standing_still();
     pod.store.loading.send_replace(Mood::Failing);
     assert_eq!(pod.join().await.unwrap().hear_close().await.code, CloseCode::Overloaded);
     pod.store.loading.send_replace(Mood::Well);
-    eventually(|| {
-        pod.clock.advance(IDLE);
-        pod.hub.stats().rooms == 0
-    })
-    .await;
+    evict(&pod).await;
     assert!(is_hello(&pod.join().await.unwrap().hear().await));
     pod.store.erase(pod.design);
-    pod.clock.advance(IDLE);
-    eventually(|| pod.hub.stats().rooms == 0).await;
+    evict(&pod).await;
     assert_eq!(pod.join().await.unwrap().hear_close().await.code, CloseCode::NoSuchDesign);
 }
 
@@ -214,10 +215,13 @@ async fn a_drain_saves_everything_and_lets_nobody_in() {
     let pod = Pod::new();
     let mut peers = join_all(&pod, 5).await;
     pod.store.appending.send_replace(Mood::Slow);
+    let mut bytes = 0;
     for (at, peer) in peers.iter_mut().enumerate() {
-        peer.send_edit(&format!("n{at}")).await;
+        let frame = peer.edit(&format!("n{at}"), "label");
+        bytes += frame_bytes(&frame);
+        peer.handle().send_frame(frame).await.unwrap();
     }
-    eventually(|| 0 < pod.hub.stats().unsaved_bytes).await;
+    eventually(|| bytes <= pod.hub.stats().unsaved_bytes).await;
     assert!(!pod.hub.drain(Duration::from_millis(50)).await, "unsaved edits hold it up");
     assert_eq!(pod.join().await.map(|_| ()), Err(JoinError::Draining));
     pod.store.appending.send_replace(Mood::Well);

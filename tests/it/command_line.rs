@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 use crate::support::Server;
 
 fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
@@ -69,4 +71,41 @@ fn what_cannot_be_opened_is_named() {
     assert!(matches!(output.status.code(), Some(1 | 2)), "{:?}", output.status);
     assert!(stderr(&output).to_lowercase().contains("key"), "{}", stderr(&output));
     assert!(!stderr(&output).contains("AAAA"), "a key is shown: {}", stderr(&output));
+}
+
+#[tokio::test]
+async fn designs_are_exported_and_imported_while_no_server_runs() {
+    let mut server = Server::start();
+    let ada = server.register("ada@example.com").await;
+    let design = ada.create_design("Payments").await;
+    let snapshot = ada.snapshot(&design).await;
+    let data = server.data_folder().join("data");
+    let settings = [("ATLAS_DATA_DIR", data.to_str().unwrap())];
+    let busy = run(&["export", &design], &settings);
+    assert_eq!(busy.status.code(), Some(1));
+    assert!(stderr(&busy).contains("another process"), "{}", stderr(&busy));
+    assert_eq!(server.stop(), Some(0));
+
+    let exported = run(&["export", &design], &settings);
+    assert_eq!(exported.status.code(), Some(0), "{}", stderr(&exported));
+    assert_eq!(serde_json::from_slice::<Value>(&exported.stdout).unwrap(), snapshot);
+    let update = run(&["export", &design, "--format", "yjs"], &settings);
+    assert_eq!(update.status.code(), Some(0));
+    assert!(!update.stdout.is_empty());
+    let unknown = run(&["export", "00000000-0000-7000-8000-000000000000"], &settings);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert_eq!(run(&["export", "nonsense"], &settings).status.code(), Some(2));
+
+    let file = server.data_folder().join("plan.json");
+    std::fs::write(&file, &exported.stdout).unwrap();
+    let file = file.to_str().unwrap();
+    let imported = run(&["import", file, "--owner", "Ada@example.com"], &settings);
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let imported: Value = serde_json::from_slice(&imported.stdout).unwrap();
+    let nobody = run(&["import", file, "--owner", "eve@example.com"], &settings);
+    assert_eq!(nobody.status.code(), Some(1));
+
+    server.restart();
+    let again = ada.snapshot(imported["id"].as_str().unwrap()).await;
+    assert_eq!(again["content_hash"], snapshot["content_hash"]);
 }

@@ -11,3 +11,5 @@ mod accounts;
 mod command_line;
 mod permissions_rest;
 mod rest;
+mod socket_basics;
+mod socket_slow_reader;

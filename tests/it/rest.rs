@@ -258,6 +258,7 @@ async fn a_ticket_is_sold_to_who_may_read() {
     let sold = ada.post(&format!("{DESIGNS}/{design}/tickets"), json!({})).await.expect(201);
     assert_eq!(sold.header("cache-control"), "no-store");
     assert_eq!(sold.json()["ticket"].as_str().unwrap().len(), 43);
+    assert_ne!(sold.json()["ticket"], ada.ticket(&design).await.as_str());
     assert!(sold.json()["expires_at"].as_str().unwrap().ends_with('Z'));
     for id in ["00000000-0000-7000-8000-000000000000", "nonsense", "%00"] {
         ada.post(&format!("{DESIGNS}/{id}/tickets"), json!({})).await.expect_problem(404, "no_such_design");

@@ -313,3 +313,11 @@ pub(crate) fn files_in(folder: &str) -> Vec<(String, Vec<u8>)> {
     files.sort();
     files
 }
+
+/// Bytes. What the server's process holds in memory, from `/proc`.
+pub(crate) fn resident_bytes(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib << 10
+}

@@ -89,10 +89,15 @@ fn websocket_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
             "This address speaks WebSocket, version 13.",
         ));
     }
-    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| Problem::malformed("Sec-WebSocket-Key is missing."))?;
+    let key =
+        headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| Problem::malformed("Sec-WebSocket-Key is missing."))?;
     // Sixteen bytes in base64.
     let has_form = key.len() == 24 && key.as_bytes().ends_with(b"==");
-    if has_form { Ok(key.clone()) } else { Err(Problem::malformed("Sec-WebSocket-Key is not 16 bytes in base64.")) }
+    if has_form {
+        Ok(key.clone())
+    } else {
+        Err(Problem::malformed("Sec-WebSocket-Key is not 16 bytes in base64."))
+    }
 }
 
 /// Only pages send an `Origin`. Ours are those served from the address that the request itself went to, from the
@@ -101,7 +106,8 @@ fn is_from_allowed_origin(headers: &HeaderMap, settings: &HttpSettings) -> bool 
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
     let named = settings.allowed_origins.iter().chain(&settings.public_url);
-    if named.map(|allowed| allowed.trim_end_matches('/')).any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
+    if named.map(|allowed| allowed.trim_end_matches('/')).any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    {
         return true;
     }
     let origin_host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
