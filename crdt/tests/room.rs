@@ -618,7 +618,7 @@ fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
     assert_eq!(stage.room.stats().head, Seq::new(3));
 }
 
-// R-PRES-3, R-PRES-4, R-PRES-8
+// R-PRES-3, R-PRES-4, R-PRES-6, R-PRES-8
 #[test]
 fn presence_is_coalesced_and_a_leaver_vanishes_at_once() {
     let mut stage = Stage::live();
@@ -639,8 +639,12 @@ fn presence_is_coalesced_and_a_leaver_vanishes_at_once() {
     let heard = stage.heard(BEN);
     let [ServerFrame::Awareness { update }] = &heard[..] else { panic!("{heard:?}") };
     assert!(update.windows(7).any(|part| part == b"{\"x\":3}"), "the latest wins");
+    stage.frame(BEN, ClientFrame::QueryAwareness);
+    assert!(matches!(stage.heard(BEN)[..], [ServerFrame::Awareness { .. }]), "whoever asks is told who is here");
     stage.input(Input::Leave { conn: ANA });
     let heard = stage.heard(BEN);
     let [ServerFrame::Awareness { update }] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!(&update[..], [&[1, 77, 3, 4][..], b"null"].concat(), "removed at the clock last seen");
+    stage.frame(BEN, ClientFrame::QueryAwareness);
+    assert_eq!(stage.heard(BEN), [], "nobody is here");
 }
