@@ -163,12 +163,8 @@ fn is_word(char: char) -> bool {
 
 /// `br"…"` begins with a `b` that belongs to the literal; any other word before the `r` is a name.
 fn is_word_before(chars: &[char], at: usize) -> bool {
-    match chars[..at] {
-        [.., before, 'b'] => is_word(before),
-        ['b'] => false,
-        [.., before] => is_word(before),
-        [] => false,
-    }
+    let before = &chars[..at];
+    before.strip_suffix(&['b']).unwrap_or(before).last().copied().is_some_and(is_word)
 }
 
 /// Lines of items under `#[cfg(test)]`, from the attribute to the item's closing brace or semicolon.
