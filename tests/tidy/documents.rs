@@ -205,7 +205,7 @@ fn unknown_item<'a>(files: &[File], name: &'a str) -> Option<&'a str> {
         return None;
     }
     let is_there = |part: &str| {
-        let mut code = files.iter().flat_map(|file| file.product());
+        let mut code = files.iter().flat_map(File::product);
         part.starts_with("atlas_") || code.any(|(_, line)| has_word(line, part))
     };
     let is_module = |part: &str| files.iter().any(|file| file.path.ends_with(&format!("/{part}.rs")));
