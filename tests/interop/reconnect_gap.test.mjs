@@ -20,7 +20,7 @@ before(async () => {
 
 after(async () => server.down())
 
-// R-SAVED-GAP
+// R-SYNC-7, R-SYNC-10, R-COUNT-5, R-COUNT-7
 test('atlas.v1: an Update typed on open, above edits that were made offline', async () => {
   const design = await owner.create('Gap')
   const at = { url: server.url, design, token: owner.token }
