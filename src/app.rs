@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,9 @@ use crate::lifecycle::Tasks;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
-/// What a stop leaves for tasks that are past their socket: a moment, since they have nothing unsaved.
+pub mod commands;
+
+/// After the drain window: for requests that are still being answered, and again for the store.
 const TASKS_GRACE: Duration = Duration::from_secs(5);
 
 /// A server that accepts connections. Ends with [`Running::stop`].
@@ -35,6 +37,8 @@ pub struct Running {
     state: AppState,
     /// Cancelled first: no more connections.
     accepting: CancellationToken,
+    /// The store's own tasks: they outlive everything that stands on the store.
+    store_tasks: Tasks,
     drain: Duration,
 }
 
@@ -48,14 +52,15 @@ impl App {
     /// # Errors
     /// When the data folder, a key or the port cannot be used; the chain says which and why.
     pub async fn start(config: Config) -> anyhow::Result<Running> {
-        let (clock, tasks) = (Clock::system(), Tasks::new());
+        let (clock, tasks, store_tasks) = (Clock::system(), Tasks::new(), Tasks::new());
         let ids = Ids::system(clock.clone());
         let data = &config.storage.data_dir;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(data, clock.clone(), &tasks).await?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(data, clock.clone(), &store_tasks).await?);
         let blobs = DirBlobs::open(&data.join("blobs"))?;
         blobs.check().await.context("the blob folder cannot be written")?;
         let keys = open_keys(&config.auth, data).await?;
-        let auth = Auth::new(Arc::clone(&store), clock.clone(), ids.clone(), keys, auth_settings(&config.auth)?);
+        let auth =
+            Auth::new(Arc::clone(&store), clock.clone(), ids.clone(), keys, auth_settings(&config.auth)?);
         let hub = Hub::new(HubDeps {
             store: Arc::clone(&store),
             bus: Arc::new(LocalBus::new()),
@@ -63,6 +68,7 @@ impl App {
             ids: ids.clone(),
             tasks: tasks.clone(),
             pod: ids.pod(),
+            idle_evict: config.server.idle_evict,
         });
         let listener = TcpListener::bind(config.server.listen)
             .await
@@ -89,15 +95,15 @@ impl App {
         let serve = accept::serve(listener, router, limits, accepting.clone(), state.tasks.clone());
         state.tasks.spawn("accept loop", serve);
         tracing::info!(%addr, data = %data.display(), "ready: the page under / says how to get in");
-        Ok(Running { addr, state, accepting, drain: config.server.drain })
+        Ok(Running { addr, state, accepting, store_tasks, drain: config.server.drain })
     }
 }
 
 impl Running {
     /// Turns people away, closes every socket with 1012 once its edits are saved, lets requests finish, and closes
-    /// the store. False: something was still at work after the drain window.
+    /// the store last. False: something was still at work after its time.
     pub async fn stop(self) -> bool {
-        let Self { state, accepting, drain, .. } = self;
+        let Self { state, accepting, store_tasks, drain, .. } = self;
         tracing::info!(drain_s = drain.as_secs(), "stopping");
         state.draining.begin();
         accepting.cancel();
@@ -105,20 +111,17 @@ impl Running {
         if !rooms_ended {
             tracing::error!("some designs could not be flushed in time: their edits are with their authors");
         }
-        // Before the tasks are waited for: the store's own task ends with it.
-        let close = async {
-            state.store.close().await;
-            state.tasks.close_and_wait(TASKS_GRACE).await
-        };
-        let tasks_ended = tokio::time::timeout(TASKS_GRACE * 2, close).await.unwrap_or(false);
+        let tasks_ended = state.tasks.close_and_wait(TASKS_GRACE).await;
+        let store_closed = tokio::time::timeout(TASKS_GRACE, state.store.close()).await.is_ok();
+        let store_ended = store_tasks.close_and_wait(TASKS_GRACE).await;
         tracing::info!("stopped");
-        rooms_ended && tasks_ended
+        rooms_ended && tasks_ended && store_closed && store_ended
     }
 }
 
 /// Making a key takes up to a second, on a thread of its own.
 async fn open_keys(auth: &config::Auth, data: &Path) -> anyhow::Result<Keys> {
-    let private = auth.jwt_private_key.as_ref().map(|pem| pem.expose_secret());
+    let private = auth.jwt_private_key.as_ref().map(ExposeSecret::expose_secret);
     let public: Vec<&str> = auth.jwt_public_key.as_deref().into_iter().collect();
     if private.is_some() || !public.is_empty() {
         return Ok(Keys::from_pem(private, &public)?);

@@ -135,7 +135,11 @@ impl Auth {
 
     /// Checks what came in a socket's `?token=`: a ticket, or an access token, which always has dots.
     pub async fn verify_token_or_ticket(&self, text: &str, design: DesignId) -> Result<Caller, AuthError> {
-        if text.contains('.') { self.verify_token(text).await } else { self.consume_ticket(text, design).await }
+        if text.contains('.') {
+            self.verify_token(text).await
+        } else {
+            self.consume_ticket(text, design).await
+        }
     }
 
     /// Spends a ticket for one design. The caller is who bought it, for as long as the token that bought it lives.

@@ -56,7 +56,7 @@ pub enum Registration {
     /// Whoever reaches the server.
     #[default]
     Open,
-    /// Nobody.
+    /// Nobody but the first user.
     Closed,
 }
 

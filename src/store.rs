@@ -76,6 +76,10 @@ pub trait Store: Send + Sync + 'static {
     // --- people
     /// The first user ever becomes `first_role`, decided in the same transaction. `Conflict("this e-mail address")`.
     async fn create_user(&self, new: NewUser) -> Result<User>;
+    /// Whether anybody is registered.
+    async fn has_users(&self) -> Result<bool> {
+        Ok(true)
+    }
     async fn user(&self, user: UserId) -> Result<Option<User>>;
     /// E-mail addresses are compared without regard to case (callers pass them in lower case).
     async fn user_by_email(&self, email: &str) -> Result<Option<User>>;

@@ -1,24 +1,138 @@
-//! The document as plain, sorted data. (Being written.)
+//! The document as plain data: sorted nodes and edges, `meta`, and what had to be hidden or repaired to show them.
+//!
+//! Every reader of a design (REST, exports, analysis, hashes) reads this view, never the Yjs document, so that a merged
+//! but odd graph is judged in one place ([`integrity`](crate::integrity)) and never written back.
+//!
+//! How values read:
+//!
+//! - A Y.Map and a plain object read as an object, a Y.Array and a plain array as an array, a Y.Text as a string.
+//! - Numbers are JavaScript's: 100 and 100.0 are one value, -0 is 0, and NaN and the infinities read as null. An integer
+//!   that no JavaScript number can hold (a BigInt) reads as a string of its digits.
+//! - `undefined` reads as an absent key, and as null inside an array.
+//! - Binary values, XML types, subdocuments, arrays that hold text, and anything nested deeper than
+//!   [`VIEW_DEPTH_MAX`] are left out and listed under `integrity.repaired`.
 
-use serde_json::{Map, Value};
-use yrs::ReadTxn;
+mod canonical;
+pub mod kinds;
+mod read;
+mod semantic;
 
-/// A design as plain data.
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::ids::{DesignId, Epoch, Seq};
+use crate::integrity::Integrity;
+use crate::limits::{ANY_DEPTH_MAX, TYPE_DEPTH_MAX};
+use crate::schema;
+
+pub(crate) use read::read;
+pub use semantic::label_evidence;
+
+/// Levels of objects and arrays inside one element or one value of `meta`.
+pub const VIEW_DEPTH_MAX: usize = TYPE_DEPTH_MAX + ANY_DEPTH_MAX;
+
+/// A design as plain data. [`check_view`](crate::invariants::check_view) says what always holds for it (INV-11).
 #[derive(Debug, Clone, PartialEq)]
 pub struct DesignView {
     pub schema_version: u64,
+    /// Sorted by id.
     pub nodes: Vec<Element>,
+    /// Sorted by id; both ends of each stand in `nodes`.
     pub edges: Vec<Element>,
+    /// The root `meta` as it is, `name`, `description` and `schema_version` included.
     pub meta: Map<String, Value>,
+    pub integrity: Integrity,
 }
 
 /// A node or an edge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Element {
     pub id: String,
+    /// Everything but the id.
     pub body: Map<String, Value>,
 }
 
-pub(crate) fn read<T: ReadTxn>(_txn: &T) -> DesignView {
-    DesignView { schema_version: 1, nodes: Vec::new(), edges: Vec::new(), meta: Map::new() }
+/// What a snapshot says about the document besides its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotHead {
+    pub id: DesignId,
+    pub epoch: Epoch,
+    pub seq: Seq,
+}
+
+impl Element {
+    /// The element as it stands in lists: its body with `id` among the keys.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut object = self.body.clone();
+        object.insert(schema::ID.to_owned(), Value::String(self.id.clone()));
+        Value::Object(object)
+    }
+}
+
+impl DesignView {
+    /// `meta.name`; empty when there is none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.meta.get(schema::META_NAME).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// SHA-256 of the view as canonical JSON (RFC 8785): an object of `edges`, `integrity`, `meta`, `nodes` and
+    /// `schema_version`, as a snapshot shows them. Equal exactly when the snapshots differ in nothing but `id`, `epoch`
+    /// and `seq`.
+    #[must_use]
+    pub fn content_hash(&self) -> [u8; 32] {
+        let mut text = String::from("{\"edges\":");
+        canonical::write_elements(&self.edges, &mut text);
+        text.push_str(",\"integrity\":");
+        canonical::write(&self.integrity.to_json(), &mut text);
+        text.push_str(",\"meta\":");
+        canonical::write_object(
+            self.meta.iter().map(|(key, value)| (key.as_str(), value)).collect(),
+            &mut text,
+        );
+        text.push_str(",\"nodes\":");
+        canonical::write_elements(&self.nodes, &mut text);
+        text.push_str(",\"schema_version\":");
+        canonical::write(&Value::from(self.schema_version), &mut text);
+        text.push('}');
+        Sha256::digest(text).into()
+    }
+
+    /// SHA-256 of what the rules of the security analysis can see, as canonical JSON (RFC 8785). Moving a node inside its
+    /// container, colours, sizes and free text do not change it.
+    #[must_use]
+    pub fn semantic_hash(&self) -> [u8; 32] {
+        let mut text = String::new();
+        canonical::write(&semantic::project(self), &mut text);
+        Sha256::digest(text).into()
+    }
+
+    /// The snapshot that REST and exports give out.
+    #[must_use]
+    pub fn to_snapshot_json(&self, head: &SnapshotHead) -> Value {
+        json!({
+            "schema_version": self.schema_version,
+            "id": head.id,
+            "name": self.name(),
+            "epoch": head.epoch,
+            "seq": head.seq,
+            "content_hash": hex(&self.content_hash()),
+            "nodes": self.nodes.iter().map(Element::to_json).collect::<Vec<_>>(),
+            "edges": self.edges.iter().map(Element::to_json).collect::<Vec<_>>(),
+            "meta": self.meta,
+            "integrity": self.integrity.to_json(),
+        })
+    }
+}
+
+/// Lower-case hexadecimal, as hashes are written everywhere outside.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }

@@ -24,7 +24,7 @@ mod link;
 mod open;
 mod seen;
 
-pub use open::{Connect, ConnectError, Credential};
+pub use open::{Connect, ConnectError, Credential, open_raw};
 pub use seen::{Closed, Seen, Tally};
 
 use link::Link;

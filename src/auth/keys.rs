@@ -51,7 +51,7 @@ struct Signer {
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("kids", &self.verifiers.keys()).field("signs", &self.can_sign()).finish()
+        f.debug_struct("Keys").field("kids", &self.verifiers.keys()).field("signs", &self.can_sign()).finish_non_exhaustive()
     }
 }
 
@@ -126,7 +126,8 @@ impl Keys {
     }
 
     fn add_signer(&mut self, name: &str, pem: &[u8]) -> Result<(), KeyError> {
-        let key = EncodingKey::from_rsa_pem(pem).map_err(|_| not_a_key(name, "not an RSA private key in PEM"))?;
+        let key =
+            EncodingKey::from_rsa_pem(pem).map_err(|_| not_a_key(name, "not an RSA private key in PEM"))?;
         let public = public_of_private(name, key.as_bytes())?;
         let kid = self.insert(&public);
         self.signer = Some(Signer { kid, key });
@@ -163,7 +164,8 @@ impl Keys {
 
 /// PKCS#1 private key to PKCS#1 public key.
 fn public_of_private(name: &str, der: &[u8]) -> Result<Vec<u8>, KeyError> {
-    let pair = RsaKeyPair::from_der(der).map_err(|_| not_a_key(name, "not an RSA private key of 2048 bits or more"))?;
+    let pair = RsaKeyPair::from_der(der)
+        .map_err(|_| not_a_key(name, "not an RSA private key of 2048 bits or more"))?;
     if pair.public_modulus_len() * 8 < RSA_BITS_MIN {
         return Err(not_a_key(name, "RSA keys have 2048 bits or more"));
     }
@@ -228,7 +230,6 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeyError> {
     };
     write().map_err(at(path))
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -373,7 +374,10 @@ mod tests {
             ("nothing", String::new()),
             ("words", "let me in".to_owned()),
             ("alg none, no signature", format!("{}.{body}.", encode(&json!({"alg": "none", "kid": kid})))),
-            ("alg none, with signature", format!("{}.{body}.{signature}", encode(&json!({"alg": "none", "kid": kid})))),
+            (
+                "alg none, with signature",
+                format!("{}.{body}.{signature}", encode(&json!({"alg": "none", "kid": kid}))),
+            ),
             ("a changed body", format!("{head}.{}.{signature}", encode(&admin))),
             ("a removed signature", format!("{head}.{body}.")),
             ("two parts", format!("{head}.{body}")),
@@ -389,7 +393,11 @@ mod tests {
             ),
             (
                 "HS256 with our public key (PEM) as the secret",
-                token(&header(Algorithm::HS256, &kid), &claims(), &EncodingKey::from_secret(public_pem.as_bytes())),
+                token(
+                    &header(Algorithm::HS256, &kid),
+                    &claims(),
+                    &EncodingKey::from_secret(public_pem.as_bytes()),
+                ),
             ),
             ("too long to be read", format!("{good}{}", "A".repeat(9_000))),
         ];
@@ -410,8 +418,11 @@ mod tests {
     fn several_keys_at_once_and_no_choice_without_a_kid() {
         let (one, two) = (new_private_pem().unwrap(), new_private_pem().unwrap());
         let mut keys = Keys::from_pem(Some(&one), &[]).unwrap();
-        let without_kid =
-            token(&Header::new(Algorithm::RS256), &claims(), &EncodingKey::from_rsa_pem(one.as_bytes()).unwrap());
+        let without_kid = token(
+            &Header::new(Algorithm::RS256),
+            &claims(),
+            &EncodingKey::from_rsa_pem(one.as_bytes()).unwrap(),
+        );
         check(&keys, &without_kid).unwrap();
         keys.add_verifier("two", two.as_bytes()).unwrap();
         let of_two = Keys::from_pem(Some(&two), &[]).unwrap().signer.unwrap();
@@ -422,9 +433,14 @@ mod tests {
     #[test]
     fn a_public_key_checks_and_never_signs() {
         let (signing, key, kid) = keys();
-        let der = aws_lc_rs::rsa::PublicKey::from_der(signing.verifiers[&kid].1.try_get_as_bytes().unwrap()).unwrap();
-        let spki = aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(&der).unwrap();
-        let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(spki.as_ref()));
+        let der = aws_lc_rs::rsa::PublicKey::from_der(signing.verifiers[&kid].1.try_get_as_bytes().unwrap())
+            .unwrap();
+        let spki =
+            aws_lc_rs::encoding::AsDer::<aws_lc_rs::encoding::PublicKeyX509Der<'_>>::as_der(&der).unwrap();
+        let pem = format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+            STANDARD.encode(spki.as_ref())
+        );
         let keys = Keys::from_pem(None, &[&pem]).unwrap();
         assert!(!keys.can_sign());
         check(&keys, &token(&header(Algorithm::RS256, &kid), &claims(), &key)).unwrap();

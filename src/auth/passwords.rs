@@ -62,7 +62,11 @@ impl Passwords {
 
     /// Whether the password belongs to the stored PHC string. `None`, nobody of that name, takes as long as a wrong
     /// password does, so that the clock does not tell who has an account.
-    pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool, PasswordError> {
+    pub async fn verify(
+        &self,
+        password: SecretString,
+        stored: Option<String>,
+    ) -> Result<bool, PasswordError> {
         self.run(move || {
             let password = password.expose_secret().as_bytes();
             let argon2 = Argon2::default();
@@ -70,7 +74,8 @@ impl Passwords {
                 let wasted = argon2.hash_password_with_salt(password, &[0; 16]);
                 return wasted.map(|_| false).map_err(|error| PasswordError::Broken(error.to_string()));
             };
-            let stored = PasswordHash::new(&stored).map_err(|error| PasswordError::Broken(error.to_string()))?;
+            let stored =
+                PasswordHash::new(&stored).map_err(|error| PasswordError::Broken(error.to_string()))?;
             Ok(argon2.verify_password(password, &stored).is_ok())
         })
         .await

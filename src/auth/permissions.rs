@@ -163,7 +163,11 @@ mod tests {
         for platform in PLATFORM {
             for design in DESIGN {
                 let live = effective_design_role(platform, design);
-                assert_eq!(live.is_some(), permits(platform, design, Action::DesignRead), "{platform:?} {design:?}");
+                assert_eq!(
+                    live.is_some(),
+                    permits(platform, design, Action::DesignRead),
+                    "{platform:?} {design:?}"
+                );
                 assert_eq!(
                     live.is_some_and(DesignRole::may_edit),
                     permits(platform, design, Action::DesignWrite),

@@ -84,7 +84,8 @@ mod tests {
     fn only_what_we_could_have_issued_is_looked_up() {
         let issued = URL_SAFE_NO_PAD.encode([9; 32]);
         assert_eq!(read_secret(&issued), Some([9; 32]));
-        for text in ["", "a", &issued[1..], &format!("{issued}A"), &issued.replace('C', "+"), &"é".repeat(22)] {
+        for text in ["", "a", &issued[1..], &format!("{issued}A"), &issued.replace('C', "+"), &"é".repeat(22)]
+        {
             assert_eq!(read_secret(text), None, "{text}");
         }
     }

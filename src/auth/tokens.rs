@@ -124,7 +124,8 @@ pub(super) fn verify(
     // Times are compared in `into_caller`, by our own clock.
     validation.validate_exp = false;
     validation.validate_nbf = false;
-    let claims = jsonwebtoken::decode::<Claims>(jwt, key, &validation).map_err(|_| AuthError::Invalid)?.claims;
+    let claims =
+        jsonwebtoken::decode::<Claims>(jwt, key, &validation).map_err(|_| AuthError::Invalid)?.claims;
     let revocable = claims.sid.is_some();
     Ok(Verified { caller: claims.into_caller(now)?, revocable })
 }
@@ -144,7 +145,9 @@ pub(super) fn key_id(jwt: &str) -> Result<Option<String>, AuthError> {
 /// Another issuer's token names no session of ours: one of its own stands in, the same for the same token.
 fn session_of_foreign(claims: &Claims) -> SessionId {
     let mut hash = Sha256::new();
-    for part in [&claims.iss, &claims.sub, claims.jti.as_ref().unwrap_or(&String::new()), &claims.iat.to_string()] {
+    for part in
+        [&claims.iss, &claims.sub, claims.jti.as_ref().unwrap_or(&String::new()), &claims.iat.to_string()]
+    {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -156,7 +159,10 @@ fn session_of_foreign(claims: &Claims) -> SessionId {
 /// RFC 7519 NumericDate: whole or fractional seconds.
 fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let number = serde_json::Number::deserialize(deserializer)?;
-    #[expect(clippy::cast_possible_truncation, reason = "a float saturates, and a saturated time is refused later")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a float saturates, and a saturated time is refused later"
+    )]
     number
         .as_i64()
         .or_else(|| number.as_f64().map(|seconds| seconds.floor() as i64))

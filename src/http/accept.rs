@@ -80,7 +80,8 @@ pub async fn serve(
             tracing::debug!(error = %error, "TCP_NODELAY could not be set");
         }
         if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-            let connection = Connection { slot: ConnectionSlot(Arc::new(slot)), peer, router: router.clone(), limits };
+            let connection =
+                Connection { slot: ConnectionSlot(Arc::new(slot)), peer, router: router.clone(), limits };
             tasks.spawn("connection", connection.run(stream, stop.clone()));
         } else if let Ok(refusal) = Arc::clone(&refusals).try_acquire_owned() {
             tasks.spawn("refused connection", async move {
@@ -132,7 +133,8 @@ fn builder(limits: AcceptLimits) -> http1::Builder {
 /// Answers one request with 503 and closes.
 async fn refuse(stream: TcpStream, limits: AcceptLimits) {
     let service = service_fn(|_request: Request<Incoming>| async {
-        let problem = Problem::unavailable("too_many_connections", "All connections are taken. Try again soon.", 5);
+        let problem =
+            Problem::unavailable("too_many_connections", "All connections are taken. Try again soon.", 5);
         let mut response: Response = problem.into_response();
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         Ok::<_, Infallible>(response)

@@ -5,16 +5,15 @@
 //! see it.
 
 use axum::Router;
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::extract::{BODY_BYTES_MAX, ClientIp, JsonBody, Signed, bearer, body_problem, read_json};
+use super::extract::{BODY_BYTES_MAX, ClientIp, JsonBody, Signed, bearer, read_body, read_json};
 use super::layers::origin_allowed;
 use super::problem::{Problem, Result};
 use super::{AppState, Registration, cookie};
@@ -96,14 +95,15 @@ struct GrantJson {
     user: UserJson,
 }
 
-/// POST `/register` `{email, password, name?}`: 201 with a grant. 400 for a bad address, name or password, 403 when
-/// registration is closed, 409 when the address is taken.
+/// POST `/register` `{email, password, name?}`: 201 with a grant; the first account ever becomes admin. 400 for a bad
+/// address, name or password, 403 when registration is closed, 409 when the address is taken.
 async fn register(State(state): State<AppState>, JsonBody(body): JsonBody<RegisterBody>) -> Result<Response> {
     require_accounts(&state)?;
     let email = valid_email(&body.email)?;
     let name = valid_name(body.name)?;
     require_good_password(&body.password)?;
-    if state.settings.registration == Registration::Closed {
+    // The first account is the server's owner's: without it a closed server would have none.
+    if state.settings.registration == Registration::Closed && state.store.has_users().await? {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "registration_closed",
@@ -124,7 +124,9 @@ async fn register(State(state): State<AppState>, JsonBody(body): JsonBody<Regist
         now: state.clock.utc(),
     };
     let user = state.store.create_user(user).await.map_err(|error| match error {
-        StoreError::Conflict(_) => Problem::conflict("email_taken", "There is an account with this e-mail address."),
+        StoreError::Conflict(_) => {
+            Problem::conflict("email_taken", "There is an account with this e-mail address.")
+        }
         other => other.into(),
     })?;
     tracing::info!(user = %user.id, role = user.role.as_str(), "somebody registered");
@@ -158,7 +160,9 @@ async fn login(
             let grant = state.auth.open_session(user).await?;
             Ok(granted(&state, grant, true))
         }
-        Ok(None) => Err(Problem::unauthorised("bad_credentials", "The e-mail address or the password is wrong.")),
+        Ok(None) => {
+            Err(Problem::unauthorised("bad_credentials", "The e-mail address or the password is wrong."))
+        }
         Err(problem) => {
             state.auth.throttle.undecided(attempt);
             Err(problem)
@@ -186,7 +190,10 @@ async fn refresh(State(state): State<AppState>, request: Request) -> Result<Resp
     require_accounts(&state)?;
     let (presented, _) = refresh_token(&state, request).await?;
     let Some((token, from_cookie)) = presented else {
-        return Err(Problem::unauthorised("no_credential", "Send the refresh token as `refresh_token` or as a cookie."));
+        return Err(Problem::unauthorised(
+            "no_credential",
+            "Send the refresh token as `refresh_token` or as a cookie.",
+        ));
     };
     match state.auth.refresh(&token).await? {
         Refreshed::Renewed(grant) => Ok(granted(&state, *grant, !from_cookie)),
@@ -246,7 +253,7 @@ fn require_accounts(state: &AppState) -> Result<()> {
 /// that sent it is one of ours.
 async fn refresh_token(state: &AppState, request: Request) -> Result<(Option<(String, bool)>, HeaderMap)> {
     let headers = request.headers().clone();
-    let bytes = Bytes::from_request(request, &()).await.map_err(|error| body_problem(&error, BODY_BYTES_MAX))?;
+    let bytes = read_body(request.into_body(), BODY_BYTES_MAX).await?;
     let body = if bytes.is_empty() { RefreshBody::default() } else { read_json(&bytes)? };
     let presented = match body.refresh_token {
         Some(token) => Some((token, false)),
@@ -305,7 +312,10 @@ fn valid_name(name: Option<String>) -> Result<Option<String>> {
     match name.chars().count() {
         0 => Ok(None),
         1..=NAME_CHARS_MAX if !name.chars().any(char::is_control) => Ok(Some(name.to_owned())),
-        _ => Err(Problem::validation("name", format!("has 1 to {NAME_CHARS_MAX} characters, none of them control characters"))),
+        _ => Err(Problem::validation(
+            "name",
+            format!("has 1 to {NAME_CHARS_MAX} characters, none of them control characters"),
+        )),
     }
 }
 
@@ -326,7 +336,9 @@ mod tests {
     #[test]
     fn addresses_are_checked_and_lower_cased() {
         assert_eq!(valid_email("  Ada@Example.COM ").unwrap(), "ada@example.com");
-        for text in ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\n<x>", &"a".repeat(300)] {
+        for text in
+            ["", "ada", "ada@", "@example.com", "a b@example.com", "ada@example.com\n<x>", &"a".repeat(300)]
+        {
             assert!(valid_email(text).is_err(), "{text}");
         }
     }

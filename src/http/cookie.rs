@@ -44,9 +44,16 @@ mod tests {
             set("tok", 60, &plain).unwrap(),
             "atlas_refresh=tok; Path=/api/v1/auth; Max-Age=60; HttpOnly; SameSite=Strict"
         );
-        let tls = HttpSettings { public_url: Some("https://draw.example".to_owned()), ..HttpSettings::default() };
+        let tls =
+            HttpSettings { public_url: Some("https://draw.example".to_owned()), ..HttpSettings::default() };
         assert!(set("tok", 60, &tls).unwrap().to_str().unwrap().ends_with("; Secure"));
-        assert!(clear(&plain).unwrap().to_str().unwrap().starts_with("atlas_refresh=; Path=/api/v1/auth; Max-Age=0"));
+        assert!(
+            clear(&plain)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("atlas_refresh=; Path=/api/v1/auth; Max-Age=0")
+        );
     }
 
     #[test]

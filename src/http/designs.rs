@@ -80,7 +80,7 @@ async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Response> {
     let limit = query.limit.unwrap_or(PAGE_DEFAULT);
-    if limit < 1 || PAGE_MAX < limit {
+    if !(1..=PAGE_MAX).contains(&limit) {
         return Err(Problem::validation("limit", format!("is 1 to {PAGE_MAX}")));
     }
     let name_contains = query.q.filter(|q| !q.is_empty());

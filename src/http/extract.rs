@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use atlas_crdt::ids::DesignId;
 use atlas_crdt::roles::DesignRole;
-use axum::extract::rejection::BytesRejection;
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
@@ -64,7 +65,7 @@ pub struct JsonBody<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
+    async fn from_request(request: Request, _state: &S) -> Result<Self> {
         if !is_json(request.headers()) {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -73,7 +74,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
                 "Send JSON: `Content-Type: application/json`.",
             ));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| body_problem(&error, BODY_BYTES_MAX))?;
+        let bytes = read_body(request.into_body(), BODY_BYTES_MAX).await?;
         read_json(&bytes).map(Self)
     }
 }
@@ -86,21 +87,34 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     })
 }
 
-/// A body that could not be read: too large, or the connection ended.
-#[must_use]
-pub fn body_problem(error: &BytesRejection, max: usize) -> Problem {
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        Problem::too_large(max)
-    } else {
-        Problem::malformed("The body could not be read to its end.")
+/// Reads a body to its end. One that is too large is read on for a while and thrown away: closing a connection on a
+/// client that still writes may cost it the answer.
+pub async fn read_body(body: Body, bytes_max: usize) -> Result<Bytes> {
+    let mut frames = body.into_data_stream();
+    let mut bytes = BytesMut::new();
+    let mut seen: usize = 0;
+    while let Some(frame) = frames.next().await {
+        let frame = frame.map_err(|_| Problem::malformed("The body could not be read to its end."))?;
+        seen = seen.saturating_add(frame.len());
+        if bytes_max < seen {
+            bytes = BytesMut::new();
+            if bytes_max.saturating_mul(4) < seen {
+                break;
+            }
+        } else {
+            bytes.extend_from_slice(&frame);
+        }
     }
+    if bytes_max < seen { Err(Problem::too_large(bytes_max)) } else { Ok(bytes.freeze()) }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(media) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
     let media = media.split(';').next().unwrap_or_default().trim();
     media.eq_ignore_ascii_case("application/json")
-        || (media.len() > 5 && media.is_char_boundary(media.len() - 5) && media[media.len() - 5..].eq_ignore_ascii_case("+json"))
+        || (media.len() > 5
+            && media.is_char_boundary(media.len() - 5)
+            && media[media.len() - 5..].eq_ignore_ascii_case("+json"))
 }
 
 /// Query parameters.
@@ -156,6 +170,16 @@ pub async fn authorise(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn bodies_are_read_up_to_their_limit() {
+        let read = async |size: usize| read_body(Body::from(vec![7; size]), 100).await;
+        assert_eq!(read(100).await.unwrap().len(), 100);
+        assert_eq!(read(0).await.unwrap().len(), 0);
+        for size in [101, 399, 5_000] {
+            assert_eq!(read(size).await.unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE, "{size}");
+        }
+    }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -50,15 +50,15 @@ async fn details(State(state): State<AppState>) -> Response {
     let began = state.clock.now();
     let store = store_answers(&state).await;
     let latency_ms = state.clock.now().since(began);
-    let stats = state.hub.stats();
+    let hub = state.hub.stats();
     let body = json!({
         "status": if store { "ok" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": state.clock.now().get() / 1_000,
         "draining": state.draining.has_begun(),
         "database": { "status": if store { "ok" } else { "unavailable" }, "latency_ms": latency_ms },
-        "rooms": stats.rooms,
-        "connections": stats.connections,
+        "rooms": hub.rooms,
+        "connections": hub.connections,
     });
     let status = if store { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()

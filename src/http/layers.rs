@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::extract::BODY_BYTES_MAX;
 use super::problem::{Cause, Problem};
 use super::{AppState, HttpSettings};
 use crate::lifecycle::panic_text;
@@ -28,12 +27,7 @@ const CORS_MAX_AGE_S: u64 = 86_400;
 
 /// Wraps all routes. The first named is the innermost.
 pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
-    let mut router = router
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn(time_limit))
-        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
-            Problem::internal(anyhow::anyhow!("a handler panicked: {}", panic_text(&*panic))).into_response()
-        }));
+    let mut router = guard(router, REQUEST_TIMEOUT);
     if !state.settings.allowed_origins.is_empty() {
         router = router.layer(cors(&state.settings));
     }
@@ -42,16 +36,30 @@ pub fn wrap(router: Router<AppState>, state: &AppState) -> Router<AppState> {
         .layer(from_fn_with_state(state.clone(), observe))
 }
 
-async fn time_limit(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+/// A handler that takes too long is given up, one that panics ends alone; both are answered with a problem.
+fn guard<S: Clone + Send + Sync + 'static>(router: Router<S>, timeout: Duration) -> Router<S> {
+    router
+        // Every body is read by `extract::read_body`, which has limits of its own.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(timeout, time_limit))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| {
+            Problem::internal(anyhow::anyhow!("a handler panicked: {}", panic_text(&*panic))).into_response()
+        }))
+}
+
+async fn time_limit(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::unavailable("timeout", "The request took too long and was given up.", 5).into_response(),
+        Err(_) => {
+            Problem::unavailable("timeout", "The request took too long and was given up.", 5).into_response()
+        }
     }
 }
 
 /// The origins of the settings may call with credentials; all others are left to the browser's same-origin rule.
 fn cors(settings: &HttpSettings) -> CorsLayer {
-    let origins: Vec<HeaderValue> = settings.allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let origins: Vec<HeaderValue> =
+        settings.allowed_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_credentials(true)
@@ -80,7 +88,10 @@ async fn security_headers(State(state): State<AppState>, request: Request, next:
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (HeaderName::from_static("origin-agent-cluster"), "?1"),
-        (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), payment=()"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), microphone=(), geolocation=(), payment=()",
+        ),
         (HeaderName::from_static("x-permitted-cross-domain-policies"), "none"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
@@ -123,7 +134,8 @@ fn is_loopback(host: &str) -> bool {
         Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
         _ => host,
     };
-    matches!(name, "localhost" | "[::1]") || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+    matches!(name, "localhost" | "[::1]")
+        || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Whether a page of this request's `Origin` may open sockets and use cookies here: our own pages and those of the
@@ -159,7 +171,8 @@ pub async fn observe(State(state): State<AppState>, mut request: Request, next: 
     request.headers_mut().insert(X_REQUEST_ID, id.clone());
     let method = request.method().clone();
     // The route and never the path: paths hold ids and addresses.
-    let route = request.extensions().get::<MatchedPath>().map_or_else(String::new, |path| path.as_str().to_owned());
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(String::new, |path| path.as_str().to_owned());
     let began = state.clock.now();
     let mut response = next.run(request).await;
     let elapsed_ms = state.clock.now().since(began);
@@ -209,7 +222,33 @@ pub async fn method_not_allowed() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_or_never_ends_is_answered_for() {
+        let routes = Router::new()
+            .route("/panics", get(async || -> StatusCode { panic!("a deliberate panic with a secret") }))
+            .route("/sleeps", get(std::future::pending::<StatusCode>))
+            .route("/works", get(async || StatusCode::NO_CONTENT));
+        let router = guard(routes, Duration::from_millis(20));
+        for (path, status, code) in [("/panics", 500, "internal"), ("/sleeps", 503, "timeout")] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status, "{path}");
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json", "{path}");
+            assert_eq!(response.extensions().get::<Cause>().is_some(), status == 500, "{path}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let body = String::from_utf8_lossy(&body);
+            assert!(body.contains(code) && !body.contains("secret"), "{path}: {body}");
+        }
+        let request = Request::get("/works").body(Body::empty()).unwrap();
+        assert_eq!(router.oneshot(request).await.unwrap().status(), StatusCode::NO_CONTENT);
+    }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
@@ -222,13 +261,17 @@ mod tests {
     #[test]
     fn the_policy_names_our_own_sockets() {
         let plain = HttpSettings::default();
-        assert!(policy(&plain, "localhost:3000").contains("connect-src 'self' wss://localhost:3000 ws://localhost:3000;"));
+        assert!(
+            policy(&plain, "localhost:3000")
+                .contains("connect-src 'self' wss://localhost:3000 ws://localhost:3000;")
+        );
         assert!(policy(&plain, "127.0.0.1:3000").contains(" ws://127.0.0.1:3000;"));
         assert!(policy(&plain, "[::1]:3000").contains(" ws://[::1]:3000;"));
         let remote = policy(&plain, "atlas.example");
         assert!(remote.contains("connect-src 'self' wss://atlas.example;"), "{remote}");
         assert!(!remote.contains("ws://atlas.example"), "{remote}");
-        let public = HttpSettings { public_url: Some("https://draw.example/".to_owned()), ..HttpSettings::default() };
+        let public =
+            HttpSettings { public_url: Some("https://draw.example/".to_owned()), ..HttpSettings::default() };
         assert!(policy(&public, "10.1.2.3:3000").contains("connect-src 'self' wss://draw.example;"));
     }
 
@@ -265,7 +308,9 @@ mod tests {
 
     #[test]
     fn request_ids_from_outside_are_short_and_plain() {
-        for (id, good) in [("abc-1_2.3", true), ("a b", false), ("a\"b", false), (&"x".repeat(65), false), ("", false)] {
+        for (id, good) in
+            [("abc-1_2.3", true), ("a b", false), ("a\"b", false), (&"x".repeat(65), false), ("", false)]
+        {
             assert_eq!(is_request_id(&HeaderValue::from_str(id).unwrap()), good, "{id}");
         }
     }

@@ -73,7 +73,8 @@ async fn set(
     state.store.put_member(design, user.id, body.role).await.map_err(last_owner)?;
     tell_hub(&state, design, &user, Some(body.role)).await;
     tracing::info!(%design, by = %caller.user, user = %user.id, role = body.role.as_str(), "a member's role was set");
-    let member = MemberJson { user: user.id.to_string(), email: user.email, name: user.name, role: body.role };
+    let member =
+        MemberJson { user: user.id.to_string(), email: user.email, name: user.name, role: body.role };
     Ok(([(CACHE_CONTROL, "private, no-cache")], Json(member)).into_response())
 }
 

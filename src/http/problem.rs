@@ -38,7 +38,12 @@ pub struct Cause(pub std::sync::Arc<anyhow::Error>);
 
 impl Problem {
     #[must_use]
-    pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
         Self {
             status,
             code,
@@ -78,8 +83,13 @@ impl Problem {
     #[must_use]
     pub fn validation(field: &str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self::new(StatusCode::BAD_REQUEST, "validation_failed", "Validation failed", format!("{field}: {message}"))
-            .with_details(json!([{ "field": field, "message": message }]))
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "validation_failed",
+            "Validation failed",
+            format!("{field}: {message}"),
+        )
+        .with_details(json!([{ "field": field, "message": message }]))
     }
 
     /// 400: not JSON at all.
@@ -185,11 +195,15 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NoSuchDesign => Self::no_such_design(),
-            StoreError::Conflict(what) => Self::conflict("conflict", format!("Refused: {what} exists already.")),
-            StoreError::Unavailable(_) => {
-                Self::unavailable("store_unavailable", "The store cannot be reached. Nothing is lost; try again.", 2)
-                    .with_cause(error)
+            StoreError::Conflict(what) => {
+                Self::conflict("conflict", format!("Refused: {what} exists already."))
             }
+            StoreError::Unavailable(_) => Self::unavailable(
+                "store_unavailable",
+                "The store cannot be reached. Nothing is lost; try again.",
+                2,
+            )
+            .with_cause(error),
             StoreError::Damaged(_) => Self::internal(error),
         }
     }
@@ -236,7 +250,10 @@ impl Problem {
     /// 404: the built-in accounts are off, since this server only checks tokens.
     #[must_use]
     pub fn accounts_elsewhere() -> Self {
-        Self::not_found("accounts_elsewhere", "This server checks tokens that another service issues: log in there.")
+        Self::not_found(
+            "accounts_elsewhere",
+            "This server checks tokens that another service issues: log in there.",
+        )
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use atlas_crdt::design::DesignDoc;
+use atlas_crdt::design::{ApplyFault, DesignDoc};
 use atlas_crdt::ids::{ClientId, DesignId, Generation, Seq};
 use atlas_crdt::room::Loaded;
 use atlas_crdt::view::SnapshotHead;
@@ -77,7 +77,7 @@ async fn json(state: &AppState, design: DesignId, headers: &HeaderMap) -> Result
         .heavy
         .run(move || {
             let head = SnapshotHead { id: design, epoch: loaded.epoch, seq: head_seq(&loaded) };
-            let view = fold(client, &loaded)?.view();
+            let view = fold(client, &loaded).map_err(Problem::internal)?.view();
             let etag = json_etag(&view.content_hash());
             if knows(&known, &etag) {
                 return Ok(not_modified(&etag));
@@ -102,16 +102,23 @@ async fn yjs(state: &AppState, design: DesignId, headers: &HeaderMap) -> Result<
         .heavy
         .run(move || {
             let etag = yjs_etag(loaded.generation, head_seq(&loaded));
-            Ok(found(&etag, "application/octet-stream", fold(client, &loaded)?.encode()))
+            Ok(found(
+                &etag,
+                "application/octet-stream",
+                fold(client, &loaded).map_err(Problem::internal)?.encode(),
+            ))
         })
         .await?
 }
 
 /// The document that the store holds.
-pub fn fold(client: ClientId, loaded: &Loaded) -> Result<DesignDoc> {
+///
+/// # Errors
+/// What is stored is damaged.
+pub fn fold(client: ClientId, loaded: &Loaded) -> std::result::Result<DesignDoc, ApplyFault> {
     let snapshot = loaded.snapshot.iter().map(|(_, bytes)| &bytes[..]);
     let tail = loaded.tail.iter().map(|row| &row.update[..]);
-    DesignDoc::load(client, snapshot.chain(tail)).map_err(Problem::internal)
+    DesignDoc::load(client, snapshot.chain(tail))
 }
 
 /// The place of the newest edit in what was loaded.

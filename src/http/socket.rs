@@ -1,7 +1,7 @@
 //! `/ws/{design}`: one design over one WebSocket, for `y-websocket` and its kin and for clients of `atlas.v1`.
 //!
 //! - `socket/handshake.rs` reads the request: who may connect from where, with what credential, speaking what;
-//! - `socket/session.rs` the one task of an open socket;
+//! - `socket/session.rs` the one task of an open socket, `socket/life.rs` its patience;
 //! - `socket/reader.rs`, `socket/writer.rs` WebSocket frames in and out; `socket/budget.rs` bounds what arrives.
 //!
 //! Credentials, role and design are checked before anything is upgraded, and no room is loaded before that. A failure
@@ -19,10 +19,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{
     CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::StatusCode;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -37,6 +37,7 @@ use crate::auth::{Action, AuthError, effective_design_role};
 
 mod budget;
 mod handshake;
+mod life;
 mod reader;
 mod session;
 mod writer;
@@ -135,7 +136,11 @@ where
 }
 
 /// Who this is, and whether they may read this design. Spends the ticket, if it is one.
-async fn admit(state: &AppState, design: Option<DesignId>, offer: &Offer) -> Result<(DesignId, Guest), Refusal> {
+async fn admit(
+    state: &AppState,
+    design: Option<DesignId>,
+    offer: &Offer,
+) -> Result<(DesignId, Guest), Refusal> {
     if state.draining.has_begun() || state.hub.is_draining() {
         let problem = Problem::unavailable("restarting", "This server is restarting. Connect again.", 1);
         return Err(Refusal::new(problem, CloseCode::Restarting, session::retry_reason(state)));

@@ -24,8 +24,8 @@ struct TicketJson {
     expires_at: time::OffsetDateTime,
 }
 
-/// 201. The ticket opens one socket to this design within a minute; the socket lives as long as the access token that
-/// asked. 403 when the caller may not read the design.
+/// Answers 201. The ticket opens one socket to this design within a minute; the socket lives as long as the access
+/// token that asked. 403 when the caller may not read the design.
 async fn create(
     State(state): State<AppState>,
     Signed(caller): Signed,

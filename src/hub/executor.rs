@@ -165,8 +165,9 @@ fn told(error: &StoreError) -> String {
 
 fn log_store_error(design: DesignId, error: &StoreError, what: &'static str) {
     let cause = std::error::Error::source(error).map(|cause| format!("{cause:#}"));
-    match error {
-        StoreError::Unavailable(_) => tracing::warn!(%design, %error, cause, "{what}"),
-        _ => tracing::error!(%design, %error, cause, "{what}"),
+    if matches!(error, StoreError::Unavailable(_)) {
+        tracing::warn!(%design, %error, cause, "{what}");
+    } else {
+        tracing::error!(%design, %error, cause, "{what}");
     }
 }

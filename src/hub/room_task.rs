@@ -57,11 +57,23 @@ pub(super) struct RoomHandle {
 #[derive(Debug)]
 pub(super) enum ToRoom {
     /// `taken` is answered once the room has it; dropped unanswered, the joiner asks the next room.
-    Join { join: Join, outbox: Arc<Outbox>, taken: oneshot::Sender<()> },
+    Join {
+        join: Join,
+        outbox: Arc<Outbox>,
+        taken: oneshot::Sender<()>,
+    },
     /// `space` is what the payload takes of the queue, given back when the room has it.
-    Frame { conn: ConnId, frame: ClientFrame, space: Option<OwnedSemaphorePermit> },
-    Writable { conn: ConnId },
-    Leave { conn: ConnId },
+    Frame {
+        conn: ConnId,
+        frame: ClientFrame,
+        space: Option<OwnedSemaphorePermit>,
+    },
+    Writable {
+        conn: ConnId,
+    },
+    Leave {
+        conn: ConnId,
+    },
 }
 
 /// What the rest of the server says to a room.
@@ -122,7 +134,8 @@ pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc
         unsaved_bytes: AtomicUsize::new(0),
     });
     let ids = &hub.deps.ids;
-    let config = RoomConfig::new(ids.seed(), ids.append_salt(), ids.client());
+    let idle_evict_ms = u64::try_from(hub.deps.idle_evict.as_millis()).unwrap_or(u64::MAX);
+    let config = RoomConfig { idle_evict_ms, ..RoomConfig::new(ids.seed(), ids.append_salt(), ids.client()) };
     let task = RoomTask {
         design,
         hub: Arc::clone(hub),
@@ -207,7 +220,7 @@ impl RoomTask {
                 }
                 Event::Control(Control::Deleted) => self.tell(Input::Deleted),
                 Event::Control(Control::Drain) => self.tell(Input::Drain),
-                Event::Bus(Some(message)) => self.heard(message),
+                Event::Bus(Some(message)) => self.hear_bus(message),
                 Event::Bus(None) => self.bus = None,
                 Event::Frames(first) => self.frames_turn(first),
                 Event::Deadline => {}
@@ -248,7 +261,7 @@ impl RoomTask {
         let mut next = Some(first);
         let mut handled = 0;
         while let Some(message) = next {
-            self.from_conn(message);
+            self.hear(message);
             handled += 1;
             let more = handled < FRAMES_PER_TURN
                 && !self.executor.evicted
@@ -257,7 +270,7 @@ impl RoomTask {
         }
     }
 
-    fn from_conn(&mut self, message: ToRoom) {
+    fn hear(&mut self, message: ToRoom) {
         match message {
             ToRoom::Join { join, outbox, taken } => {
                 let conn = join.conn;
@@ -286,7 +299,7 @@ impl RoomTask {
         }
     }
 
-    fn heard(&mut self, message: BusMessage) {
+    fn hear_bus(&mut self, message: BusMessage) {
         if message.pod != self.hub.deps.pod {
             let BusMessage { generation, seq, update, .. } = message;
             self.tell(Input::Remote { generation, seq, update });

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, watch};
 use yrs::updates::decoder::Decode;
-use yrs::{Doc, Map, ReadTxn, StateVector, Transact, Update};
+use yrs::{Doc, Map, ReadTxn, Transact, Update};
 
 use super::outbox::{Close, Outbox, Taken};
 use super::{ConnHandle, Hub, HubDeps, JoinError, NewConn};
@@ -93,7 +93,8 @@ impl FakeStore {
     fn rows(&self, design: DesignId, after: Seq) -> Option<Vec<LogRow>> {
         let logs = self.logs.lock().unwrap();
         let rows = logs.get(&design)?.iter().enumerate();
-        let rows = rows.map(|(at, (_, update))| LogRow { seq: Seq::new(at as u64 + 1), update: update.clone() });
+        let rows =
+            rows.map(|(at, (_, update))| LogRow { seq: Seq::new(at as u64 + 1), update: update.clone() });
         Some(rows.filter(|row| after < row.seq).collect())
     }
 }
@@ -212,7 +213,7 @@ impl Bus for QuietBus {
     }
 }
 
-/// One pod with one design, on a clock that stands still until told.
+/// One pod with one design.
 pub(super) struct Pod {
     pub(super) hub: Hub,
     pub(super) store: Arc<FakeStore>,
@@ -223,11 +224,15 @@ pub(super) struct Pod {
 
 impl Pod {
     pub(super) fn new() -> Self {
+        Self::on(Clock::system())
+    }
+
+    /// A pod whose time stands still until told.
+    pub(super) fn standing_still() -> Self {
         Self::on(Clock::manual())
     }
 
-    /// For what needs real time.
-    pub(super) fn on(clock: Clock) -> Self {
+    fn on(clock: Clock) -> Self {
         let ids = Ids::seeded(clock.clone(), 7);
         let store = FakeStore::new();
         let hub = Hub::new(HubDeps {
@@ -237,6 +242,7 @@ impl Pod {
             ids: ids.clone(),
             tasks: Tasks::new(),
             pod: ids.pod(),
+            idle_evict: Duration::from_millis(atlas_crdt::limits::IDLE_EVICT_MS),
         });
         let design = ids.design();
         store.create(design);
@@ -386,8 +392,4 @@ pub(super) async fn eventually(mut is_true: impl FnMut() -> bool) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     panic!("it did not become true");
-}
-
-pub(super) fn state_vector(doc: &Doc) -> StateVector {
-    doc.transact().state_vector()
 }

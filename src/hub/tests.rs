@@ -8,12 +8,21 @@ use atlas_crdt::roles::DesignRole;
 use atlas_crdt::wire::{CloseCode, ServerFrame};
 
 use super::testing::{Heard, Mood, Peer, Pod, eventually};
-use super::{Delivery, FromConn, JoinError};
+use super::{Delivery, FromConn, JoinError, frame_bytes};
 
 const IDLE: Duration = Duration::from_millis(IDLE_EVICT_MS + 1_000);
 
 fn is_hello(heard: &Heard) -> bool {
     matches!(heard, Heard::Frame(ServerFrame::Notice(notice)) if notice["type"] == "hello")
+}
+
+/// Lets time pass until no room is left.
+async fn evict(pod: &Pod) {
+    eventually(|| {
+        pod.clock.advance(IDLE);
+        pod.hub.stats().rooms == 0
+    })
+    .await;
 }
 
 async fn join_all(pod: &Pod, count: usize) -> Vec<Peer> {
@@ -24,6 +33,7 @@ async fn join_all(pod: &Pod, count: usize) -> Vec<Peer> {
     peers
 }
 
+// R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_joiners_of_a_closed_design_load_it_once() {
     let pod = Pod::new();
@@ -40,6 +50,7 @@ async fn fifty_joiners_of_a_closed_design_load_it_once() {
     assert_eq!((pod.hub.stats().rooms, pod.hub.stats().connections), (1, 50));
 }
 
+// R-SYNC-6
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_reaches_the_others_and_is_acknowledged_after_its_commit() {
     let pod = Pod::new();
@@ -59,38 +70,39 @@ async fn an_edit_reaches_the_others_and_is_acknowledged_after_its_commit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn joiners_that_race_with_evictions_always_find_a_room() {
-    let pod = Pod::new();
+    let pod = Pod::standing_still();
     let mut written = 0;
-    for round in 0..60 {
-        let mut peers = join_all(&pod, 3).await;
+    for round in 0..100 {
+        // Time runs while they join: now and then the room of the round before goes under their feet.
+        let time = async {
+            for _ in 0..round % 10 {
+                pod.clock.advance(IDLE);
+                tokio::time::sleep(Duration::from_micros(100)).await;
+            }
+        };
+        let join = async {
+            tokio::time::sleep(Duration::from_millis(round % 7)).await;
+            join_all(&pod, 3).await
+        };
+        let (mut peers, ()) = tokio::join!(join, time);
         for (at, peer) in peers.iter_mut().enumerate() {
             assert!(is_hello(&peer.hear().await));
             peer.send_edit(&format!("n{round:03}-{at}")).await;
             written += 1;
         }
-        // They leave at once; the last edits are still on their way to the log when the room could go.
-        drop(peers);
-        if round % 2 == 0 {
-            pod.clock.advance(IDLE);
-        } else {
-            let evict = async { pod.clock.advance(IDLE) };
-            let (_, peer) = tokio::join!(evict, pod.join());
-            assert!(is_hello(&peer.unwrap().hear().await));
-        }
+        // They leave at once: their last edits are still on the way to the log.
     }
-    eventually(|| pod.store.nodes(pod.design).len() == written).await;
-    eventually(|| {
-        pod.clock.advance(IDLE);
-        pod.hub.stats().rooms == 0
-    })
-    .await;
-    assert!(1 < pod.store.loads.load(Ordering::SeqCst), "no room was ever evicted");
+    evict(&pod).await;
+    assert_eq!(pod.store.nodes(pod.design).len(), written, "INV-7");
+    let loads = pod.store.loads.load(Ordering::SeqCst);
+    println!("{loads} rooms in 100 rounds");
+    assert!(5 < loads, "hardly a room was ever evicted");
     assert_eq!(pod.hub.stats().connections, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_with_unsaved_edits_stays_until_they_are_saved() {
-    let pod = Pod::new();
+    let pod = Pod::standing_still();
     let mut ann = pod.join().await.unwrap();
     pod.store.appending.send_replace(Mood::Failing);
     ann.send_edit("vpc").await;
@@ -108,33 +120,26 @@ async fn a_room_with_unsaved_edits_stays_until_they_are_saved() {
     pod.store.appending.send_replace(Mood::Forgetful);
     pod.pass(IDLE).await;
     pod.store.appending.send_replace(Mood::Well);
-    eventually(|| {
-        pod.clock.advance(IDLE);
-        pod.hub.stats().rooms == 0
-    })
-    .await;
+    evict(&pod).await;
     assert_eq!(pod.store.nodes(pod.design), ["vpc"]);
     assert_eq!(pod.store.log_len(pod.design), 1);
 }
 
+// R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_that_fails_refuses_the_join_and_the_next_one_tries_anew() {
-    let pod = Pod::new();
+    let pod = Pod::standing_still();
     pod.store.loading.send_replace(Mood::Failing);
     assert_eq!(pod.join().await.unwrap().hear_close().await.code, CloseCode::Overloaded);
     pod.store.loading.send_replace(Mood::Well);
-    eventually(|| {
-        pod.clock.advance(IDLE);
-        pod.hub.stats().rooms == 0
-    })
-    .await;
+    evict(&pod).await;
     assert!(is_hello(&pod.join().await.unwrap().hear().await));
     pod.store.erase(pod.design);
-    pod.clock.advance(IDLE);
-    eventually(|| pod.hub.stats().rooms == 0).await;
+    evict(&pod).await;
     assert_eq!(pod.join().await.unwrap().hear_close().await.code, CloseCode::NoSuchDesign);
 }
 
+// R-CLOSE-9
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_that_panics_sends_its_connections_away_and_the_next_room_is_well() {
     let pod = Pod::new();
@@ -152,6 +157,7 @@ async fn a_room_that_panics_sends_its_connections_away_and_the_next_room_is_well
     assert_eq!(pod.hub.stats().rooms, 1);
 }
 
+// R-CLOSE-4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_sent_before_leaving_counts() {
     let pod = Pod::new();
@@ -163,6 +169,7 @@ async fn what_was_sent_before_leaving_counts() {
     eventually(|| pod.store.nodes(pod.design).len() == 100).await;
 }
 
+// R-CLOSE-6, R-CLOSE-7, R-CLOSE-8, R-ROLE-2
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_loses_membership_or_login_is_sent_away() {
     let pod = Pod::new();
@@ -186,6 +193,7 @@ async fn whoever_loses_membership_or_login_is_sent_away() {
     assert_eq!(peers[2].hear_close().await.code, CloseCode::NoSuchDesign);
 }
 
+// R-CLOSE-7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_that_ends_while_its_socket_opens_does_not_get_in() {
     let pod = Pod::new();
@@ -201,15 +209,19 @@ async fn a_login_that_ends_while_its_socket_opens_does_not_get_in() {
     assert!(pod.hub.0.sessions.is_empty(), "nothing is kept of connections that are gone");
 }
 
+// R-CLOSE-5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_saves_everything_and_lets_nobody_in() {
     let pod = Pod::new();
     let mut peers = join_all(&pod, 5).await;
     pod.store.appending.send_replace(Mood::Slow);
+    let mut bytes = 0;
     for (at, peer) in peers.iter_mut().enumerate() {
-        peer.send_edit(&format!("n{at}")).await;
+        let frame = peer.edit(&format!("n{at}"), "label");
+        bytes += frame_bytes(&frame);
+        peer.handle().send_frame(frame).await.unwrap();
     }
-    eventually(|| 0 < pod.hub.stats().unsaved_bytes).await;
+    eventually(|| bytes <= pod.hub.stats().unsaved_bytes).await;
     assert!(!pod.hub.drain(Duration::from_millis(50)).await, "unsaved edits hold it up");
     assert_eq!(pod.join().await.map(|_| ()), Err(JoinError::Draining));
     pod.store.appending.send_replace(Mood::Well);
@@ -222,6 +234,7 @@ async fn a_drain_saves_everything_and_lets_nobody_in() {
     assert_eq!(pod.store.nodes(pod.design).len(), 5);
 }
 
+// R-SLOW-4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_store_stops_the_reading_of_sockets_and_loses_nothing() {
     let pod = Pod::new();
@@ -246,6 +259,7 @@ async fn a_slow_store_stops_the_reading_of_sockets_and_loses_nothing() {
     assert_eq!(pod.store.nodes(pod.design).len(), sent);
 }
 
+// R-SLOW-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_stops_reading_gets_the_difference_later() {
     let pod = Pod::new();

@@ -214,6 +214,10 @@ impl Store for SqliteStore {
         self.writer.write(move |tx| Box::pin(async move { people::create_user(tx, &new).await })).await
     }
 
+    async fn has_users(&self) -> Result<bool> {
+        people::has_users(&mut *self.reader().await?).await
+    }
+
     async fn user(&self, user: UserId) -> Result<Option<User>> {
         people::user(&mut *self.reader().await?, user).await
     }

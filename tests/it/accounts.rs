@@ -64,9 +64,11 @@ async fn registration_refuses_what_it_cannot_use() {
 }
 
 #[tokio::test]
-async fn a_closed_server_takes_no_registrations() {
+async fn a_closed_server_takes_its_first_account_and_no_other() {
     let server = Server::start_with(&[("ATLAS_REGISTRATION", "closed")]);
-    let body = json!({ "email": "ada@example.com", "password": PASSWORD });
+    let ada = server.register("ada@example.com").await;
+    assert_eq!(ada.get(ME).await.expect(200).json()["role"], "admin");
+    let body = json!({ "email": "bob@example.com", "password": PASSWORD });
     server.nobody().post(REGISTER, body).await.expect_problem(403, "registration_closed");
 }
 
@@ -75,7 +77,8 @@ async fn failed_logins_tell_nobody_why_and_are_throttled() {
     let server = Server::start();
     let ada = server.register("ada@example.com").await;
     let nobody = server.nobody();
-    let login = |email: &str, password: &str| nobody.post(LOGIN, json!({ "email": email, "password": password }));
+    let login =
+        |email: &str, password: &str| nobody.post(LOGIN, json!({ "email": email, "password": password }));
 
     let wrong = login("ada@example.com", "wrong password").await.expect_problem(401, "bad_credentials");
     let unknown = login("eve@example.com", "wrong password").await.expect_problem(401, "bad_credentials");
@@ -156,7 +159,9 @@ async fn a_page_refreshes_by_cookie_and_its_scripts_see_no_token() {
     let body = json!({ "email": "ada@example.com", "password": PASSWORD });
     let granted = server.nobody().post(REGISTER, body).await.expect(201);
     let cookie = granted.header("set-cookie").to_owned();
-    for attribute in ["atlas_refresh=", "; Path=/api/v1/auth", "; Max-Age=604800", "; HttpOnly", "; SameSite=Strict"] {
+    for attribute in
+        ["atlas_refresh=", "; Path=/api/v1/auth", "; Max-Age=604800", "; HttpOnly", "; SameSite=Strict"]
+    {
         assert!(cookie.contains(attribute), "{cookie}");
     }
     let pair = cookie.split(';').next().unwrap().to_owned();
@@ -189,7 +194,10 @@ async fn a_logout_ends_one_session_by_either_token() {
 
     Answer::of(first.request(Method::POST, LOGOUT)).await.expect(204);
     first.get(ME).await.expect_problem(401, "session_ended");
-    nobody.post(REFRESH, json!({ "refresh_token": first.refresh })).await.expect_problem(401, "invalid_refresh_token");
+    nobody
+        .post(REFRESH, json!({ "refresh_token": first.refresh }))
+        .await
+        .expect_problem(401, "invalid_refresh_token");
 
     nobody.post(LOGOUT, json!({ "refresh_token": second.refresh })).await.expect(204);
     second.get(ME).await.expect_problem(401, "session_ended");

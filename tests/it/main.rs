@@ -1,8 +1,17 @@
 //! Tests of the real binary over real sockets. `support.rs` starts it; each other file tells one part of the story.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test a failure is a panic, helpers included")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test a failure is a panic, helpers included"
+)]
 
 mod support;
 
 mod accounts;
+mod command_line;
+mod fifty;
 mod permissions_rest;
 mod rest;
+mod socket_basics;
+mod socket_hostile;
+mod socket_slow_reader;

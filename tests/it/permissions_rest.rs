@@ -120,7 +120,10 @@ async fn members_come_change_and_go() {
     assert_eq!(role_of(&list, "viewer@example.com").as_deref(), Some("editor"));
     assert_eq!(role_of(&list, "editor@example.com").as_deref(), Some("viewer"));
 
-    cast.owner.put(&at("eve@example.com"), json!({ "role": "viewer" })).await.expect_problem(404, "no_such_user");
+    cast.owner
+        .put(&at("eve@example.com"), json!({ "role": "viewer" }))
+        .await
+        .expect_problem(404, "no_such_user");
     let no_user = "00000000-0000-7000-8000-000000000000";
     cast.owner.put(&at(no_user), json!({ "role": "viewer" })).await.expect_problem(404, "no_such_user");
     for body in [json!({ "role": "boss" }), json!({}), json!({ "role": "viewer", "note": "x" })] {

@@ -106,7 +106,8 @@ impl Server {
     /// Somebody without an account.
     pub(crate) fn nobody(&self) -> Person {
         Person {
-            http: reqwest::Client::new(),
+            // Connections are not kept: after a restart a kept one would be a dead one.
+            http: reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap(),
             base: self.url(""),
             token: None,
             refresh: String::new(),
@@ -311,4 +312,12 @@ pub(crate) fn files_in(folder: &str) -> Vec<(String, Vec<u8>)> {
         .collect();
     files.sort();
     files
+}
+
+/// Bytes. What the server's process holds in memory, from `/proc`.
+pub(crate) fn resident_bytes(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib << 10
 }

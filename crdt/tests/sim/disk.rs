@@ -36,7 +36,9 @@ impl Disk {
             return *seq;
         }
         let seq = Seq::new(self.rows.len() as u64 + 1);
-        self.doc.apply(&[&append.update[..]], false).expect("what a room appends is closed and can be applied");
+        let applied = self.doc.apply(&[&append.update[..]], false);
+        let applied = applied.expect("what a room appends is closed and can be applied");
+        assert!(applied.changed, "a row that adds nothing: the same append twice");
         self.rows.push(LogRow { seq, update: append.update.clone() });
         self.by_append_id.insert(append.append_id, seq);
         self.names.extend(append.name.clone());

@@ -32,6 +32,62 @@ pub(crate) struct Faults {
     pub(crate) refused: u64,
 }
 
+/// Something that can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Edit(usize),
+    /// One message of this architect reaches the room.
+    ToServer(usize),
+    ToClient(usize),
+    /// The store ends what it was asked first.
+    Store(Outcome),
+    /// Milliseconds.
+    Wait(u64),
+    Connect(usize),
+    Cut(usize),
+    /// The architect stops reading …
+    Stall(usize),
+    /// … and reads again.
+    Unstall(usize),
+    Announce(usize),
+    /// kill -9 of the pod.
+    Kill,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    Failed,
+    /// Done, and the answer is lost.
+    Lost,
+}
+
+impl Action {
+    /// What happens how often in a seeded life.
+    pub(crate) fn random(rng: &mut Rng) -> Self {
+        let who = rng.below(64);
+        match rng.below(100) {
+            0..25 => Self::Edit(who),
+            25..45 => Self::ToServer(who),
+            45..65 => Self::ToClient(who),
+            65..80 => Self::Store(match rng.below(8) {
+                0 => Outcome::Failed,
+                1 => Outcome::Lost,
+                _ => Outcome::Done,
+            }),
+            80..86 if rng.one_in(10) => Self::Wait(1 + rng.below(6_000) as u64),
+            80..86 => Self::Wait(1 + rng.below(20) as u64),
+            86..92 => Self::Connect(who),
+            92..95 => Self::Cut(who),
+            95..97 => Self::Stall(who),
+            97 => Self::Announce(who),
+            98 => Self::Unstall(who),
+            _ if rng.one_in(4) => Self::Kill,
+            _ => Self::ToServer(who),
+        }
+    }
+}
+
 /// Work the executor has been given and has not reported on.
 #[derive(Debug)]
 enum Job {
@@ -48,9 +104,7 @@ pub(crate) struct World {
     pub(crate) architects: Vec<Architect>,
     /// Which architect a live connection belongs to.
     conns: BTreeMap<ConnId, usize>,
-    /// Joins, frames and leaves in the order of the sockets, not yet read by the room.
     next_conn: u64,
-    faulty: bool,
     pub(crate) faults: Faults,
     trace: DefaultHasher,
 }
@@ -70,45 +124,35 @@ impl World {
             architects,
             conns: BTreeMap::new(),
             next_conn: 0,
-            faulty: true,
             faults: Faults::default(),
             trace: DefaultHasher::new(),
         }
     }
 
-    /// One random thing happens.
-    pub(crate) fn step(&mut self) {
-        let who = self.rng.below(self.architects.len());
-        match self.rng.below(100) {
-            0..25 => self.edit(who),
-            25..45 => self.deliver_to_server(who),
-            45..65 => self.deliver_to_client(who),
-            65..80 => self.work_once(),
-            80..86 => self.pass_time(),
-            86..92 => self.connect(who),
-            92..95 => self.cut(who),
-            95..97 => self.stall(who),
-            97 => self.architects[who].announce(),
-            98 => self.unstall(who),
-            _ => {
-                if self.rng.one_in(4) {
-                    self.kill();
-                }
-            }
+    /// One thing happens, and everything that must hold still holds.
+    pub(crate) fn act(&mut self, action: Action) {
+        let people = self.architects.len();
+        let who = |who: usize| who % people;
+        match action {
+            Action::Edit(name) => self.edit(who(name)),
+            Action::ToServer(name) => self.deliver_to_server(who(name)),
+            Action::ToClient(name) => self.deliver_to_client(who(name)),
+            Action::Store(outcome) => self.work_once(outcome),
+            Action::Wait(ms) => self.pass_time(ms),
+            Action::Connect(name) => self.connect(who(name)),
+            Action::Cut(name) => self.cut(who(name)),
+            Action::Stall(name) => self.stall(who(name)),
+            Action::Unstall(name) => self.unstall(who(name)),
+            Action::Announce(name) => self.architects[who(name)].announce(),
+            Action::Kill => self.kill(),
         }
         self.check();
     }
 
-    /// Every fault ends, everybody connects, and everything that is under way arrives.
+    /// Every fault ends, everybody connects who is not, and everything that is under way arrives. Open sockets stay
+    /// open: a new one would mend what the old one missed.
     pub(crate) fn heal_and_settle(&mut self) {
-        self.faulty = false;
-        for who in 0..self.architects.len() {
-            self.cut(who);
-        }
-        for who in 0..self.architects.len() {
-            self.connect(who);
-        }
-        for round in 0..20_000 {
+        for round in 0..20_000_u64 {
             for who in 0..self.architects.len() {
                 // A room may have refused while it failed to load; a real client tries again.
                 self.connect(who);
@@ -116,8 +160,8 @@ impl World {
                 self.deliver_to_server(who);
                 self.deliver_to_client(who);
             }
-            self.work_once();
-            self.pass_time();
+            self.work_once(Outcome::Done);
+            self.pass_time(5 + round % 50);
             self.check();
             if self.is_quiet() && 100 < round {
                 return;
@@ -287,11 +331,10 @@ impl World {
     }
 
     /// The store finishes one thing, or fails at it.
-    fn work_once(&mut self) {
-        let fails = self.faulty && self.rng.one_in(4);
+    fn work_once(&mut self, outcome: Outcome) {
         match self.jobs.pop_front() {
             None => {}
-            Some(Job::Load) if fails => {
+            Some(Job::Load) if outcome != Outcome::Done => {
                 self.faults.loads_failed += 1;
                 self.handle(Input::LoadFailed { reason: "disk".to_owned() });
             }
@@ -301,26 +344,23 @@ impl World {
             }
             Some(Job::Append(append)) => {
                 let append_id = append.append_id;
-                if fails {
-                    if self.rng.one_in(2) {
-                        self.disk.append(&append);
-                        self.faults.appends_failed_after_the_write += 1;
-                    } else {
-                        self.faults.appends_failed += 1;
-                    }
-                    self.handle(Input::AppendFailed { append_id, reason: "disk".to_owned() });
-                } else {
-                    let seq = self.disk.append(&append);
-                    self.handle(Input::Appended { append_id, seq });
+                let seq = (outcome != Outcome::Failed).then(|| self.disk.append(&append));
+                let answer = match (outcome, seq) {
+                    (Outcome::Done, Some(seq)) => Input::Appended { append_id, seq },
+                    _ => Input::AppendFailed { append_id, reason: "disk".to_owned() },
+                };
+                match outcome {
+                    Outcome::Done => {}
+                    Outcome::Failed => self.faults.appends_failed += 1,
+                    Outcome::Lost => self.faults.appends_failed_after_the_write += 1,
                 }
+                self.handle(answer);
             }
         }
     }
 
-    fn pass_time(&mut self) {
-        let longest = if self.rng.one_in(10) { 6_000 } else { 20 };
-        let step = 1 + self.rng.below(longest) as u64;
-        let target = self.now.plus(step);
+    fn pass_time(&mut self, ms: u64) {
+        let target = self.now.plus(ms);
         while let Some(deadline) = self.room.as_ref().and_then(Room::deadline).filter(|at| *at <= target) {
             self.now = self.now.max(deadline);
             self.handle(Input::Tick);

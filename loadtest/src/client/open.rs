@@ -12,6 +12,9 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::Dialect;
 
+/// Bytes. Small, so that a thousand connections fit into one process.
+const READ_BUFFER_BYTES: usize = 8 << 10;
+
 /// Where a credential travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
@@ -165,7 +168,10 @@ pub(super) async fn open(connect: &Connect) -> Result<Socket, ConnectError> {
     let port = request.uri().port_u16().unwrap_or(80);
     let stream = dial(host, port, connect.receive_buffer_bytes).await?;
     // The largest document arrives as one message.
-    let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .max_message_size(None)
+        .max_frame_size(None);
     let (stream, response) = client_async_with_config(request, stream, Some(config)).await?;
     let subprotocol = response
         .headers()
@@ -175,12 +181,13 @@ pub(super) async fn open(connect: &Connect) -> Result<Socket, ConnectError> {
     Ok(Socket { stream, subprotocol })
 }
 
+/// A bare socket, for load that needs no document.
+pub async fn open_raw(connect: &Connect) -> Result<WebSocketStream<TcpStream>, ConnectError> {
+    open(connect).await.map(|socket| socket.stream)
+}
+
 /// A TCP connection without Nagle's delay.
-pub(crate) async fn dial(
-    host: &str,
-    port: u16,
-    receive_buffer: Option<u32>,
-) -> Result<TcpStream, ConnectError> {
+async fn dial(host: &str, port: u16, receive_buffer: Option<u32>) -> Result<TcpStream, ConnectError> {
     let address = tokio::net::lookup_host((host, port))
         .await?
         .next()

@@ -89,10 +89,15 @@ fn websocket_key(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
             "This address speaks WebSocket, version 13.",
         ));
     }
-    let key = headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| Problem::malformed("Sec-WebSocket-Key is missing."))?;
+    let key =
+        headers.get(SEC_WEBSOCKET_KEY).ok_or_else(|| Problem::malformed("Sec-WebSocket-Key is missing."))?;
     // Sixteen bytes in base64.
     let has_form = key.len() == 24 && key.as_bytes().ends_with(b"==");
-    if has_form { Ok(key.clone()) } else { Err(Problem::malformed("Sec-WebSocket-Key is not 16 bytes in base64.")) }
+    if has_form {
+        Ok(key.clone())
+    } else {
+        Err(Problem::malformed("Sec-WebSocket-Key is not 16 bytes in base64."))
+    }
 }
 
 /// Only pages send an `Origin`. Ours are those served from the address that the request itself went to, from the
@@ -101,7 +106,8 @@ fn is_from_allowed_origin(headers: &HeaderMap, settings: &HttpSettings) -> bool 
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let Ok(origin) = origin.to_str() else { return false };
     let named = settings.allowed_origins.iter().chain(&settings.public_url);
-    if named.map(|allowed| allowed.trim_end_matches('/')).any(|allowed| allowed.eq_ignore_ascii_case(origin)) {
+    if named.map(|allowed| allowed.trim_end_matches('/')).any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    {
         return true;
     }
     let origin_host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
@@ -140,6 +146,7 @@ mod tests {
         ask("/ws/d", &[&UPGRADES[..], &[KEY], headers].concat())
     }
 
+    // R-HAND-1
     #[test]
     fn what_is_no_websocket_is_told_how_to_become_one() {
         assert!(ask_with(&[]).is_ok());
@@ -151,6 +158,7 @@ mod tests {
         assert_eq!(ask("/", &[UPGRADES[0], UPGRADES[1], ("sec-websocket-key", "short")]).unwrap_err(), 400);
     }
 
+    // R-HAND-2
     #[test]
     fn pages_from_elsewhere_are_refused() {
         for (origin, allowed) in [
@@ -170,6 +178,7 @@ mod tests {
         }
     }
 
+    // R-HAND-3
     #[test]
     fn a_token_comes_in_three_ways_and_the_query_is_asked_first() {
         let token = |text: &str| Some(Credential::Token(text.into()));
@@ -184,6 +193,7 @@ mod tests {
         assert_eq!(ask("/ws/d?token=", &all).unwrap().credential, token("p"));
     }
 
+    // R-HAND-4
     #[test]
     fn one_offer_is_always_answered() {
         let selected = |offers: &str| {
@@ -196,6 +206,7 @@ mod tests {
         assert_eq!(ask_with(&[]).unwrap().protocol, None);
     }
 
+    // R-HAND-1, R-HAND-9
     #[test]
     fn an_epoch_is_a_number() {
         let all = [&UPGRADES[..], &[KEY]].concat();

@@ -32,7 +32,7 @@ const PONG: u8 = 0xA;
 pub(super) enum Incoming {
     /// A whole binary message in memory of its own.
     Message(Bytes),
-    /// The beginning of a text message. The protocol has none: what it says is not read.
+    /// The beginning of a text message. The protocol has none: nothing is read any more but a close.
     Text,
     Ping(Bytes),
     Pong,
@@ -144,6 +144,7 @@ impl Reader {
                     incoming => return Ok(Some(incoming)),
                 }
             } else if frame.opcode == TEXT && !self.discarding {
+                self.discard();
                 return Ok(Some(Incoming::Text));
             } else {
                 let frame = self.take_payload(frame)?;
@@ -151,7 +152,9 @@ impl Reader {
                 if 0 < frame.left {
                     break;
                 }
-                if frame.is_final && let Some(message) = self.message.take() {
+                if frame.is_final
+                    && let Some(message) = self.message.take()
+                {
                     self.share.release();
                     return Ok(Some(Incoming::Message(message.into())));
                 }
@@ -173,16 +176,14 @@ impl Reader {
         if second & 0x80 == 0 {
             return Err(Violation::Frame("a client's frame is not masked"));
         }
-        let (len, mask, header_bytes) = match (second & 0x7F, rest) {
-            (126, [a, b, rest @ ..]) => (u64::from(u16::from_be_bytes([*a, *b])), rest, 8),
-            (127, [a, b, c, d, e, f, g, h, rest @ ..]) => {
-                (u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), rest, 14)
-            }
-            (126 | 127, _) => return Ok(None),
-            (len, rest) => (u64::from(len), rest, 6),
+        let (len, header_bytes) = match second & 0x7F {
+            126 => (rest.first_chunk().map(|len| u64::from(u16::from_be_bytes(*len))), 8),
+            127 => (rest.first_chunk().map(|len| u64::from_be_bytes(*len)), 14),
+            len => (Some(u64::from(len)), 6),
         };
-        let [a, b, c, d, ..] = mask else { return Ok(None) };
-        let frame = Frame { opcode, is_final, mask: [*a, *b, *c, *d], left: len };
+        let mask = self.unread.get(..header_bytes).and_then(|header| header.last_chunk());
+        let (Some(len), Some(mask)) = (len, mask) else { return Ok(None) };
+        let frame = Frame { opcode, is_final, mask: *mask, left: len };
         if frame.is_control() {
             if !is_final || CONTROL_BYTES_MAX < len {
                 return Err(Violation::Frame("a control frame is fragmented or too long"));
@@ -338,6 +339,7 @@ mod tests {
         }
     }
 
+    // R-SYNC-3
     #[test]
     fn what_is_no_frame_is_refused() {
         let unmasked = [0x82, 0x01, 0x00];
@@ -355,6 +357,7 @@ mod tests {
         }
     }
 
+    // R-LIMIT-2
     #[test]
     fn a_promise_of_too_much_is_refused_by_its_header_alone() {
         let mut bytes = vec![0x82, 0x80 | 127];
@@ -366,6 +369,7 @@ mod tests {
         assert!(matches!(read(&pieces, 4_096), Err(Violation::TooLarge { .. })));
     }
 
+    // R-LIMIT-2
     #[test]
     fn a_promise_costs_nothing_until_its_bytes_arrive() {
         let mut reader = reader();
@@ -380,6 +384,7 @@ mod tests {
         assert_eq!(reader.unread.capacity(), 0, "an idle reader holds nothing");
     }
 
+    // R-LIMIT-3
     #[test]
     fn the_process_keeps_so_many_unfinished_bytes_and_no_more() {
         let budget = Arc::new(Budget::default());
@@ -396,6 +401,7 @@ mod tests {
         assert!(begin(4 * INBOUND_FREE_BYTES).is_ok());
     }
 
+    // R-CLOSE-3
     #[test]
     fn after_the_last_word_only_a_close_is_heard() {
         let mut reader = reader();

@@ -5,11 +5,6 @@
 //! gets no more answers than it reads. The frame being written does not count, so that a peer which sends a large
 //! document while it receives one is still read.
 //!
-//! **Slow is not dead.** A peer that accepts no bytes keeps its socket for `SOCKET_STALLED_MS`: TCP notices when its
-//! machine is gone. A peer to which everything could be written, and from which nothing comes, is asked with a ping
-//! after `SOCKET_PING_MS` and given up after `SOCKET_DEAD_MS`. Independently of both, `SOCKET_SILENCE_MS` without a
-//! message brings an empty awareness update, since y-websocket hangs up after 30 s without data.
-//!
 //! **Closing.** Whoever wants the socket closed puts that into the outbox: it leaves behind what is queued. Then the
 //! peer has `SOCKET_CLOSE_MS` to take everything and to answer; what it sends meanwhile is read and dropped, since
 //! closing with unread bytes would reset the connection and take the close frame with it.
@@ -21,10 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use atlas_crdt::ids::{DesignId, Epoch, Millis, SessionId, UserId};
-use atlas_crdt::limits::{
-    MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX, SOCKET_CLOSE_MS, SOCKET_DEAD_MS, SOCKET_PING_MS, SOCKET_SILENCE_MS,
-    SOCKET_STALLED_MS, UPDATE_BYTES_MAX,
-};
+use atlas_crdt::limits::{MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX, SOCKET_CLOSE_MS, UPDATE_BYTES_MAX};
 use atlas_crdt::roles::{DesignRole, PlatformRole};
 use atlas_crdt::room::{Dialect, FrameKind};
 use atlas_crdt::wire::{self, ClientFrame, CloseCode, Notice, RefusalCode};
@@ -35,6 +27,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use super::super::AppState;
 use super::super::accept::ConnectionSlot;
 use super::budget::Budget;
+use super::life::Life;
 use super::reader::{Incoming, Reader, Violation};
 use super::writer::Writer;
 use crate::auth::{AuthError, Caller, effective_design_role};
@@ -72,6 +65,7 @@ pub(super) struct Ground {
     pub(super) app: AppState,
     pub(super) budget: Arc<Budget>,
     /// The place under the connection cap, held as long as the socket lives.
+    #[expect(dead_code, reason = "held, never read")]
     pub(super) slot: Option<ConnectionSlot>,
 }
 
@@ -153,18 +147,21 @@ struct Socket<S> {
     step2_owed: u32,
     /// The outbox said that it is drained, and the room does not know yet.
     owes_writable: bool,
-    /// The network took nothing at the last try.
-    is_blocked: bool,
-    was_pinged: bool,
-    last_message_sent: Millis,
-    /// When the peer last sent a byte or, having been blocked, took one.
-    last_sign_of_life: Millis,
+    life: Life,
     expires_at: Millis,
-    /// Set once the socket is being closed: when it ends at the latest.
-    ends_at: Option<Millis>,
-    we_closed: bool,
-    peer_closed: bool,
+    end: End,
     timer: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// How far the closing has come.
+#[derive(Debug, Default)]
+struct End {
+    /// Set once the socket is being closed: when it ends at the latest.
+    at: Option<Millis>,
+    /// Our close frame is on its way: nothing may follow it.
+    said: bool,
+    /// The peer's close frame came: nothing will follow it.
+    heard: bool,
 }
 
 struct Part {
@@ -194,14 +191,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             waiting: None,
             step2_owed: 0,
             owes_writable: false,
-            is_blocked: false,
-            was_pinged: false,
-            last_message_sent: now,
-            last_sign_of_life: now,
+            life: Life::new(now),
             expires_at,
-            ends_at: None,
-            we_closed: false,
-            peer_closed: false,
+            end: End::default(),
             timer: Box::pin(std::future::ready(())),
         };
         socket.set_timer();
@@ -216,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Event::Drained => self.deliver(FromConn::Writable),
                 Event::Outcome(outcome) => self.on_outcome(outcome),
                 Event::Timer if self.is_over() => break,
-                Event::Timer => self.on_timer(),
+                Event::Timer => self.set_timer(),
                 Event::End => break,
             }
         }
@@ -239,16 +231,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
         match self.poll_write_side(cx) {
             Poll::Pending => self.poll_read_side(cx),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 
     fn poll_write_side(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
             if self.writer.is_empty() {
-                if self.we_closed || self.peer_closed {
-                    let is_done = self.we_closed && self.peer_closed;
-                    return if is_done { Poll::Ready(Event::End) } else { Poll::Pending };
+                if self.end.said {
+                    return if self.end.heard { Poll::Ready(Event::End) } else { Poll::Pending };
                 }
                 if !self.take_from_outbox(cx) {
                     if self.owes_writable && self.waiting.is_none() {
@@ -259,16 +250,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 }
             }
             match self.writer.poll_write(cx, &mut self.io) {
-                Poll::Ready(Ok(_)) if self.is_blocked => {
-                    self.is_blocked = false;
-                    self.last_sign_of_life = self.now();
-                }
+                Poll::Ready(Ok(_)) if self.life.is_blocked() => self.life.unblocked(self.now()),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::End),
                 Poll::Pending => {
-                    self.is_blocked = true;
+                    self.life.blocked();
                     // A close behind what a stalled peer does not take must not wait for ever.
-                    if self.ends_at.is_none() && self.outbox.is_closing() {
+                    if self.end.at.is_none() && self.outbox.is_closing() {
                         self.begin_end();
                     }
                     return Poll::Pending;
@@ -286,12 +274,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     self.step2_owed += u32::from(is_sync_step1(frame));
                     self.writer.message(frame);
                 }
-                self.last_message_sent = self.now();
+                self.life.sent(self.now());
                 true
             }
             Poll::Ready(Taken::Close(close)) => {
                 self.writer.close(Some(close.code.as_u16()), &close.reason);
-                self.we_closed = true;
+                self.end.said = true;
                 self.begin_end();
                 true
             }
@@ -315,10 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
             match self.reader.poll_read(cx, &mut self.io) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::End),
-                Poll::Ready(Ok(_)) => {
-                    self.was_pinged = false;
-                    self.last_sign_of_life = self.now();
-                }
+                Poll::Ready(Ok(_)) => self.life.heard(self.now()),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -327,7 +312,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Back-pressure: see the module's head.
     fn may_read(&self) -> bool {
         let keeps_up = || self.waiting.is_none() && self.outbox.bytes() <= UNREAD_REPLIES_MAX;
-        !self.peer_closed && (self.ends_at.is_some() || keeps_up())
+        !self.end.heard && (self.end.at.is_some() || keeps_up())
     }
 
     // --- what follows
@@ -337,16 +322,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Incoming::Message(message) => self.on_message(&message),
             Incoming::Text => self.fail(CloseCode::Malformed, "the protocol has binary messages only"),
             Incoming::Ping(payload) => {
-                if !self.we_closed {
+                if !self.end.said {
                     self.writer.pong(&payload);
                 }
             }
             Incoming::Pong => {}
             Incoming::Close(code) => {
-                self.peer_closed = true;
-                if !self.we_closed {
+                self.end.heard = true;
+                if !self.end.said {
                     // RFC 6455 section 5.5.1: echo its code. Nothing that is still queued would be read.
-                    self.we_closed = true;
+                    self.end.said = true;
                     self.writer.close(code, "");
                 }
                 self.begin_end();
@@ -385,57 +370,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         match outcome {
             Outcome::Delivered(Ok(())) => {}
             // The room has closed the outbox, or is about to.
-            Outcome::Delivered(Err(RoomGone)) => self.fail(CloseCode::Overloaded, "the design must be loaded again"),
+            Outcome::Delivered(Err(RoomGone)) => {
+                self.fail(CloseCode::Overloaded, "the design must be loaded again")
+            }
             Outcome::Verified(verified) => self.on_verified(verified),
             Outcome::Role(role) => self.on_role(role),
         }
     }
 
-    fn on_timer(&mut self) {
+    /// Does what the time has come for. True: nothing more is to be expected of the peer.
+    fn is_over(&mut self) -> bool {
         let now = self.now();
-        if !self.may_read() {
-            // Whoever is not listened to cannot give a sign of life.
-            self.last_sign_of_life = now;
+        if let Some(end) = self.end.at {
+            return end <= now;
         }
-        if self.ends_at.is_none() {
-            if self.expires_at <= now {
-                self.expire();
-            } else if !self.is_blocked {
-                if SOCKET_SILENCE_MS <= now.since(self.last_message_sent) {
-                    self.writer.message(&wire::awareness(&NOBODY));
-                    self.last_message_sent = now;
-                }
-                if !self.was_pinged && SOCKET_PING_MS <= now.since(self.last_sign_of_life) {
-                    self.writer.ping();
-                    self.was_pinged = true;
-                }
-            }
+        let due = self.life.due(now, self.may_read());
+        if due.message {
+            self.writer.message(&wire::awareness(&NOBODY));
         }
-        self.set_timer();
-    }
-
-    /// Nothing more is to be expected of the peer.
-    fn is_over(&self) -> bool {
-        let now = self.now();
-        let patience_ms = if self.is_blocked { SOCKET_STALLED_MS } else { SOCKET_DEAD_MS };
-        match self.ends_at {
-            Some(ends_at) => ends_at <= now,
-            None => self.may_read() && patience_ms <= now.since(self.last_sign_of_life),
+        if due.ping {
+            self.writer.ping();
         }
+        if self.expires_at <= now {
+            self.expire();
+        }
+        due.is_dead
     }
 
     fn set_timer(&mut self) {
-        let patience_ms = match (self.is_blocked, self.was_pinged) {
-            (true, _) => SOCKET_STALLED_MS,
-            (false, true) => SOCKET_DEAD_MS,
-            (false, false) => SOCKET_PING_MS,
-        };
-        let quiet = self.last_message_sent.plus(SOCKET_SILENCE_MS);
-        // Looked at anew at least this often: being blocked comes and goes without a timer.
-        let again = self.now().plus(SOCKET_SILENCE_MS);
-        let alive = self.last_sign_of_life.plus(patience_ms);
-        let quiet = if self.is_blocked { again } else { quiet };
-        let at = self.ends_at.unwrap_or_else(|| self.expires_at.min(alive).min(quiet).min(again));
+        let at = self.end.at.unwrap_or_else(|| self.expires_at.min(self.life.next(self.now())));
         let clock = self.ground.app.clock.clone();
         self.timer = Box::pin(async move { clock.sleep_until(at).await });
     }
@@ -457,8 +420,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let is_atlas = self.part.as_ref().is_some_and(|part| part.guest.dialect == Dialect::Atlas);
         if is_atlas {
             let auth = Arc::clone(&self.ground.app.auth);
-            self.waiting =
-                Some(Box::pin(async move { Outcome::Verified(auth.verify_token(&token).await) }));
+            self.waiting = Some(Box::pin(async move { Outcome::Verified(auth.verify_token(&token).await) }));
         }
     }
 
@@ -537,11 +499,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// The room is told at once; the peer gets a little time.
     fn begin_end(&mut self) {
-        self.part = self.part.take().filter(|_| !(self.we_closed || self.peer_closed));
+        self.part = self.part.take().filter(|_| !self.end.said);
         self.reader.discard();
         self.waiting = None;
-        if self.ends_at.is_none() {
-            self.ends_at = Some(self.now().plus(SOCKET_CLOSE_MS));
+        if self.end.at.is_none() {
+            self.end.at = Some(self.now().plus(SOCKET_CLOSE_MS));
             self.set_timer();
         }
     }

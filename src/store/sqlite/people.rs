@@ -50,10 +50,13 @@ impl Stored {
     }
 }
 
+pub(super) async fn has_users(connection: &mut SqliteConnection) -> Result<bool> {
+    let somebody: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users LIMIT 1").fetch_optional(connection).await?;
+    Ok(somebody.is_some())
+}
+
 pub(super) async fn create_user(tx: &mut SqliteConnection, new: &NewUser) -> Result<User> {
-    let somebody: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM users LIMIT 1").fetch_optional(&mut *tx).await?;
-    let role = if somebody.is_none() { new.first_role } else { new.role };
+    let role = if has_users(&mut *tx).await? { new.role } else { new.first_role };
     sqlx::query(
         "INSERT INTO users (id, email, name, password_hash, role, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )
