@@ -35,7 +35,7 @@ lint: ## formatting and lints, warnings are errors
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 bench: ## figures, beside a bare relay on the same machine
-	$(CARGO) build --release --bin atlas-collab --bin atlas-loadtest
+	$(CARGO) build --release --workspace --bins
 	@scripts/bench
 
 sim: ## the seeded simulation: make sim SEEDS=100000, or SEED=17 for one

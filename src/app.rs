@@ -26,7 +26,7 @@ use crate::store::sqlite::SqliteStore;
 
 pub mod commands;
 
-/// What a stop leaves for tasks that are past their socket: a moment, since they have nothing unsaved.
+/// After the drain window: for requests that are still being answered, and again for the store.
 const TASKS_GRACE: Duration = Duration::from_secs(5);
 
 /// A server that accepts connections. Ends with [`Running::stop`].
@@ -37,6 +37,8 @@ pub struct Running {
     state: AppState,
     /// Cancelled first: no more connections.
     accepting: CancellationToken,
+    /// The store's own tasks: they outlive everything that stands on the store.
+    store_tasks: Tasks,
     drain: Duration,
 }
 
@@ -50,10 +52,10 @@ impl App {
     /// # Errors
     /// When the data folder, a key or the port cannot be used; the chain says which and why.
     pub async fn start(config: Config) -> anyhow::Result<Running> {
-        let (clock, tasks) = (Clock::system(), Tasks::new());
+        let (clock, tasks, store_tasks) = (Clock::system(), Tasks::new(), Tasks::new());
         let ids = Ids::system(clock.clone());
         let data = &config.storage.data_dir;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(data, clock.clone(), &tasks).await?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(data, clock.clone(), &store_tasks).await?);
         let blobs = DirBlobs::open(&data.join("blobs"))?;
         blobs.check().await.context("the blob folder cannot be written")?;
         let keys = open_keys(&config.auth, data).await?;
@@ -92,15 +94,15 @@ impl App {
         let serve = accept::serve(listener, router, limits, accepting.clone(), state.tasks.clone());
         state.tasks.spawn("accept loop", serve);
         tracing::info!(%addr, data = %data.display(), "ready: the page under / says how to get in");
-        Ok(Running { addr, state, accepting, drain: config.server.drain })
+        Ok(Running { addr, state, accepting, store_tasks, drain: config.server.drain })
     }
 }
 
 impl Running {
     /// Turns people away, closes every socket with 1012 once its edits are saved, lets requests finish, and closes
-    /// the store. False: something was still at work after the drain window.
+    /// the store last. False: something was still at work after its time.
     pub async fn stop(self) -> bool {
-        let Self { state, accepting, drain, .. } = self;
+        let Self { state, accepting, store_tasks, drain, .. } = self;
         tracing::info!(drain_s = drain.as_secs(), "stopping");
         state.draining.begin();
         accepting.cancel();
@@ -108,14 +110,11 @@ impl Running {
         if !rooms_ended {
             tracing::error!("some designs could not be flushed in time: their edits are with their authors");
         }
-        // Before the tasks are waited for: the store's own task ends with it.
-        let close = async {
-            state.store.close().await;
-            state.tasks.close_and_wait(TASKS_GRACE).await
-        };
-        let tasks_ended = tokio::time::timeout(TASKS_GRACE * 2, close).await.unwrap_or(false);
+        let tasks_ended = state.tasks.close_and_wait(TASKS_GRACE).await;
+        let store_closed = tokio::time::timeout(TASKS_GRACE, state.store.close()).await.is_ok();
+        let store_ended = store_tasks.close_and_wait(TASKS_GRACE).await;
         tracing::info!("stopped");
-        rooms_ended && tasks_ended
+        rooms_ended && tasks_ended && store_closed && store_ended
     }
 }
 

@@ -7,16 +7,18 @@
 //! - [`api`]: the few REST calls that a test or a scenario needs before it can open a socket.
 //! - [`proxy`]: a TCP proxy between both that counts bytes, cuts, freezes and restores.
 //! - [`relay`]: the yardstick: a server that only copies messages from one socket to the others.
-//! - [`traffic`], [`probe`] and [`bench`]: load that costs its generator little, what the server's process used
+//! - [`traffic`], [`probe`], [`process`] and [`bench`]: load that costs its generator little, what a process uses
 //!   meanwhile, and the table that compares the two.
 //! - [`world`]: the one place where all of these take time, randomness and tasks from.
 //!
 //! Nothing here is linked into the server.
 
 pub mod api;
+pub mod bench;
 pub mod canvas;
 pub mod client;
 pub mod probe;
+pub mod process;
 pub mod proxy;
 pub mod relay;
 pub mod replica;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
@@ -26,9 +26,16 @@ where
 /// A seed for one run: `ATLAS_SEED` if set, so that a failed run can be repeated, otherwise a new one. Whoever uses
 /// it prints it.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one variable that this crate reads")]
+#[expect(clippy::disallowed_methods, reason = "the one reader of the environment in this crate")]
 pub fn seed() -> u64 {
     std::env::var("ATLAS_SEED").ok().and_then(|text| text.trim().parse().ok()).unwrap_or_else(entropy)
+}
+
+/// How long the long runs of one test last: `name` in seconds. `None`: the short run.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one reader of the environment in this crate")]
+pub fn long_run(name: &str) -> Option<Duration> {
+    std::env::var(name).ok().and_then(|text| text.trim().parse().ok()).map(Duration::from_secs)
 }
 
 /// 64 bits from the operating system, by way of the keys that the standard library draws for its hash maps.

@@ -19,10 +19,8 @@ use super::AppState;
 use super::designs::{require_may_create, store_new};
 use super::extract::{Query, Signed, read_body};
 use super::problem::{Problem, Result};
-use crate::formats;
+use crate::formats::{self, FILE_BYTES_MAX};
 
-/// Bytes. A file to import.
-pub const IMPORT_BYTES_MAX: usize = 5 << 20;
 /// Bytes. What multipart adds around a file.
 const ENVELOPE_BYTES_MAX: usize = 64 << 10;
 
@@ -45,8 +43,8 @@ async fn import(
 ) -> Result<Response> {
     require_may_create(&caller)?;
     let file = file_of(request).await?;
-    if IMPORT_BYTES_MAX < file.len() {
-        return Err(Problem::too_large(IMPORT_BYTES_MAX));
+    if FILE_BYTES_MAX < file.len() {
+        return Err(Problem::too_large(FILE_BYTES_MAX));
     }
     let format = query.format.unwrap_or_else(|| "auto".to_owned());
     let imported = state.heavy.run(move || formats::import(&file, &format)).await?;
@@ -64,9 +62,9 @@ async fn file_of(request: Request) -> Result<Bytes> {
     let (parts, body) = request.into_parts();
     let media = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
-        return read_body(body, IMPORT_BYTES_MAX).await;
+        return read_body(body, FILE_BYTES_MAX).await;
     }
-    let body = read_body(body, IMPORT_BYTES_MAX + ENVELOPE_BYTES_MAX).await?;
+    let body = read_body(body, FILE_BYTES_MAX + ENVELOPE_BYTES_MAX).await?;
     let multipart = Multipart::from_request(Request::from_parts(parts, Body::from(body)), &()).await;
     let mut multipart = multipart.map_err(|error| Problem::malformed(error.body_text()))?;
     loop {

@@ -9,6 +9,7 @@ mod support;
 
 mod accounts;
 mod command_line;
+mod fifty;
 mod permissions_rest;
 mod rest;
 mod socket_basics;
