@@ -54,9 +54,7 @@ pub fn create(client: ClientId, new: &NewDesign) -> Result<Bytes, CreateError> {
     if let Some(description) = &new.description {
         meta.insert(&mut txn, schema::META_DESCRIPTION, description.as_str());
     }
-    for (key, value) in new.meta.iter().filter(|(key, _)| !is_own_meta(key)) {
-        meta.insert(&mut txn, key.as_str(), any(value));
-    }
+    insert_entries(&meta, &mut txn, &new.meta, &OWN_META);
     for (id, body) in &new.nodes {
         insert_element(&nodes, &mut txn, id, body);
     }
@@ -70,9 +68,8 @@ pub fn create(client: ClientId, new: &NewDesign) -> Result<Bytes, CreateError> {
     Ok(Bytes::from(update))
 }
 
-fn is_own_meta(key: &str) -> bool {
-    [schema::META_SCHEMA_VERSION, schema::META_NAME, schema::META_DESCRIPTION].contains(&key)
-}
+/// Keys of `meta` that never come from [`NewDesign::meta`].
+const OWN_META: [&str; 3] = [schema::META_SCHEMA_VERSION, schema::META_NAME, schema::META_DESCRIPTION];
 
 fn insert_element(root: &MapRef, txn: &mut TransactionMut, id: &str, body: &serde_json::Map<String, Value>) {
     let element = root.insert(txn, id, MapPrelim::default());
