@@ -68,6 +68,7 @@ impl App {
             ids: ids.clone(),
             tasks: tasks.clone(),
             pod: ids.pod(),
+            idle_evict: config.server.idle_evict,
         });
         let listener = TcpListener::bind(config.server.listen)
             .await

@@ -156,6 +156,7 @@ fn is_step2_with(frame: &ServerFrame, update: &Bytes) -> bool {
     matches!(frame, ServerFrame::SyncStep2 { update: sent } if sent == update)
 }
 
+// R-HAND-7, R-NOTE-1
 #[test]
 fn a_joiner_is_greeted_and_asked_for_what_it_has() {
     let mut stage = Stage::live();
@@ -171,6 +172,7 @@ fn a_joiner_is_greeted_and_asked_for_what_it_has() {
     assert!(matches!(heard[..], [ServerFrame::SyncStep1 { .. }]), "no notices for stock clients: {heard:?}");
 }
 
+// R-SYNC-6, R-COUNT-1, R-COUNT-2
 #[test]
 fn nothing_is_shown_or_acknowledged_before_the_commit() {
     let mut stage = Stage::live();
@@ -189,6 +191,7 @@ fn nothing_is_shown_or_acknowledged_before_the_commit() {
     assert!(published);
 }
 
+// R-SYNC-4, R-SYNC-5
 #[test]
 fn a_joiner_waits_for_the_edit_in_flight() {
     let mut stage = Stage::live();
@@ -218,6 +221,7 @@ fn a_joiner_waits_for_the_edit_in_flight() {
     assert!(!is_step2_with(&heard[0], &known));
 }
 
+// R-SYNC-5, R-COUNT-3
 #[test]
 fn a_busy_room_folds_what_waits_into_one_append() {
     let mut stage = Stage::live();
@@ -240,6 +244,7 @@ fn a_busy_room_folds_what_waits_into_one_append() {
     assert!(stage.heard(BEN).contains(&ServerFrame::Saved(2)));
 }
 
+// R-SYNC-9, R-COUNT-4
 #[test]
 fn an_edit_that_adds_nothing_is_acknowledged_without_an_append() {
     let mut stage = Stage::live();
@@ -255,6 +260,7 @@ fn an_edit_that_adds_nothing_is_acknowledged_without_an_append() {
     assert_eq!(stage.heard(ANA), [ServerFrame::Saved(3)]);
 }
 
+// R-SYNC-12
 #[test]
 fn a_repeated_sync_step_2_appends_only_what_is_new() {
     let mut stage = Stage::live();
@@ -280,6 +286,7 @@ fn a_repeated_sync_step_2_appends_only_what_is_new() {
     assert_eq!(append.authors[0].deleted, [], "old deletions are nobody's new ones");
 }
 
+// R-REFUSE-1, R-REFUSE-2, R-ROLE-1, R-SYNC-9, R-COUNT-6
 #[test]
 fn a_viewer_may_repeat_what_is_known_and_is_refused_what_is_not() {
     for dialect in [Dialect::Atlas, Dialect::Stock] {
@@ -318,6 +325,7 @@ fn a_viewer_may_repeat_what_is_known_and_is_refused_what_is_not() {
     }
 }
 
+// R-SYNC-10, R-COUNT-5
 #[test]
 fn a_gap_is_asked_for_once_and_acknowledged_when_it_is_covered() {
     let mut stage = Stage::live();
@@ -340,6 +348,7 @@ fn a_gap_is_asked_for_once_and_acknowledged_when_it_is_covered() {
     assert_eq!(stage.heard(ANA), [ServerFrame::Saved(4)]);
 }
 
+// R-REFUSE-3, R-REFUSE-4
 #[test]
 fn a_gap_that_its_author_cannot_close_is_refused() {
     for (dialect, code) in [(Dialect::Atlas, None), (Dialect::Stock, Some(CloseCode::Reset))] {
@@ -366,6 +375,7 @@ fn a_gap_that_its_author_cannot_close_is_refused() {
     }
 }
 
+// R-SLOW-1
 #[test]
 fn a_slow_reader_gets_the_difference_in_one_piece() {
     let mut stage = Stage::live();
@@ -410,6 +420,7 @@ fn a_slow_reader_gets_the_difference_in_one_piece() {
     assert!(matches!(stage.heard(BEN)[..], [ServerFrame::Update { .. }]), "and then every edit again");
 }
 
+// R-NOTE-2, R-SLOW-6
 #[test]
 fn a_store_in_trouble_is_told_retried_and_forgotten() {
     let mut stage = Stage::live();
@@ -431,6 +442,7 @@ fn a_store_in_trouble_is_told_retried_and_forgotten() {
     assert!(stage.heard(ANA).contains(&ServerFrame::Saved(2)));
 }
 
+// R-SLOW-6
 #[test]
 fn past_the_unsaved_budget_everybody_is_sent_away_with_their_edits() {
     let mut stage = Stage::live();
@@ -458,6 +470,7 @@ fn past_the_unsaved_budget_everybody_is_sent_away_with_their_edits() {
     assert_eq!(stage.close_of(EVE), None);
 }
 
+// R-SLOW-4
 #[test]
 fn a_healthy_but_busy_store_stops_the_reading_instead() {
     let mut stage = Stage::live();
@@ -488,6 +501,7 @@ fn an_idle_room_goes_and_an_unsaved_one_stays() {
     assert!(stage.room.is_closed());
 }
 
+// R-CLOSE-5
 #[test]
 fn draining_sends_everybody_away_and_flushes() {
     let mut stage = Stage::live();
@@ -509,6 +523,7 @@ fn draining_sends_everybody_away_and_flushes() {
     assert!(stage.evicted());
 }
 
+// R-HAND-10
 #[test]
 fn a_failed_load_refuses_the_joiners_and_never_serves_an_empty_document() {
     let damaged = LogRow { seq: Seq::new(1), update: Bytes::from_static(&[1, 1, 1]) };
@@ -527,6 +542,7 @@ fn a_failed_load_refuses_the_joiners_and_never_serves_an_empty_document() {
     }
 }
 
+// R-CLOSE-6
 #[test]
 fn a_deleted_design_sends_everybody_away_for_good() {
     let mut stage = Stage::live();
@@ -537,6 +553,7 @@ fn a_deleted_design_sends_everybody_away_for_good() {
     assert_eq!(stage.close_of(ANA), Some(CloseCode::NoSuchDesign));
 }
 
+// R-ROLE-2, R-CLOSE-8
 #[test]
 fn roles_change_while_the_socket_is_open() {
     let mut stage = Stage::live();
@@ -552,6 +569,7 @@ fn roles_change_while_the_socket_is_open() {
     assert_eq!(stage.close_of(ANA), Some(CloseCode::Forbidden));
 }
 
+// R-HAND-9
 #[test]
 fn an_older_epoch_is_told_to_reload() {
     let mut stage = Stage::live();
@@ -561,6 +579,7 @@ fn an_older_epoch_is_told_to_reload() {
     assert_eq!(stage.close_of(ANA), Some(CloseCode::Reset));
 }
 
+// R-REFUSE-5
 #[test]
 fn malformed_bytes_close_their_sender_alone() {
     let mut stage = Stage::live();
@@ -572,6 +591,59 @@ fn malformed_bytes_close_their_sender_alone() {
     stage.edit(EVE, &Writer::new(100).name("too late"));
     stage.wait(20);
     assert!(stage.take_append().is_none());
+}
+
+// R-SYNC-11
+/// A change inside of `meta.name`, which is a plain value: nothing that bytes alone can show, and yrs refuses it half-way.
+fn poison() -> Bytes {
+    let (client, parent) = ([0xAC, 0x02], 100);
+    let mut update = vec![1, 1, client[0], client[1], 0];
+    update.extend([0x28, 0, parent, 0, 1, b'k', 1, 120]); // Any, with a key, inside of item (100, 0): true
+    update.push(0);
+    update.into()
+}
+
+// R-REFUSE-6
+#[test]
+fn an_update_that_breaks_yrs_costs_its_sender_alone() {
+    for innocent_edits in [true, false] {
+        let mut stage = Stage::live();
+        for conn in [ANA, BEN, EVE] {
+            stage.sync(conn, DesignRole::Editor, Dialect::Atlas);
+        }
+        let ana = Writer::new(100);
+        let name = ana.name("ground");
+        stage.edit(ANA, &name);
+        let first = stage.take_append().unwrap();
+        stage.edit(EVE, &poison());
+        let edit = ana.node("innocent");
+        if innocent_edits {
+            stage.edit(ANA, &edit);
+        }
+        stage.commit(&first, 1);
+        stage.wait(20);
+        assert!(stage.take_append().is_none());
+        assert!(stage.effects.iter().any(|effect| matches!(effect, Effect::Load)), "the document is made anew");
+        stage.frame(BEN, step1(&StateVector::default()));
+        stage.effects.clear();
+        stage.input(Input::Loaded(Loaded { tail: vec![LogRow { seq: Seq::new(1), update: name }], ..empty() }));
+        if innocent_edits {
+            let second = stage.take_append().expect("the innocent edit of the same flush");
+            assert_eq!(second.update, edit);
+            stage.commit(&second, 2);
+            assert!(stage.heard(ANA).contains(&ServerFrame::Saved(3)));
+        }
+        stage.wait(20);
+        let heard = stage.heard(EVE);
+        let refused = |frame: &ServerFrame| {
+            matches!(frame, ServerFrame::Notice(notice) if notice["code"] == "rejected" && notice["reset"] == true)
+        };
+        assert!(heard.iter().any(refused), "{heard:?}");
+        assert_eq!(stage.close_of(EVE), Some(CloseCode::Reset));
+        let heard = stage.heard(BEN);
+        assert!(heard.iter().any(|frame| matches!(frame, ServerFrame::SyncStep2 { .. })), "BEN waited: {heard:?}");
+        assert_eq!((stage.close_of(ANA), stage.close_of(BEN)), (None, None));
+    }
 }
 
 #[test]
@@ -598,6 +670,7 @@ fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
     assert_eq!(stage.room.stats().head, Seq::new(3));
 }
 
+// R-PRES-3, R-PRES-4, R-PRES-6, R-PRES-8
 #[test]
 fn presence_is_coalesced_and_a_leaver_vanishes_at_once() {
     let mut stage = Stage::live();
@@ -618,8 +691,12 @@ fn presence_is_coalesced_and_a_leaver_vanishes_at_once() {
     let heard = stage.heard(BEN);
     let [ServerFrame::Awareness { update }] = &heard[..] else { panic!("{heard:?}") };
     assert!(update.windows(7).any(|part| part == b"{\"x\":3}"), "the latest wins");
+    stage.frame(BEN, ClientFrame::QueryAwareness);
+    assert!(matches!(stage.heard(BEN)[..], [ServerFrame::Awareness { .. }]), "whoever asks is told who is here");
     stage.input(Input::Leave { conn: ANA });
     let heard = stage.heard(BEN);
     let [ServerFrame::Awareness { update }] = &heard[..] else { panic!("{heard:?}") };
     assert_eq!(&update[..], [&[1, 77, 3, 4][..], b"null"].concat(), "removed at the clock last seen");
+    stage.frame(BEN, ClientFrame::QueryAwareness);
+    assert_eq!(stage.heard(BEN), [], "nobody is here");
 }

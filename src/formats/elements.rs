@@ -103,12 +103,31 @@ impl Draft {
         for found in self.nodes.iter().chain(&self.edges) {
             bounds::element(&found.path, &found.body, report)?;
         }
+        for edge in &mut self.edges {
+            shorten_id(edge, report);
+        }
         let nodes = settle_ids(self.nodes, "n", report)?;
         let edges = settle_ids(self.edges, "c", report)?;
         warn_of_loose_ends(&nodes, &edges, report);
         self.report.finish(Kept { nodes: nodes.len(), edges: edges.len() });
         let About { name, description, meta } = self.about;
         Ok(Imported { design: NewDesign { name, description, meta, nodes, edges }, report: self.report })
+    }
+}
+
+/// React Flow makes ids of edges from those of their ends and handles, which may get too long. Nothing refers to an edge,
+/// so its id may be cut; that of a node may not.
+fn shorten_id(edge: &mut Found, report: &mut ImportReport) {
+    let Some(id) = &mut edge.id else { return };
+    if let Some((end, _)) = id.char_indices().nth(limits::ELEMENT_ID_CHARS_MAX) {
+        let cut = id[..end].to_owned();
+        let whole = std::mem::replace(id, cut);
+        report.changed(
+            &below(&edge.path, schema::ID),
+            "element_id_chars_max",
+            &whole.into(),
+            &id.as_str().into(),
+        );
     }
 }
 

@@ -227,6 +227,7 @@ mod tests {
         frames.len()
     }
 
+    // R-CLOSE-1
     #[test]
     fn frames_leave_in_order_and_a_close_leaves_last() {
         let outbox = Outbox::default();
@@ -253,6 +254,7 @@ mod tests {
         assert_eq!(outbox.push(&frame(1), &document()), Pushed::Refused { first: true });
     }
 
+    // R-SLOW-1
     #[test]
     fn one_lag_refuses_documents_until_the_room_has_heard_of_its_end() {
         let outbox = Outbox::default();
@@ -271,6 +273,7 @@ mod tests {
         assert_eq!(outbox.push(&frame(1), &document()), Pushed::Queued);
     }
 
+    // R-SLOW-2
     #[test]
     fn presence_goes_first() {
         let outbox = Outbox::default();

@@ -33,6 +33,7 @@ async fn join_all(pod: &Pod, count: usize) -> Vec<Peer> {
     peers
 }
 
+// R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_joiners_of_a_closed_design_load_it_once() {
     let pod = Pod::new();
@@ -49,6 +50,7 @@ async fn fifty_joiners_of_a_closed_design_load_it_once() {
     assert_eq!((pod.hub.stats().rooms, pod.hub.stats().connections), (1, 50));
 }
 
+// R-SYNC-6
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edit_reaches_the_others_and_is_acknowledged_after_its_commit() {
     let pod = Pod::new();
@@ -123,6 +125,7 @@ async fn a_room_with_unsaved_edits_stays_until_they_are_saved() {
     assert_eq!(pod.store.log_len(pod.design), 1);
 }
 
+// R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_that_fails_refuses_the_join_and_the_next_one_tries_anew() {
     let pod = Pod::standing_still();
@@ -136,6 +139,7 @@ async fn a_load_that_fails_refuses_the_join_and_the_next_one_tries_anew() {
     assert_eq!(pod.join().await.unwrap().hear_close().await.code, CloseCode::NoSuchDesign);
 }
 
+// R-CLOSE-9
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_that_panics_sends_its_connections_away_and_the_next_room_is_well() {
     let pod = Pod::new();
@@ -153,6 +157,7 @@ async fn a_room_that_panics_sends_its_connections_away_and_the_next_room_is_well
     assert_eq!(pod.hub.stats().rooms, 1);
 }
 
+// R-CLOSE-4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_sent_before_leaving_counts() {
     let pod = Pod::new();
@@ -164,6 +169,7 @@ async fn what_was_sent_before_leaving_counts() {
     eventually(|| pod.store.nodes(pod.design).len() == 100).await;
 }
 
+// R-CLOSE-6, R-CLOSE-7, R-CLOSE-8, R-ROLE-2
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_loses_membership_or_login_is_sent_away() {
     let pod = Pod::new();
@@ -187,6 +193,7 @@ async fn whoever_loses_membership_or_login_is_sent_away() {
     assert_eq!(peers[2].hear_close().await.code, CloseCode::NoSuchDesign);
 }
 
+// R-CLOSE-7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_that_ends_while_its_socket_opens_does_not_get_in() {
     let pod = Pod::new();
@@ -202,6 +209,7 @@ async fn a_login_that_ends_while_its_socket_opens_does_not_get_in() {
     assert!(pod.hub.0.sessions.is_empty(), "nothing is kept of connections that are gone");
 }
 
+// R-CLOSE-5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_saves_everything_and_lets_nobody_in() {
     let pod = Pod::new();
@@ -226,6 +234,7 @@ async fn a_drain_saves_everything_and_lets_nobody_in() {
     assert_eq!(pod.store.nodes(pod.design).len(), 5);
 }
 
+// R-SLOW-4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_store_stops_the_reading_of_sockets_and_loses_nothing() {
     let pod = Pod::new();
@@ -250,6 +259,7 @@ async fn a_slow_store_stops_the_reading_of_sockets_and_loses_nothing() {
     assert_eq!(pod.store.nodes(pod.design).len(), sent);
 }
 
+// R-SLOW-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_stops_reading_gets_the_difference_later() {
     let pod = Pod::new();

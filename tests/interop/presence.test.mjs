@@ -21,7 +21,7 @@ before(async () => {
 
 after(async () => server.down())
 
-// R-PRESENCE-GONE
+// R-PRES-4
 for (const cutKind of ['stock', 'atlas.v1']) {
   test(`presence of a cut ${cutKind} client is gone within a second`, async () => {
     const design = await owner.create(`Presence ${cutKind}`)

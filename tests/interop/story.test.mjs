@@ -23,6 +23,7 @@ before(async () => {
 
 after(async () => server.down())
 
+// R-SYNC-8
 test('a hand-written design with one dangling edge', async () => {
   await story(danglingDesign())
 })

@@ -97,7 +97,7 @@ impl Crowd {
     }
 }
 
-// R-CONVERGE
+// R-SYNC-8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_clients_with_random_edits_and_cuts_end_with_one_drawing() {
     let seed = world::seed();
@@ -187,7 +187,7 @@ fn edit(client: &Client, random: &mut Random, at: usize, n: u64) {
     });
 }
 
-// R-PRESENCE-GONE
+// R-PRES-4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn presence_of_ten_cut_clients_is_gone_within_a_second_at_forty_others() {
     let crowd = Crowd::gather().await;

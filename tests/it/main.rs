@@ -13,4 +13,5 @@ mod fifty;
 mod permissions_rest;
 mod rest;
 mod socket_basics;
+mod socket_hostile;
 mod socket_slow_reader;

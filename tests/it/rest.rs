@@ -384,6 +384,7 @@ async fn a_connection_that_says_nothing_or_nonsense_harms_nobody() {
     server.nobody().get("/health").await.expect(200);
 }
 
+// R-HAND-6
 #[tokio::test]
 async fn connections_above_the_cap_are_told_so() {
     let server = Server::start_with(&[("ATLAS_MAX_CONNECTIONS", "2"), ("ATLAS_HEADER_TIMEOUT_MS", "60000")]);

@@ -70,6 +70,7 @@ fn expected(dialect: Dialect, status: u16) -> Refused {
     }
 }
 
+// R-HAND-3, R-HAND-4
 #[tokio::test]
 async fn every_way_to_show_a_credential_in_both_languages() {
     let server = Server::start();
@@ -106,6 +107,7 @@ async fn every_way_to_show_a_credential_in_both_languages() {
     }
 }
 
+// R-HAND-5
 #[tokio::test]
 async fn a_bad_credential_opens_nothing() {
     let server = Server::start();
@@ -142,6 +144,7 @@ async fn a_bad_credential_opens_nothing() {
     assert!(!health.to_string().contains(&design), "{health}");
 }
 
+// R-HAND-8
 #[tokio::test]
 async fn a_ticket_opens_one_socket() {
     let server = Server::start();
@@ -157,6 +160,7 @@ async fn a_ticket_opens_one_socket() {
     assert_eq!(refusal(Connect::new(&url, Dialect::Atlas).token(&ticket)).await, Refused::Code(4401));
 }
 
+// R-HAND-1
 #[tokio::test]
 async fn what_is_no_websocket_gets_a_problem() {
     let server = Server::start();
@@ -177,6 +181,7 @@ async fn what_is_no_websocket_gets_a_problem() {
     assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
+// R-HAND-2
 #[tokio::test]
 async fn only_our_own_pages_may_connect() {
     let server = Server::start_with(&[("ATLAS_ALLOWED_ORIGINS", "https://app.example.com")]);
@@ -202,6 +207,7 @@ async fn only_our_own_pages_may_connect() {
     }
 }
 
+// R-HAND-9
 #[tokio::test]
 async fn a_client_of_another_epoch_must_reload() {
     let server = Server::start();
@@ -216,6 +222,7 @@ async fn a_client_of_another_epoch_must_reload() {
     assert_eq!(refusal(other).await, Refused::Code(4409));
 }
 
+// R-TIME-1, R-TIME-2
 #[tokio::test]
 async fn a_socket_ends_with_its_token_unless_it_is_renewed() {
     const LIFE: Duration = Duration::from_secs(4);
@@ -265,6 +272,7 @@ fn retry_after(closed: &Closed) -> u64 {
     reason["retry_after_ms"].as_u64().unwrap_or_else(|| panic!("{closed:?}"))
 }
 
+// R-TIME-3
 #[tokio::test]
 async fn a_bad_renewal_is_refused_and_the_old_credential_still_counts() {
     let server = Server::start();
@@ -285,6 +293,7 @@ async fn a_bad_renewal_is_refused_and_the_old_credential_still_counts() {
     client.edit_saved(node("still here")).await.unwrap();
 }
 
+// R-ROLE-2, R-CLOSE-8
 #[tokio::test]
 async fn a_role_that_changes_counts_within_a_second() {
     let server = Server::start();
@@ -332,6 +341,7 @@ fn role_of(client: &Client) -> String {
     role.and_then(|role| role.as_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
 
+// R-ROLE-1, R-REFUSE-2
 #[tokio::test]
 async fn a_viewer_watches_in_peace_and_changes_nothing() {
     let server = Server::start();
@@ -391,6 +401,7 @@ async fn a_viewer_watches_in_peace_and_changes_nothing() {
     assert!(!has_node(&editor, "forbidden"));
 }
 
+// R-CLOSE-7
 #[tokio::test]
 async fn signing_out_closes_what_was_opened_under_that_login() {
     let server = Server::start();
@@ -418,6 +429,7 @@ async fn log_out(person: &Person) {
     assert!(answer.status.is_success(), "{}", answer.text());
 }
 
+// R-CLOSE-6
 #[tokio::test]
 async fn a_deleted_design_says_so_and_is_gone() {
     let server = Server::start();
@@ -436,6 +448,7 @@ async fn a_deleted_design_says_so_and_is_gone() {
     }
 }
 
+// R-CLOSE-5
 #[tokio::test]
 async fn a_stop_saves_everything_and_sends_everybody_away_for_a_moment() {
     let mut server = Server::start();
@@ -467,6 +480,7 @@ async fn a_stop_saves_everything_and_sends_everybody_away_for_a_moment() {
     println!("Saved({saved}) before the stop, everything after it");
 }
 
+// R-SYNC-2, R-SYNC-10
 #[tokio::test]
 async fn edits_and_questions_flow_in_both_languages() {
     let server = Server::start();

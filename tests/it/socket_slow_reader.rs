@@ -42,6 +42,7 @@ async fn write(author: Client, number: usize, until: Instant) -> u64 {
     edits
 }
 
+// R-SLOW-1, R-COUNT-2
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_stops_for_half_a_minute_misses_nothing() {
     let server = Server::start();

@@ -38,9 +38,24 @@ impl File {
     }
 }
 
-/// What is known and borne for a reason: path, beginning of what is told, reason. One that is no longer needed is a
-/// violation itself.
-const KNOWN: &[(&str, &str, &str)] = &[];
+/// What is known and borne for a reason: beginning of the path, beginning of what is told, reason. One that is no
+/// longer needed is a violation itself.
+const KNOWN: &[(&str, &str, &str)] = &[
+    (
+        "src/auth",
+        "auth names store",
+        "sessions, tickets and accounts are rows; only http sees the two together otherwise",
+    ),
+    ("src/auth/tokens.rs", "auth names atlas_crdt::limits", "a token is as long as a Renew may be"),
+    (
+        "src/clock.rs",
+        "clock names atlas_crdt::limits",
+        "random client ids end where JavaScript's integers do",
+    ),
+    ("crdt/tests/room.rs", "", "one story after the other; its stage is to move into a file of its own"),
+    ("src/http/socket/session.rs", "", "one task, one state; to be divided into its sides"),
+    ("tests/it/socket_basics.rs", "", "to be divided into opening a socket and keeping it"),
+];
 
 /// Folders that hold nothing of ours.
 const FOREIGN: &[&str] = &["target", "node_modules", ".git", "data", "dist"];
@@ -92,7 +107,7 @@ fn the_repository_keeps_the_plan() {
 
 fn without_known(found: Vec<Violation>, known: &[(&str, &str, &str)]) -> Vec<Violation> {
     let is_known = |violation: &Violation, (path, what, _): &(&str, &str, &str)| {
-        violation.path == *path && violation.what.starts_with(what)
+        violation.path.starts_with(path) && violation.what.starts_with(what)
     };
     let unneeded = known.iter().filter(|known| !found.iter().any(|violation| is_known(violation, known)));
     let mut rest: Vec<Violation> = unneeded
@@ -127,7 +142,8 @@ fn read_folder(root: &Path, below: &str, files: &mut Vec<File>) {
             None => NAMES.contains(&&name[..]) || path.starts_with("scripts/") || path.starts_with(".ci/"),
         };
         // Of all others only the name counts: pages may link to them.
-        let text = if is_ours { fs::read_to_string(root.join(&path)).unwrap_or_default() } else { String::new() };
+        let text =
+            if is_ours { fs::read_to_string(root.join(&path)).unwrap_or_default() } else { String::new() };
         files.push(File::new(&path, &text));
     }
 }

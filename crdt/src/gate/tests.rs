@@ -356,6 +356,7 @@ fn what_passes_of_mutated_updates_yrs_decodes() {
 
 /// What the second fence is for: of updates that pass and are closed, yrs neither panics nor keeps any waiting. All
 /// that may fail is a parent in the document that is no type, which the scan cannot know.
+// R-SYNC-7
 #[test]
 fn what_passes_and_is_closed_yrs_applies() {
     let mut dice = Dice(0x1234_79b9_7f4a_7c15);

@@ -34,6 +34,7 @@ fn entry(client: u64, clock: u32, state: &str) -> (u64, u32, String) {
     (client, clock, state.to_owned())
 }
 
+// R-PRES-3
 #[test]
 fn states_are_told_once_latest_first_and_kept_for_joiners() {
     let mut presence = Presence::new();
@@ -57,6 +58,7 @@ fn the_bytes_are_those_of_y_protocols() {
     assert_eq!((entry.clock, entry.json.as_ref()), (300, "null"));
 }
 
+// R-PRES-2
 #[test]
 fn echoes_about_others_are_skipped() {
     let mut presence = Presence::new();
@@ -69,6 +71,7 @@ fn echoes_about_others_are_skipped() {
     assert_eq!(presence.owner(id(7)), Some(ANNE));
 }
 
+// R-PRES-4
 #[test]
 fn a_cut_client_is_removed_at_the_clock_last_seen() {
     let mut presence = Presence::new();
@@ -95,6 +98,7 @@ fn a_client_may_remove_itself_at_the_same_clock_or_a_later_one() {
     assert_eq!(presence.next_expiry(), None);
 }
 
+// R-PRES-4
 #[test]
 fn who_is_not_heard_of_expires_and_who_is_stays() {
     let mut presence = Presence::new();
@@ -114,6 +118,7 @@ fn who_is_not_heard_of_expires_and_who_is_stays() {
     assert_eq!(told(&mut presence), [entry(8, 2, "null")]);
 }
 
+// R-PRES-5
 #[test]
 fn a_ghost_does_not_come_back_by_a_late_echo() {
     let mut presence = Presence::new();
@@ -129,6 +134,7 @@ fn a_ghost_does_not_come_back_by_a_late_echo() {
     assert!(!presence.has_changes(), "which ends there");
 }
 
+// R-PRES-2, R-PRES-5
 #[test]
 fn a_client_that_comes_back_takes_its_id_along() {
     let mut presence = Presence::new();
@@ -164,6 +170,7 @@ fn the_gone_are_forgotten_in_time() {
     assert!(presence.gone.is_empty() && presence.gone_order.is_empty());
 }
 
+// R-PRES-7
 #[test]
 fn a_connection_and_a_room_hold_so_many_states_and_no_more() {
     let mut presence = Presence::new();
@@ -205,6 +212,7 @@ fn coming_and_going_without_end_stays_bounded_whether_told_or_not() {
     }
 }
 
+// R-PRES-1
 #[test]
 fn what_is_not_an_awareness_update_changes_nothing() {
     let mut presence = Presence::new();

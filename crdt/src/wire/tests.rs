@@ -8,6 +8,7 @@ fn malformed(bytes: &[u8]) -> bool {
     error.close_code() == CloseCode::Malformed
 }
 
+// R-SYNC-1
 #[test]
 fn the_bytes_are_those_of_y_protocols() {
     assert_eq!(&sync_step1(&[0])[..], &[0, 0, 1, 0]);
@@ -26,6 +27,7 @@ fn payloads_are_slices_of_the_message() {
     assert_eq!(update.as_ptr(), message[3..].as_ptr());
 }
 
+// R-SYNC-1
 #[test]
 fn a_message_that_is_cut_short_or_followed_by_more_is_malformed() {
     let whole = update(&[7; 300]);
@@ -40,12 +42,14 @@ fn a_message_that_is_cut_short_or_followed_by_more_is_malformed() {
     assert!(malformed(&[122, 2, 0xc3, 0x28]), "a token is text");
 }
 
+// R-LIMIT-6
 #[test]
 fn a_length_of_half_a_gigabyte_in_five_bytes_is_malformed() {
     assert!(malformed(&[0, 2, 0xff, 0xff, 0xff, 0xff, 0x01]));
     assert!(malformed(&[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f]));
 }
 
+// R-LIMIT-1
 #[test]
 fn each_kind_has_its_own_ceiling() {
     for (frame, kept) in [
@@ -68,6 +72,7 @@ fn each_kind_has_its_own_ceiling() {
     }
 }
 
+// R-SYNC-2
 #[test]
 fn unknown_types_are_named_and_not_read() {
     let message = Bytes::from_static(&[119, 0xff, 0xff]);
@@ -77,6 +82,7 @@ fn unknown_types_are_named_and_not_read() {
     assert_eq!(decode(&permission_denied("x")), Ok(ClientFrame::Unknown { kind: 2 }));
 }
 
+// R-NOTE-1, R-LIMIT-7
 #[test]
 fn notices_say_their_type_and_stable_words() {
     let hello = Notice::Hello {
@@ -103,6 +109,7 @@ fn notices_say_their_type_and_stable_words() {
     assert_eq!(changed, ServerFrame::Notice(serde_json::json!({"type": "role.changed", "role": "viewer"})));
 }
 
+// R-REFUSE-1
 #[test]
 fn the_words_of_a_refusal_are_the_same_in_code_and_in_json() {
     for code in [

@@ -65,6 +65,7 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
+    // R-LIMIT-3
     #[test]
     fn shares_take_from_one_purse_and_give_back() {
         let budget = Arc::new(Budget::default());

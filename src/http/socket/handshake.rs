@@ -146,6 +146,7 @@ mod tests {
         ask("/ws/d", &[&UPGRADES[..], &[KEY], headers].concat())
     }
 
+    // R-HAND-1
     #[test]
     fn what_is_no_websocket_is_told_how_to_become_one() {
         assert!(ask_with(&[]).is_ok());
@@ -157,6 +158,7 @@ mod tests {
         assert_eq!(ask("/", &[UPGRADES[0], UPGRADES[1], ("sec-websocket-key", "short")]).unwrap_err(), 400);
     }
 
+    // R-HAND-2
     #[test]
     fn pages_from_elsewhere_are_refused() {
         for (origin, allowed) in [
@@ -176,6 +178,7 @@ mod tests {
         }
     }
 
+    // R-HAND-3
     #[test]
     fn a_token_comes_in_three_ways_and_the_query_is_asked_first() {
         let token = |text: &str| Some(Credential::Token(text.into()));
@@ -190,6 +193,7 @@ mod tests {
         assert_eq!(ask("/ws/d?token=", &all).unwrap().credential, token("p"));
     }
 
+    // R-HAND-4
     #[test]
     fn one_offer_is_always_answered() {
         let selected = |offers: &str| {
@@ -202,6 +206,7 @@ mod tests {
         assert_eq!(ask_with(&[]).unwrap().protocol, None);
     }
 
+    // R-HAND-1, R-HAND-9
     #[test]
     fn an_epoch_is_a_number() {
         let all = [&UPGRADES[..], &[KEY]].concat();

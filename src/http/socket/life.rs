@@ -111,6 +111,7 @@ mod tests {
         (messages, pings, None)
     }
 
+    // R-TIME-4, R-TIME-5
     #[test]
     fn a_peer_that_says_nothing_is_asked_once_and_then_given_up() {
         let mut life = Life::new(Millis::new(0));
@@ -119,6 +120,7 @@ mod tests {
         assert_eq!(u64::from(messages), SOCKET_DEAD_MS / SOCKET_SILENCE_MS);
     }
 
+    // R-TIME-5
     #[test]
     fn a_peer_that_takes_nothing_is_given_far_more_time_and_not_written_to() {
         let mut life = Life::new(Millis::new(0));

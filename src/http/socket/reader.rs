@@ -339,6 +339,7 @@ mod tests {
         }
     }
 
+    // R-SYNC-3
     #[test]
     fn what_is_no_frame_is_refused() {
         let unmasked = [0x82, 0x01, 0x00];
@@ -356,6 +357,7 @@ mod tests {
         }
     }
 
+    // R-LIMIT-2
     #[test]
     fn a_promise_of_too_much_is_refused_by_its_header_alone() {
         let mut bytes = vec![0x82, 0x80 | 127];
@@ -367,6 +369,7 @@ mod tests {
         assert!(matches!(read(&pieces, 4_096), Err(Violation::TooLarge { .. })));
     }
 
+    // R-LIMIT-2
     #[test]
     fn a_promise_costs_nothing_until_its_bytes_arrive() {
         let mut reader = reader();
@@ -381,6 +384,7 @@ mod tests {
         assert_eq!(reader.unread.capacity(), 0, "an idle reader holds nothing");
     }
 
+    // R-LIMIT-3
     #[test]
     fn the_process_keeps_so_many_unfinished_bytes_and_no_more() {
         let budget = Arc::new(Budget::default());
@@ -397,6 +401,7 @@ mod tests {
         assert!(begin(4 * INBOUND_FREE_BYTES).is_ok());
     }
 
+    // R-CLOSE-3
     #[test]
     fn after_the_last_word_only_a_close_is_heard() {
         let mut reader = reader();

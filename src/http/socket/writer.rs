@@ -241,6 +241,7 @@ mod tests {
         (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect::<Vec<_>>().into()
     }
 
+    // R-SLOW-5
     #[test]
     fn a_client_reads_what_was_written_however_the_network_cuts_it() {
         let lens =
@@ -278,6 +279,7 @@ mod tests {
         );
     }
 
+    // R-SLOW-5
     #[test]
     fn a_pong_goes_between_two_frames_of_a_large_message() {
         for cut in [5, 12, 1_000, FRAGMENT_BYTES] {
@@ -298,6 +300,7 @@ mod tests {
         }
     }
 
+    // R-CLOSE-2
     #[test]
     fn a_long_reason_is_cut_between_characters() {
         let mut writer = Writer::default();

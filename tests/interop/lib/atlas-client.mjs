@@ -134,6 +134,8 @@ export class AtlasClient {
     /** Document messages of this socket, in order: what Saved counts. */
     this.sent = []
     this.saved = 0
+    /** Every n of this socket, in order. */
+    this.savedLog = []
     this.caughtUp = false
     this.answered = false
     this.questions = 0
@@ -242,6 +244,7 @@ export class AtlasClient {
       }
     }
     this.saved = n
+    this.savedLog.push(n)
     this.savedAt = performance.now()
   }
 

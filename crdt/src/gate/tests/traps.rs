@@ -63,6 +63,7 @@ fn is_malformed(result: &Result<Scan, Refusal>) -> bool {
     matches!(result, Err(Refusal::Malformed { .. }))
 }
 
+// R-LIMIT-5, R-LIMIT-6
 #[test]
 fn a_16_kb_update_of_nested_arrays_or_maps_is_too_deep() {
     let mut arrays = vec![1];
@@ -75,6 +76,7 @@ fn a_16_kb_update_of_nested_arrays_or_maps_is_too_deep() {
     assert_eq!(with_content(8, &maps).scan(), Err(Refusal::TooDeep));
 }
 
+// R-LIMIT-5
 #[test]
 fn a_40_kb_update_of_5000_nested_maps_is_too_deep() {
     let nested = |depth: u64| {
@@ -113,6 +115,7 @@ fn depth_is_followed_through_neighbours_and_other_clients() {
     }
 }
 
+// R-LIMIT-6
 #[test]
 fn five_bytes_that_reserve_half_a_gigabyte_are_malformed() {
     let count = 0x07ff_ffff;
@@ -133,6 +136,7 @@ fn five_bytes_that_reserve_half_a_gigabyte_are_malformed() {
     assert!(matches!(scan_state_vector(&state_vector.0), Err(Refusal::Malformed { .. })));
 }
 
+// R-LIMIT-5
 #[test]
 fn clocks_near_the_end_of_their_range_are_malformed() {
     let max = u64::from(CLOCK_MAX);
@@ -155,6 +159,7 @@ fn clocks_near_the_end_of_their_range_are_malformed() {
     assert!(scan_state_vector(&Bytes::default().n(&[1, 7, max]).0).is_ok());
 }
 
+// R-LIMIT-5
 #[test]
 fn client_ids_end_where_javascript_integers_do() {
     let gc = |client: u64| Bytes::default().n(&[1, 1, client, 0, 0, 1, 0]);
@@ -226,6 +231,7 @@ fn strings_are_utf8() {
     }
 }
 
+// R-LIMIT-4
 #[test]
 fn what_a_design_does_not_hold_is_named() {
     use Unsupported as U;
@@ -268,12 +274,14 @@ fn flags_that_yjs_and_yrs_read_differently_are_malformed() {
     }
 }
 
+// R-LIMIT-5
 #[test]
 fn keys_are_bounded() {
     let long = "k".repeat(2_000);
     assert_eq!(one(1).n(&[0x28, ROOT]).s("meta").s(&long).raw(&[1, 126, 0]).scan(), Err(Refusal::TooLarge));
 }
 
+// R-LIMIT-5
 #[test]
 fn values_of_one_item_are_counted() {
     let mut values = Bytes::default().n(&[200_001]);
