@@ -221,10 +221,8 @@ impl DesignDoc {
         }
         let deleted = clock_ranges(&step.deleted);
         let changed = !step.wrote.is_empty() || !deleted.is_empty();
-        if !step.wrote.is_empty() {
-            // Some of it may have come as garbage: deleted, and yet not in the transaction's delete set.
-            self.deleted = OnceLock::new();
-        } else if let Some(known) = self.deleted.get_mut() {
+        if let Some(known) = self.deleted.get_mut() {
+            // What came deleted or collected already is in the transaction's set as well; the tests say so.
             known.merge_with(step.deleted);
         }
         let after = Arc::clone(&self.state);

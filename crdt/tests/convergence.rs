@@ -295,6 +295,28 @@ proptest! {
         prop_assert!(!a.doc.apply(&[&b.doc.encode()], false).unwrap().changed);
     }
 
+    /// What is known to be deleted is kept up to date, also by structs that come deleted or collected already.
+    #[test]
+    fn what_is_deleted_is_known_alike_early_and_late(
+        steps in vec((any::<Index>(), step()), 1..40),
+        known in any::<u64>(),
+    ) {
+        let updates = play(3, &steps);
+        let state = DesignDoc::load(ClientId::new(998), updates.iter().map(Vec::as_slice)).unwrap().encode();
+        let mut early = Replica::new();
+        for (at, update) in updates.iter().enumerate().filter(|(at, _)| known >> (at % 64) & 1 == 1) {
+            early.receive(&[update]);
+            // The first call with something alive builds the set; later transactions must keep it.
+            let _ = early.doc.deletes_anything(&every_clock(&early.doc));
+            prop_assert!(at < updates.len());
+        }
+        prop_assert!(early.receive(&[&state]));
+        let late = DesignDoc::load(ClientId::new(997), [&*state]).unwrap();
+        for range in every_clock(&late) {
+            prop_assert_eq!(early.doc.deletes_anything(&[range]), late.deletes_anything(&[range]), "{:?}", range);
+        }
+    }
+
     /// `deletes_anything` agrees with what applying the deletions would do.
     #[test]
     fn what_a_deletion_would_change_is_known_before(steps in vec((any::<Index>(), step()), 1..40), cut in any::<Index>()) {
@@ -327,6 +349,14 @@ proptest! {
             prop_assert!(!doc.deletes_anything(&ranges));
         }
     }
+}
+
+/// Each clock of the document as a range of its own.
+fn every_clock(doc: &DesignDoc) -> Vec<ClockRange> {
+    let clocks = doc.state().iter().flat_map(|(client, end)| (0..*end).map(|start| (client.get(), start)));
+    clocks
+        .map(|(client, start)| ClockRange { client: ClientId::new(client), start, end: start + 1 })
+        .collect()
 }
 
 /// Everything that the first architect could ever write.
