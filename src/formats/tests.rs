@@ -1,9 +1,11 @@
 use std::path::Path;
 
-use atlas_crdt::design::create;
+use atlas_crdt::design::{DesignDoc, create};
 use atlas_crdt::gate;
-use atlas_crdt::ids::ClientId;
+use atlas_crdt::ids::{ClientId, DesignId, Epoch, Seq};
+use atlas_crdt::invariants::check_view;
 use atlas_crdt::limits;
+use atlas_crdt::view::{DesignView, SnapshotHead};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -31,6 +33,29 @@ fn refused(file: &Value) -> ImportError {
 fn assert_creates(design: &NewDesign) {
     let update = create(ClientId::new(7), design).unwrap();
     gate::scan_update(&update, limits::DOCUMENT_BYTES_MAX).unwrap();
+}
+
+/// What a reader sees of the design once it is a document.
+fn view(design: &NewDesign) -> DesignView {
+    let update = create(ClientId::new(7), design).unwrap();
+    let view = DesignDoc::load(ClientId::new(8), [&update[..]]).unwrap().view();
+    check_view(&view).unwrap();
+    view
+}
+
+/// The snapshot as a file.
+fn exported(design: &NewDesign) -> Vec<u8> {
+    let head = SnapshotHead { id: DesignId::from_u128(1), epoch: Epoch::new(3), seq: Seq::new(90) };
+    view(design).to_snapshot_json(&head).to_string().into_bytes()
+}
+
+/// Exported, imported and exported again, a design is what it was.
+fn assert_comes_back(name: &str, design: &NewDesign) {
+    let again = imported(&exported(design));
+    assert_eq!(again.report.format, "snapshot", "{name}");
+    assert_eq!(view(&again.design), view(design), "{name}");
+    assert_eq!(view(&again.design).content_hash(), view(design).content_hash(), "{name}");
+    assert_eq!(exported(&again.design), exported(design), "{name}");
 }
 
 fn body<'a>(elements: &'a [(String, Map<String, Value>)], id: &str) -> &'a Map<String, Value> {
@@ -139,6 +164,7 @@ fn every_koh_atlas_file_survives_element_by_element() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let file: Value = serde_json::from_slice(&bytes).unwrap();
         let imported = imported(&bytes);
+        assert_comes_back(&name, &imported.design);
         if file.get("components").is_some() {
             assert_eq!(imported.report.format, "kohatlas-legacy");
             assert_nothing_of_the_older_form_is_lost(&name, &file, &imported.design);
@@ -435,6 +461,32 @@ fn a_snapshot_is_taken_back_as_it_stands() {
     assert_eq!(dropped, ["id", "epoch", "seq", "content_hash", "schema_version", "integrity.repaired[3]"]);
 }
 
+#[test]
+fn an_export_comes_back_as_it_was_hidden_and_repaired_things_too() {
+    for (name, file) in [("dangling", DANGLING), ("legacy", LEGACY), ("awkward", AWKWARD)] {
+        assert_comes_back(name, &imported(file).design);
+    }
+    let hidden = view(&imported(DANGLING).design).integrity.hidden_edges;
+    assert_eq!(hidden.iter().map(|hidden| hidden.edge.id.as_str()).collect::<Vec<_>>(), ["mail-printer"]);
+    let element = |body: Value| body.as_object().unwrap().clone();
+    let odd = NewDesign {
+        name: "Odd".to_owned(),
+        nodes: vec![
+            ("a".to_owned(), element(json!({ "parentId": "b", "position": { "x": "far", "y": 1 } }))),
+            ("b".to_owned(), element(json!({ "parentId": "a" }))),
+            ("c".to_owned(), element(json!({ "parentId": 7, "position": null, "data": [1] }))),
+            (
+                "d".to_owned(),
+                element(json!({ "position": { "x": 1, "y": 2 }, "data": { "securityFlags": "none" } })),
+            ),
+        ],
+        edges: vec![("e".to_owned(), element(json!({ "source": "a", "data": null })))],
+        ..NewDesign::default()
+    };
+    assert_eq!(view(&odd).integrity.repaired.len(), 6);
+    assert_comes_back("odd", &odd);
+}
+
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -536,6 +588,9 @@ proptest! {
         for format in ["auto", "kohatlas", "snapshot"] {
             if let Ok(imported) = import(file.to_string().as_bytes(), format) {
                 assert_creates(&imported.design);
+                if format == "auto" {
+                    assert_comes_back(format, &imported.design);
+                }
                 let report = &imported.report;
                 prop_assert_eq!(report.kept.nodes, imported.design.nodes.len());
                 prop_assert_eq!(report.kept.edges, imported.design.edges.len());
