@@ -52,6 +52,8 @@ pub struct HubDeps {
     pub ids: Ids,
     pub tasks: Tasks,
     pub pod: PodId,
+    /// How long a room without connections stays.
+    pub idle_evict: Duration,
 }
 
 impl fmt::Debug for HubDeps {

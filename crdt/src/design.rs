@@ -3,8 +3,8 @@
 //! What yrs leaves open is closed here (all of it seen on yrs 0.28.1):
 //!
 //! - A failing `apply_update` leaves its prefix applied, and a transaction that is dropped while unwinding commits its
-//!   half. So a transaction that does not end well is never dropped: it is forgotten, together with its document, and
-//!   the `DesignDoc` is *poisoned*. Whoever holds it throws it away and loads another.
+//!   half. After any fault the `DesignDoc` is therefore *poisoned*: whoever holds it throws it away and loads another.
+//!   After a panic its transaction is never dropped but forgotten, together with its document.
 //! - What cannot be integrated yet is parked inside the document, where it looks like "adds nothing" and grows without
 //!   bound; and a block that skips clocks of its own client is integrated behind a hole. Both are faults here: after
 //!   every [`DesignDoc::apply`] the document holds exactly what its state vector says.
@@ -171,8 +171,8 @@ impl DesignDoc {
         let deleted = self.deleted.get_or_init(|| self.live().transact().snapshot().delete_set);
         alive.into_iter().any(|(client, mut wanted)| {
             wanted.sort_unstable();
-            let gone = deleted.get(&client_id(client)).map(|ranges| ranges.as_slice()).unwrap_or_default();
-            !covers(gone.iter().map(|(range, ())| (range.start, range.end)), &wanted)
+            let Some(gone) = deleted.get(&client_id(client)) else { return true };
+            !covers(gone.ranges().map(|range| (range.start, range.end)), &wanted)
         })
     }
 
@@ -221,7 +221,10 @@ impl DesignDoc {
         }
         let deleted = clock_ranges(&step.deleted);
         let changed = !step.wrote.is_empty() || !deleted.is_empty();
-        if let Some(known) = self.deleted.get_mut() {
+        if !step.wrote.is_empty() {
+            // Some of it may have come as garbage: deleted, and yet not in the transaction's delete set.
+            self.deleted = OnceLock::new();
+        } else if let Some(known) = self.deleted.get_mut() {
             known.merge_with(step.deleted);
         }
         let after = Arc::clone(&self.state);
@@ -271,8 +274,8 @@ struct Step {
     added: Option<Bytes>,
 }
 
-/// One transaction, committed only if every update went in as a whole. Otherwise it is forgotten, which keeps the
-/// document locked and leaked for ever: the price of never committing half of it.
+/// One transaction. After a fault the caller throws the document away; after a panic the transaction is forgotten
+/// first, which leaks the document: the price of never committing what a panic left behind.
 fn transact(
     doc: &Doc,
     state: &StateVector,
@@ -300,9 +303,12 @@ fn transact(
         txn.commit();
         Ok(Step { wrote, deleted, added })
     }));
-    let step = outcome.map_err(|panic| ApplyFault::Panicked(panic_text(&*panic)))??;
-    drop(ManuallyDrop::into_inner(txn));
-    Ok(step)
+    let outcome = outcome.map_err(|panic| ApplyFault::Panicked(panic_text(&*panic)))?;
+    // Nothing panicked: the transaction may end, half or whole, since after a fault the document is thrown away. Only
+    // a panic leaks it, or else everybody could fill the memory with documents.
+    let txn = AssertUnwindSafe(ManuallyDrop::into_inner(txn));
+    catch_unwind(move || drop(txn)).map_err(|panic| ApplyFault::Panicked(panic_text(&*panic)))?;
+    outcome
 }
 
 /// The set as ranges, sorted by client and clock.

@@ -1,4 +1,4 @@
-//! Every bound of the core in one place. `ATLAS_LIMIT_*` settings may lower some of them, never raise them.
+//! Every bound of the core in one place: hard ceilings. A setting may lower one, none may raise it.
 
 /// Bytes. One `Update` frame from a client.
 pub const UPDATE_BYTES_MAX: usize = 1 << 20;

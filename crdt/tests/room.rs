@@ -594,6 +594,58 @@ fn malformed_bytes_close_their_sender_alone() {
 }
 
 // R-SYNC-11
+/// A change inside of `meta.name`, which is a plain value: nothing that bytes alone can show, and yrs refuses it half-way.
+fn poison() -> Bytes {
+    let (client, parent) = ([0xAC, 0x02], 100);
+    let mut update = vec![1, 1, client[0], client[1], 0];
+    update.extend([0x28, 0, parent, 0, 1, b'k', 1, 120]); // Any, with a key, inside of item (100, 0): true
+    update.push(0);
+    update.into()
+}
+
+// R-REFUSE-6
+#[test]
+fn an_update_that_breaks_yrs_costs_its_sender_alone() {
+    for innocent_edits in [true, false] {
+        let mut stage = Stage::live();
+        for conn in [ANA, BEN, EVE] {
+            stage.sync(conn, DesignRole::Editor, Dialect::Atlas);
+        }
+        let ana = Writer::new(100);
+        let name = ana.name("ground");
+        stage.edit(ANA, &name);
+        let first = stage.take_append().unwrap();
+        stage.edit(EVE, &poison());
+        let edit = ana.node("innocent");
+        if innocent_edits {
+            stage.edit(ANA, &edit);
+        }
+        stage.commit(&first, 1);
+        stage.wait(20);
+        assert!(stage.take_append().is_none());
+        assert!(stage.effects.iter().any(|effect| matches!(effect, Effect::Load)), "the document is made anew");
+        stage.frame(BEN, step1(&StateVector::default()));
+        stage.effects.clear();
+        stage.input(Input::Loaded(Loaded { tail: vec![LogRow { seq: Seq::new(1), update: name }], ..empty() }));
+        if innocent_edits {
+            let second = stage.take_append().expect("the innocent edit of the same flush");
+            assert_eq!(second.update, edit);
+            stage.commit(&second, 2);
+            assert!(stage.heard(ANA).contains(&ServerFrame::Saved(3)));
+        }
+        stage.wait(20);
+        let heard = stage.heard(EVE);
+        let refused = |frame: &ServerFrame| {
+            matches!(frame, ServerFrame::Notice(notice) if notice["code"] == "rejected" && notice["reset"] == true)
+        };
+        assert!(heard.iter().any(refused), "{heard:?}");
+        assert_eq!(stage.close_of(EVE), Some(CloseCode::Reset));
+        let heard = stage.heard(BEN);
+        assert!(heard.iter().any(|frame| matches!(frame, ServerFrame::SyncStep2 { .. })), "BEN waited: {heard:?}");
+        assert_eq!((stage.close_of(ANA), stage.close_of(BEN)), (None, None));
+    }
+}
+
 #[test]
 fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
     let mut stage = Stage::live();

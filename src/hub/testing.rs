@@ -242,6 +242,7 @@ impl Pod {
             ids: ids.clone(),
             tasks: Tasks::new(),
             pod: ids.pod(),
+            idle_evict: Duration::from_millis(atlas_crdt::limits::IDLE_EVICT_MS),
         });
         let design = ids.design();
         store.create(design);

@@ -6,6 +6,7 @@
     clippy::print_stderr,
     reason = "in a test a failure is a panic and figures are printed, helpers included"
 )]
+#![expect(clippy::disallowed_methods, reason = "these tests measure real time: the server is another process")]
 
 mod support;
 

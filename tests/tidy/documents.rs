@@ -12,7 +12,6 @@ const OPERATIONS: &str = "docs/OPERATIONS.md";
 const UNTESTED: &[(&str, &str)] = &[
     ("R-ROLE-3", "the moment between the check and the join is too short to hit from outside"),
     ("R-TIME-6", "a design that takes half a minute to open needs a store that can be slowed down"),
-    ("R-REFUSE-6", "no bytes are known that pass the gate and fail in yrs"),
 ];
 
 /// Design rule: behaviour has rule ids, and every id has a test.

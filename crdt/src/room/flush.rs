@@ -279,7 +279,7 @@ impl Live {
         }
     }
 
-    fn acknowledge(&mut self, acks: &[Ack], effects: &mut Vec<Effect>) {
+    pub(super) fn acknowledge(&mut self, acks: &[Ack], effects: &mut Vec<Effect>) {
         let mut touched: Vec<ConnId> = Vec::with_capacity(acks.len());
         for ack in acks {
             if let Some(member) = self.members.get_mut(&ack.conn) {

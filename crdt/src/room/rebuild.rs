@@ -7,14 +7,14 @@ use super::RoomConfig;
 use super::durability::Waiting;
 use super::effect::Effect;
 use super::flush::Batch;
-use super::input::{Dialect, Loaded};
+use super::input::Loaded;
 use super::known::Known;
-use super::live::{Live, head_of, send};
+use super::live::{Live, head_of};
 use super::members::Feed;
 use crate::design::{Applied, ApplyFault, DesignDoc};
 use crate::ids::Millis;
 use crate::limits;
-use crate::wire::{self, CloseCode, Notice, RefusalCode};
+use crate::wire::{CloseCode, Notice, RefusalCode};
 
 /// A document that is being made anew. Nothing is judged, answered or flushed meanwhile.
 #[derive(Debug)]
@@ -85,8 +85,10 @@ impl Live {
         for culprit in replayed.culprits {
             self.refuse_culprit(now, &culprit, effects);
         }
-        if let Some(applied) = replayed.applied {
-            self.append(now, replayed.batch, applied, effects);
+        match replayed.applied {
+            Some(applied) => self.append(now, replayed.batch, applied, effects),
+            // Nothing survived, and everything has been answered.
+            None => self.acknowledge(&replayed.batch.acks, effects),
         }
     }
 
@@ -100,17 +102,12 @@ impl Live {
         }
     }
 
+    /// Tells a culprit, and sends it away: making the document anew is not to be had for the price of a frame.
     fn refuse_culprit(&mut self, now: Millis, culprit: &Waiting, effects: &mut Vec<Effect>) {
         let message = "this edit cannot be applied";
-        let Some(member) = self.members.get(&culprit.conn) else { return };
-        match member.dialect {
-            Dialect::Atlas => {
-                let code = RefusalCode::Rejected;
-                let notice = Notice::Refused { message: message.to_owned(), code, reset: true };
-                send(culprit.conn, wire::notice(&notice), effects);
-            }
-            Dialect::Stock => self.close(now, culprit.conn, CloseCode::Reset, message, effects),
-        }
+        let code = RefusalCode::Rejected;
+        self.tell(culprit.conn, &Notice::Refused { message: message.to_owned(), code, reset: true }, effects);
+        self.close(now, culprit.conn, CloseCode::Reset, message, effects);
     }
 }
 

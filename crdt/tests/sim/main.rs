@@ -1,6 +1,7 @@
 //! The seeded simulation: random lives of one room, every fault counted, every seed printed.
 //!
 //! `ATLAS_SIM_SEEDS` sets how many seeds run (default 300), `ATLAS_SIM_SEED` runs one alone.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test a failure is a panic, helpers included")]
 
 mod architect;
 mod disk;
@@ -54,7 +55,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(setting("PROPTEST_CASES").map_or(256, |cases| cases as u32)))]
+    #![proptest_config(ProptestConfig::with_cases(setting("PROPTEST_CASES").map_or(256, |cases| u32::try_from(cases).unwrap())))]
 
     /// INV-1, 2, 3, 5, 6, 7: any plan at all, shrunk to the shortest that breaks one of them.
     #[test]
