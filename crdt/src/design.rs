@@ -171,9 +171,8 @@ impl DesignDoc {
         let deleted = self.deleted.get_or_init(|| self.live().transact().snapshot().delete_set);
         alive.into_iter().any(|(client, mut wanted)| {
             wanted.sort_unstable();
-            #[expect(clippy::redundant_closure_for_method_calls, reason = "yrs does not export the ranges' type")]
-            let gone = deleted.get(&client_id(client)).map(|ranges| ranges.as_slice()).unwrap_or_default();
-            !covers(gone.iter().map(|(range, ())| (range.start, range.end)), &wanted)
+            let Some(gone) = deleted.get(&client_id(client)) else { return true };
+            !covers(gone.ranges().map(|range| (range.start, range.end)), &wanted)
         })
     }
 

@@ -110,29 +110,32 @@ async fn open(state: AppState, budget: Arc<Budget>, design: Option<DesignId>, re
     let slot = parts.extensions.remove::<ConnectionSlot>();
     let tasks = state.tasks.clone();
     let ground = Ground { app: state, budget, slot };
-    let serve = async move {
+    let begin = async move {
         let upgraded = match on_upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "a client went away before its socket was open"),
         };
         // Without the indirection that hyper needs and an idle socket does not.
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(plain) => serve(plain.io.into_inner(), plain.read_buf, ground, admitted).await,
-            Err(other) => serve(TokioIo::new(other), Bytes::new(), ground, admitted).await,
+            Ok(plain) => begin(plain.io.into_inner(), plain.read_buf, ground, admitted).await,
+            Err(other) => begin(TokioIo::new(other), Bytes::new(), ground, admitted).await,
         }
     };
-    drop(tasks.spawn("socket", serve));
+    drop(tasks.spawn("socket's beginning", begin));
     switching_protocols(&offer)
 }
 
-async fn serve<S>(io: S, unread: Bytes, ground: Ground, admitted: Result<(DesignId, Guest), Refusal>)
+/// Opening a socket takes more memory than keeping it open: it lives on in a task of its own.
+async fn begin<S>(io: S, unread: Bytes, ground: Ground, admitted: Result<(DesignId, Guest), Refusal>)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    match admitted {
-        Ok((design, guest)) => session::take_part(io, unread, ground, design, guest).await,
-        Err(refusal) => session::refuse(io, unread, ground, refusal.code, refusal.reason).await,
-    }
+    let tasks = ground.app.tasks.clone();
+    let socket = match admitted {
+        Ok((design, guest)) => session::take_part(io, &unread, ground, design, guest).await,
+        Err(refusal) => session::refuse(io, &unread, ground, refusal.code, refusal.reason),
+    };
+    drop(tasks.spawn("socket", socket.run()));
 }
 
 /// Who this is, and whether they may read this design. Spends the ticket, if it is one.

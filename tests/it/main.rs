@@ -4,6 +4,7 @@
     clippy::expect_used,
     reason = "in a test a failure is a panic, helpers included"
 )]
+#![expect(clippy::disallowed_methods, reason = "these tests measure real time: the server is another process")]
 
 mod support;
 

@@ -69,44 +69,42 @@ pub(super) struct Ground {
     pub(super) slot: Option<ConnectionSlot>,
 }
 
-/// Lets a client of `atlas.v1` in only to tell it why not.
-pub(super) async fn refuse<S>(io: S, unread: Bytes, ground: Ground, code: CloseCode, reason: String)
+/// A socket that lets a client of `atlas.v1` in only to tell it why not.
+pub(super) fn refuse<S>(io: S, unread: &[u8], ground: Ground, code: CloseCode, reason: String) -> Socket<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut socket = Socket::new(io, &unread, ground, Arc::default(), None);
+    let mut socket = Socket::new(io, unread, ground, Arc::default(), None);
     socket.fail(code, reason);
-    socket.run().await;
+    socket
 }
 
-/// Takes part in a design until one side ends it.
-pub(super) async fn take_part<S>(io: S, unread: Bytes, ground: Ground, design: DesignId, guest: Guest)
+/// A socket that takes part in a design; its life is [`Socket::run`]. One that does not get in says why.
+pub(super) async fn take_part<S>(
+    io: S,
+    unread: &[u8],
+    ground: Ground,
+    design: DesignId,
+    guest: Guest,
+) -> Socket<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let Guest { user, session, role, dialect, epoch, .. } = guest;
     let join = ground.app.hub.join(design, NewConn { user, session, role, dialect, epoch });
-    // Boxed: it is large and lives shortly.
-    let joined = tokio::time::timeout(JOIN_TIMEOUT, Box::pin(join)).await;
-    let conn = match joined {
-        Ok(Ok(conn)) => conn,
-        Ok(Err(JoinError::Draining)) => {
-            let reason = retry_reason(&ground.app);
-            return refuse(io, unread, ground, CloseCode::Restarting, reason).await;
+    let (code, reason) = match tokio::time::timeout(JOIN_TIMEOUT, join).await {
+        Ok(Ok(conn)) => {
+            let outbox = Arc::clone(conn.outbox());
+            let mut socket = Socket::new(io, unread, ground, outbox, Some(Part { design, guest, conn }));
+            // The role was read before the room knew of this connection: what changed in between, nobody told it.
+            socket.look_at_role_again();
+            return socket;
         }
-        Ok(Err(error @ JoinError::RoomFull)) => {
-            return refuse(io, unread, ground, CloseCode::Overloaded, error.to_string()).await;
-        }
-        Err(_) => {
-            let reason = "the design takes too long to open".to_owned();
-            return refuse(io, unread, ground, CloseCode::Overloaded, reason).await;
-        }
+        Ok(Err(JoinError::Draining)) => (CloseCode::Restarting, retry_reason(&ground.app)),
+        Ok(Err(error @ JoinError::RoomFull)) => (CloseCode::Overloaded, error.to_string()),
+        Err(_) => (CloseCode::Overloaded, "the design takes too long to open".to_owned()),
     };
-    let mut socket = Socket::new(io, &unread, ground, Arc::clone(conn.outbox()), Some((design, guest, conn)));
-    drop(unread);
-    // The role was read before the room knew of this connection: what changed in between, nobody told the room.
-    socket.look_at_role_again();
-    socket.run().await;
+    refuse(io, unread, ground, code, reason)
 }
 
 /// What y-websocket's clients read from a close reason. Jittered, so that not all come back at once.
@@ -134,7 +132,8 @@ enum Event {
     End,
 }
 
-struct Socket<S> {
+/// An open socket.
+pub(super) struct Socket<S> {
     io: S,
     reader: Reader,
     writer: Writer,
@@ -171,15 +170,8 @@ struct Part {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    fn new(
-        io: S,
-        unread: &[u8],
-        ground: Ground,
-        outbox: Arc<Outbox>,
-        part: Option<(DesignId, Guest, ConnHandle)>,
-    ) -> Self {
+    fn new(io: S, unread: &[u8], ground: Ground, outbox: Arc<Outbox>, part: Option<Part>) -> Self {
         let now = ground.app.clock.now();
-        let part = part.map(|(design, guest, conn)| Part { design, guest, conn });
         let expires_at = part.as_ref().map_or(NEVER, |part| monotonic(&ground.app, part.guest.expires_at));
         let mut socket = Self {
             io,
@@ -200,7 +192,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         socket
     }
 
-    async fn run(mut self) {
+    /// Lives until one side ends it.
+    pub(super) async fn run(mut self) {
         loop {
             match poll_fn(|cx| self.poll_event(cx)).await {
                 Event::Read(incoming) => self.on_read(incoming),
