@@ -24,6 +24,7 @@ before(async () => {
 after(async () => server.down())
 
 // R-SYNC-8
+// R-SYNC-7, R-SYNC-8, R-SYNC-9
 test('a hand-written design with one dangling edge', async () => {
   await story(danglingDesign())
 })
