@@ -10,14 +10,15 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::AuthSettings;
 use crate::auth::keys::Keys;
-use crate::auth::{Auth, AuthSettings};
 use crate::blob::BlobStore;
 use crate::blob::dir::DirBlobs;
 use crate::bus::local::LocalBus;
 use crate::clock::{Clock, Ids};
 use crate::config::{self, Config};
 use crate::http::accept::{self, AcceptLimits};
+use crate::http::credentials::Credentials;
 use crate::http::{self, AppState, HttpSettings, Registration};
 use crate::hub::{Hub, HubDeps};
 use crate::lifecycle::Tasks;
@@ -59,8 +60,13 @@ impl App {
         let blobs = DirBlobs::open(&data.join("blobs"))?;
         blobs.check().await.context("the blob folder cannot be written")?;
         let keys = open_keys(&config.auth, data).await?;
-        let auth =
-            Auth::new(Arc::clone(&store), clock.clone(), ids.clone(), keys, auth_settings(&config.auth)?);
+        let auth = Credentials::new(
+            Arc::clone(&store),
+            clock.clone(),
+            ids.clone(),
+            keys,
+            auth_settings(&config.auth)?,
+        );
         let hub = Hub::new(HubDeps {
             store: Arc::clone(&store),
             bus: Arc::new(LocalBus::new()),

@@ -1,28 +1,19 @@
-//! Who is asking, and what they may do: callers, tokens, tickets, passwords, and the one table of permissions.
+//! Who is asking, and what they may do: callers, keys and tokens, passwords, and the one table of permissions.
+//!
+//! Nothing here asks a store: `http/credentials.rs` does, and puts these parts together.
 
-use std::sync::Arc;
-
-use atlas_crdt::ids::{DesignId, SessionId, UserId};
+use atlas_crdt::ids::{SessionId, UserId};
 use atlas_crdt::roles::PlatformRole;
 use time::OffsetDateTime;
-
-use crate::clock::{Clock, Ids};
-use crate::store::{Store, StoreError};
 
 pub mod keys;
 pub mod passwords;
 pub mod permissions;
-pub mod sessions;
+pub mod secrets;
 pub mod throttle;
-pub mod tickets;
 pub mod tokens;
 
 pub use permissions::{Action, effective_design_role, permits};
-pub use sessions::{Grant, Refreshed};
-
-use keys::Keys;
-use passwords::Passwords;
-use throttle::LoginThrottle;
 
 /// Somebody whose credential has been checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -67,13 +58,7 @@ pub enum AuthError {
     Revoked,
     /// Whether it is good cannot be known now.
     #[error("the credential could not be checked")]
-    Store(#[source] StoreError),
-}
-
-impl From<StoreError> for AuthError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
+    Store(#[source] anyhow::Error),
 }
 
 /// Terms of the credentials that this server issues and accepts.
@@ -87,71 +72,4 @@ pub struct AuthSettings {
     pub access_ttl: time::Duration,
     /// How long a refresh token lives; each rotation starts it anew.
     pub refresh_ttl: time::Duration,
-}
-
-/// Issues and checks every credential. Shared by all requests; holds no lock across an await.
-pub struct Auth {
-    store: Arc<dyn Store>,
-    clock: Clock,
-    ids: Ids,
-    keys: Keys,
-    pub passwords: Passwords,
-    pub throttle: LoginThrottle,
-    settings: AuthSettings,
-}
-
-impl std::fmt::Debug for Auth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Auth").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-impl Auth {
-    pub fn new(store: Arc<dyn Store>, clock: Clock, ids: Ids, keys: Keys, settings: AuthSettings) -> Self {
-        Self {
-            passwords: Passwords::new(),
-            throttle: LoginThrottle::new(),
-            store,
-            clock,
-            ids,
-            keys,
-            settings,
-        }
-    }
-
-    /// False for a server that only holds public keys: it checks tokens and issues none.
-    pub fn issues_tokens(&self) -> bool {
-        self.keys.can_sign()
-    }
-
-    /// Checks an access token: signature, terms, time, and that its session still lives.
-    pub async fn verify_token(&self, jwt: &str) -> Result<Caller, AuthError> {
-        let verified = self.keys.verify(jwt, &self.settings, self.clock.utc())?;
-        if verified.revocable {
-            self.require_live(verified.caller.session).await?;
-        }
-        Ok(verified.caller)
-    }
-
-    /// Checks what came in a socket's `?token=`: a ticket, or an access token, which always has dots.
-    pub async fn verify_token_or_ticket(&self, text: &str, design: DesignId) -> Result<Caller, AuthError> {
-        if text.contains('.') {
-            self.verify_token(text).await
-        } else {
-            self.consume_ticket(text, design).await
-        }
-    }
-
-    /// Spends a ticket for one design. The caller is who bought it, for as long as the token that bought it lives.
-    pub async fn consume_ticket(&self, ticket: &str, design: DesignId) -> Result<Caller, AuthError> {
-        tickets::consume(self, ticket, design).await
-    }
-
-    async fn require_live(&self, session: SessionId) -> Result<(), AuthError> {
-        if self.store.session_is_live(session, self.clock.utc()).await? {
-            Ok(())
-        } else {
-            Err(AuthError::Revoked)
-        }
-    }
 }

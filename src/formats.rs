@@ -114,4 +114,6 @@ fn has<const N: usize>(file: &Map<String, Value>, keys: [&str; N]) -> bool {
 }
 
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod tests;

@@ -7,15 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use tokio::sync::Semaphore;
 
-use crate::auth::Auth;
 use crate::clock::{Clock, Ids};
 use crate::hub::Hub;
 use crate::lifecycle::Tasks;
 use crate::store::Store;
 
+use credentials::Credentials;
+
 pub mod accept;
 pub mod accounts;
 pub mod cookie;
+pub mod credentials;
 pub mod designs;
 pub mod extract;
 pub mod health;
@@ -33,7 +35,7 @@ pub mod tickets;
 pub struct AppState {
     pub store: Arc<dyn Store>,
     pub hub: Hub,
-    pub auth: Arc<Auth>,
+    pub auth: Arc<Credentials>,
     pub clock: Clock,
     pub ids: Ids,
     pub tasks: Tasks,

@@ -171,9 +171,8 @@ impl DesignDoc {
         let deleted = self.deleted.get_or_init(|| self.live().transact().snapshot().delete_set);
         alive.into_iter().any(|(client, mut wanted)| {
             wanted.sort_unstable();
-            #[expect(clippy::redundant_closure_for_method_calls, reason = "yrs does not export the ranges' type")]
-            let gone = deleted.get(&client_id(client)).map(|ranges| ranges.as_slice()).unwrap_or_default();
-            !covers(gone.iter().map(|(range, ())| (range.start, range.end)), &wanted)
+            let Some(gone) = deleted.get(&client_id(client)) else { return true };
+            !covers(gone.ranges().map(|range| (range.start, range.end)), &wanted)
         })
     }
 
@@ -222,10 +221,8 @@ impl DesignDoc {
         }
         let deleted = clock_ranges(&step.deleted);
         let changed = !step.wrote.is_empty() || !deleted.is_empty();
-        if !step.wrote.is_empty() {
-            // Some of it may have come as garbage: deleted, and yet not in the transaction's delete set.
-            self.deleted = OnceLock::new();
-        } else if let Some(known) = self.deleted.get_mut() {
+        if let Some(known) = self.deleted.get_mut() {
+            // What came deleted or collected already is in the transaction's set as well; the tests say so.
             known.merge_with(step.deleted);
         }
         let after = Arc::clone(&self.state);

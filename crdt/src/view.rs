@@ -136,3 +136,62 @@ pub fn hex(bytes: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::integrity::{HiddenEdge, Repair};
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    fn view() -> DesignView {
+        let hidden = object(json!({"source": "web", "target": "db", "data": {"port": "443"}}));
+        DesignView {
+            schema_version: 1,
+            nodes: vec![Element {
+                id: "web".into(),
+                body: object(
+                    json!({"position": {"x": -0.5, "y": 1e21}, "data": {"label": "Größe 🌍\n", "\u{fb33}": 1, "😂": 2}}),
+                ),
+            }],
+            edges: Vec::new(),
+            meta: object(json!({"name": "Shop", "schema_version": 1, "tiny": 5e-324, "third": 1.0 / 3.0})),
+            integrity: Integrity {
+                hidden_edges: vec![HiddenEdge {
+                    edge: Element { id: "web-db".into(), body: hidden },
+                    missing: vec!["db".into()],
+                }],
+                repaired: vec![Repair { element: "web".into(), field: "parentId".into(), was: json!("vpc") }],
+            },
+        }
+    }
+
+    #[test]
+    fn any_client_can_compute_the_content_hash() {
+        // Computed by the program in docs/DOCUMENT.md from this snapshot, under Node 20.
+        let expected = "40840b7c630df12012040006d22c6f479c4f016094764af730b240bd5f72e353";
+        let head = SnapshotHead { id: DesignId::from_u128(7), epoch: Epoch::new(2), seq: Seq::new(9) };
+        let snapshot = view().to_snapshot_json(&head);
+        assert_eq!(snapshot["content_hash"], expected, "{snapshot}");
+        assert_eq!(snapshot["name"], "Shop");
+        assert_eq!(snapshot["seq"], 9);
+        assert_eq!(snapshot["integrity"]["hidden_edges"][0]["edge"]["id"], "web-db");
+    }
+
+    #[test]
+    fn the_content_hash_follows_everything_that_a_snapshot_shows() {
+        let whole = view().content_hash();
+        let changed = |change: fn(&mut DesignView)| {
+            let mut other = view();
+            change(&mut other);
+            other.content_hash()
+        };
+        assert_ne!(changed(|view| view.schema_version = 2), whole);
+        assert_ne!(changed(|view| view.nodes[0].id.push('b')), whole);
+        assert_ne!(changed(|view| view.meta.clear()), whole);
+        assert_ne!(changed(|view| view.integrity.repaired.clear()), whole);
+        assert_ne!(changed(|view| view.integrity.hidden_edges[0].missing.clear()), whole);
+    }
+}

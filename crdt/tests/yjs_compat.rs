@@ -4,9 +4,13 @@
 //! order, and it writes the clients of a delete set in ascending order, Yjs in descending. So the comparison with Yjs's own
 //! bytes is made on decoded structs, and on the bytes themselves where neither can show.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use atlas_crdt::design::{DesignDoc, merge_updates};
+use atlas_crdt::gate::scan_update;
 use atlas_crdt::ids::ClientId;
 use atlas_crdt::invariants::check_view;
+use atlas_crdt::limits::DOCUMENT_BYTES_MAX;
 use atlas_crdt::view::{DesignView, Element};
 use serde_json::{Map, Value};
 use yrs::updates::decoder::Decode;
@@ -108,6 +112,18 @@ fn has_unordered_objects(case: &Case) -> bool {
     // Objects of meta are plain; of elements, everything but `data` and `data.securityFlags` is.
     let elements = ["nodes", "edges"].iter().any(|root| !case.view[root].as_object().unwrap().is_empty());
     elements || case.view["meta"].as_object().unwrap().values().any(inside)
+}
+
+#[test]
+fn what_yjs_writes_passes_the_gate() {
+    for case in cases() {
+        let ours = document(&case.updates).encode();
+        let all = case.updates.iter().chain([&case.state, &case.merged, &case.half.2]).map(Vec::as_slice);
+        for update in all.chain([&*ours]) {
+            let scan = scan_update(update, DOCUMENT_BYTES_MAX);
+            assert!(scan.is_ok(), "{}: {:?}", case.name, scan.err());
+        }
+    }
 }
 
 #[test]

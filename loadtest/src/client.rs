@@ -380,11 +380,14 @@ impl State {
                 self.apply(&update);
                 self.check_gaps();
             }
-            ServerFrame::Awareness { update } => {
-                if let Err(error) = self.replica.hear(&update) {
-                    self.seen.fault(format!("{error:#}"));
+            ServerFrame::Awareness { update } => match self.replica.hear(&update) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let update = self.replica.announce_again();
+                    self.send(&ClientFrame::Awareness { update });
                 }
-            }
+                Err(error) => self.seen.fault(format!("{error:#}")),
+            },
             ServerFrame::QueryAwareness => {
                 let update = self.replica.own_presence();
                 self.send(&ClientFrame::Awareness { update });

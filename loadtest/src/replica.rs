@@ -164,10 +164,13 @@ impl Replica {
         self.presence.get(&self.client_id()).is_some_and(|own| own.state.is_some())
     }
 
-    /// Takes in what others say. As y-protocols does it: the newer clock wins, and at one clock a removal.
-    pub fn hear(&mut self, update: &[u8]) -> anyhow::Result<()> {
+    /// Takes in what others say. As y-protocols does it: the newer clock wins, and at one clock a removal. True: the
+    /// others believe this client to be gone, and it should announce itself again.
+    pub fn hear(&mut self, update: &[u8]) -> anyhow::Result<bool> {
+        let mut is_doubted = false;
         for (id, heard) in decode_awareness(update)? {
             if id == self.client_id() {
+                is_doubted |= heard.state.is_none() && self.is_announced();
                 continue;
             }
             let news = self.presence.get(&id).is_none_or(|known| {
@@ -178,7 +181,7 @@ impl Replica {
                 self.presence.insert(id, heard);
             }
         }
-        Ok(())
+        Ok(is_doubted)
     }
 
     /// The others who are here now, by client id.
@@ -334,8 +337,15 @@ mod tests {
         ben.hear(&ann.announce(Some(json!({"user": "Ann", "x": 1})))).unwrap();
         ben.hear(&old).unwrap();
         assert_eq!(ben.others()[&1]["x"], 1);
+        let gone = encode_awareness(&[(1, Announced { clock: 2, state: None })]);
+        assert!(ann.hear(&gone).unwrap(), "somebody thinks that Ann is gone");
+        ben.hear(&gone).unwrap();
+        assert!(ben.others().is_empty());
+        ben.hear(&ann.announce_again()).unwrap();
+        assert_eq!(ben.others()[&1]["x"], 1);
         ben.hear(&ann.announce(None)).unwrap();
         assert!(ben.others().is_empty());
+        assert!(!ann.hear(&gone).unwrap(), "so it is");
     }
 
     #[test]

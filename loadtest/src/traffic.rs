@@ -276,7 +276,7 @@ async fn participant(
                 now = *phase.borrow();
             }
             received = socket.next() => match received {
-                Some(Ok(Message::Binary(bytes))) => take(&bytes, now, &run, &mut counts),
+                Some(Ok(Message::Binary(bytes))) => take(at, &bytes, now, &run, &mut counts),
                 Some(Ok(Message::Close(frame))) => bail!("connection {at} was closed: {frame:?}"),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error.into()),
@@ -294,14 +294,15 @@ async fn participant(
     Ok(counts)
 }
 
-/// Counts the marks in a message.
-fn take(bytes: &[u8], phase: Phase, run: &Run, counts: &mut Counts) {
+/// Counts the marks in a message that came to participant `own`. A server that merges the edits of a moment into one
+/// frame may send an author its own among them: that is no delivery.
+fn take(own: usize, bytes: &[u8], phase: Phase, run: &Run, counts: &mut Counts) {
     if phase != Phase::Measure {
         return;
     }
     let arrived = micros(run.started);
     let before = counts.deliveries;
-    for (writer, number) in marks(bytes) {
+    for (writer, number) in marks(bytes).filter(|(writer, _)| *writer != own) {
         let sent = run.sent.get(writer).and_then(|numbers| numbers.get(number));
         let sent = sent.map_or(0, |sent| sent.load(Ordering::Relaxed));
         if sent != 0 {

@@ -51,7 +51,10 @@ struct Signer {
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("kids", &self.verifiers.keys()).field("signs", &self.can_sign()).finish_non_exhaustive()
+        f.debug_struct("Keys")
+            .field("kids", &self.verifiers.keys())
+            .field("signs", &self.can_sign())
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,8 +98,8 @@ impl Keys {
         self.signer.is_some()
     }
 
-    /// `None`: this server has no private key.
-    pub(super) fn sign(&self, claims: &Claims) -> Result<Option<String>, AuthError> {
+    /// A signed token; `None`: this server has no private key.
+    pub fn sign(&self, claims: &Claims) -> Result<Option<String>, AuthError> {
         let Some(signer) = &self.signer else { return Ok(None) };
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(signer.kid.clone());
@@ -106,7 +109,8 @@ impl Keys {
         })
     }
 
-    pub(super) fn verify(
+    /// Checks signature, terms and time; whether the session still lives is for the store to say.
+    pub fn verify(
         &self,
         jwt: &str,
         settings: &AuthSettings,

@@ -132,9 +132,8 @@ mod tests {
         match (platform, design) {
             (PlatformRole::Admin, _) => "rwdscamu",
             (PlatformRole::Auditor, _) => "r------u",
-            (PlatformRole::Viewer, None) | (PlatformRole::Architect, None) => "--------",
-            (PlatformRole::Viewer, Some(_)) => "r-------",
-            (PlatformRole::Architect, Some(Viewer)) => "r-------",
+            (PlatformRole::Viewer | PlatformRole::Architect, None) => "--------",
+            (PlatformRole::Viewer, Some(_)) | (PlatformRole::Architect, Some(Viewer)) => "r-------",
             (PlatformRole::Architect, Some(Commenter)) => "r---c---",
             (PlatformRole::Architect, Some(Editor)) => "rw--ca--",
             (PlatformRole::Architect, Some(Owner)) => "rwdsca--",

@@ -2,7 +2,7 @@
 //! may check which token, and under which algorithm, is fixed before a token is read.
 
 use atlas_crdt::ids::{SessionId, UserId};
-use atlas_crdt::limits::RENEW_BYTES_MAX;
+use atlas_crdt::roles::PlatformRole;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -12,8 +12,9 @@ use time::OffsetDateTime;
 
 use super::permissions::platform_role_of_token;
 use super::{AuthError, AuthSettings, Caller};
-use crate::store::User;
 
+/// Bytes. A longer token is not read.
+const TOKEN_BYTES_MAX: usize = 8 << 10;
 /// Seconds by which two honest clocks may differ.
 pub const LEEWAY_S: i64 = 5;
 
@@ -42,6 +43,23 @@ pub struct Claims {
     pub jti: Option<String>,
 }
 
+/// Whom a fresh token is for.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    pub user: UserId,
+    pub email: &'a str,
+    pub role: PlatformRole,
+    pub session: SessionId,
+    /// Becomes the token's `jti`.
+    pub random: [u8; 32],
+}
+
+impl std::fmt::Debug for Subject<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subject").field("user", &self.user).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
 /// One audience or several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -57,26 +75,21 @@ impl std::fmt::Debug for Claims {
 }
 
 impl Claims {
-    /// The claims of a fresh token for `user`. `random` becomes its `jti`.
-    pub(super) fn new(
-        user: &User,
-        session: SessionId,
-        random: [u8; 32],
-        now: OffsetDateTime,
-        settings: &AuthSettings,
-    ) -> Self {
+    /// The claims of a fresh token for `subject`.
+    #[must_use]
+    pub fn new(subject: Subject<'_>, now: OffsetDateTime, settings: &AuthSettings) -> Self {
         let iat = now.unix_timestamp();
         Self {
-            sub: user.id.to_string(),
-            email: Some(user.email.clone()),
-            role: user.role.as_str().to_owned(),
-            sid: Some(session),
+            sub: subject.user.to_string(),
+            email: Some(subject.email.to_owned()),
+            role: subject.role.as_str().to_owned(),
+            sid: Some(subject.session),
             iss: settings.issuer.clone(),
             aud: Audience::One(settings.audience.clone()),
             iat,
             nbf: iat,
             exp: iat + settings.access_ttl.whole_seconds(),
-            jti: Some(URL_SAFE_NO_PAD.encode(&random[..16])),
+            jti: Some(URL_SAFE_NO_PAD.encode(&subject.random[..16])),
         }
     }
 
@@ -105,9 +118,9 @@ impl Claims {
 
 /// Whom a checked token names, and whether its session is one of ours that can be revoked.
 #[derive(Debug)]
-pub(super) struct Verified {
-    pub(super) caller: Caller,
-    pub(super) revocable: bool,
+pub struct Verified {
+    pub caller: Caller,
+    pub revocable: bool,
 }
 
 /// Checks a token against the one key that its `kid` names.
@@ -132,7 +145,7 @@ pub(super) fn verify(
 
 /// The `kid` of a token that claims RS256. `Ok(None)`: it names no key.
 pub(super) fn key_id(jwt: &str) -> Result<Option<String>, AuthError> {
-    if RENEW_BYTES_MAX < jwt.len() {
+    if TOKEN_BYTES_MAX < jwt.len() {
         return Err(AuthError::Invalid);
     }
     let header = jsonwebtoken::decode_header(jwt).map_err(|_| AuthError::Invalid)?;

@@ -13,13 +13,14 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::credentials::{Grant, Refreshed};
 use super::extract::{BODY_BYTES_MAX, ClientIp, JsonBody, Signed, bearer, read_body, read_json};
 use super::layers::origin_allowed;
 use super::problem::{Problem, Result};
 use super::{AppState, Registration, cookie};
+use crate::auth::AuthError;
 use crate::auth::passwords::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
 use crate::auth::throttle::Attempt;
-use crate::auth::{AuthError, Grant, Refreshed};
 use crate::store::{NewUser, StoreError, User};
 use atlas_crdt::roles::PlatformRole;
 
@@ -219,7 +220,7 @@ async fn logout(State(state): State<AppState>, request: Request) -> Result<Respo
     if let Some(token) = access {
         match state.auth.verify_token(token).await {
             Ok(caller) => sessions.push(caller.session),
-            Err(AuthError::Store(error)) => return Err(error.into()),
+            Err(error @ AuthError::Store(_)) => return Err(error.into()),
             Err(_) => {}
         }
     }

@@ -235,10 +235,10 @@ mod tests {
             .route("/panics", get(async || -> StatusCode { panic!("a deliberate panic with a secret") }))
             .route("/sleeps", get(std::future::pending::<StatusCode>))
             .route("/works", get(async || StatusCode::NO_CONTENT));
-        let router = guard(routes, Duration::from_millis(20));
+        let guarded = guard(routes, Duration::from_millis(20));
         for (path, status, code) in [("/panics", 500, "internal"), ("/sleeps", 503, "timeout")] {
             let request = Request::get(path).body(Body::empty()).unwrap();
-            let response = router.clone().oneshot(request).await.unwrap();
+            let response = guarded.clone().oneshot(request).await.unwrap();
             assert_eq!(response.status(), status, "{path}");
             assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json", "{path}");
             assert_eq!(response.extensions().get::<Cause>().is_some(), status == 500, "{path}");
@@ -247,7 +247,7 @@ mod tests {
             assert!(body.contains(code) && !body.contains("secret"), "{path}: {body}");
         }
         let request = Request::get("/works").body(Body::empty()).unwrap();
-        assert_eq!(router.oneshot(request).await.unwrap().status(), StatusCode::NO_CONTENT);
+        assert_eq!(guarded.oneshot(request).await.unwrap().status(), StatusCode::NO_CONTENT);
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

@@ -10,9 +10,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::credentials::GrantError;
 use crate::auth::AuthError;
 use crate::auth::passwords::PasswordError;
-use crate::auth::sessions::GrantError;
 use crate::store::StoreError;
 
 pub type Result<T> = std::result::Result<T, Problem>;
@@ -220,7 +220,10 @@ impl From<AuthError> for Problem {
                 Self::unauthorised("token_expired", "The access token has expired: refresh it or log in.")
             }
             AuthError::Revoked => Self::unauthorised("session_ended", "The session was ended: log in again."),
-            AuthError::Store(error) => error.into(),
+            AuthError::Store(error) => match error.downcast::<StoreError>() {
+                Ok(error) => error.into(),
+                Err(error) => Self::internal(error),
+            },
         }
     }
 }

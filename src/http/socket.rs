@@ -1,7 +1,8 @@
 //! `/ws/{design}`: one design over one WebSocket, for `y-websocket` and its kin and for clients of `atlas.v1`.
 //!
 //! - `socket/handshake.rs` reads the request: who may connect from where, with what credential, speaking what;
-//! - `socket/session.rs` the one task of an open socket, `socket/life.rs` its patience;
+//! - `socket/session.rs` the one task of an open socket, `socket/life.rs` its patience,
+//!   `socket/credentials.rs` its right to be there;
 //! - `socket/reader.rs`, `socket/writer.rs` WebSocket frames in and out; `socket/budget.rs` bounds what arrives.
 //!
 //! Credentials, role and design are checked before anything is upgraded, and no room is loaded before that. A failure
@@ -36,6 +37,7 @@ use super::problem::Problem;
 use crate::auth::{Action, AuthError, effective_design_role};
 
 mod budget;
+mod credentials;
 mod handshake;
 mod life;
 mod reader;
@@ -43,8 +45,9 @@ mod session;
 mod writer;
 
 use budget::Budget;
+use credentials::Guest;
 use handshake::{Credential, Offer};
-use session::{Ground, Guest};
+use session::Ground;
 
 /// The routes of the stock and `atlas.v1` dialects. Made once in a process: they share one inbound budget.
 pub fn routes() -> Router<AppState> {
@@ -110,29 +113,32 @@ async fn open(state: AppState, budget: Arc<Budget>, design: Option<DesignId>, re
     let slot = parts.extensions.remove::<ConnectionSlot>();
     let tasks = state.tasks.clone();
     let ground = Ground { app: state, budget, slot };
-    let serve = async move {
+    let begin = async move {
         let upgraded = match on_upgrade.await {
             Ok(upgraded) => upgraded,
             Err(error) => return tracing::debug!(%error, "a client went away before its socket was open"),
         };
         // Without the indirection that hyper needs and an idle socket does not.
         match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(plain) => serve(plain.io.into_inner(), plain.read_buf, ground, admitted).await,
-            Err(other) => serve(TokioIo::new(other), Bytes::new(), ground, admitted).await,
+            Ok(plain) => begin(plain.io.into_inner(), plain.read_buf, ground, admitted).await,
+            Err(other) => begin(TokioIo::new(other), Bytes::new(), ground, admitted).await,
         }
     };
-    drop(tasks.spawn("socket", serve));
+    drop(tasks.spawn("socket's beginning", begin));
     switching_protocols(&offer)
 }
 
-async fn serve<S>(io: S, unread: Bytes, ground: Ground, admitted: Result<(DesignId, Guest), Refusal>)
+/// Opening a socket takes more memory than keeping it open: it lives on in a task of its own.
+async fn begin<S>(io: S, unread: Bytes, ground: Ground, admitted: Result<(DesignId, Guest), Refusal>)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    match admitted {
-        Ok((design, guest)) => session::take_part(io, unread, ground, design, guest).await,
-        Err(refusal) => session::refuse(io, unread, ground, refusal.code, refusal.reason).await,
-    }
+    let tasks = ground.app.tasks.clone();
+    let socket = match admitted {
+        Ok((design, guest)) => session::take_part(io, &unread, ground, design, guest).await,
+        Err(refusal) => session::refuse(io, &unread, ground, refusal.code, refusal.reason),
+    };
+    drop(tasks.spawn("socket", socket.run()));
 }
 
 /// Who this is, and whether they may read this design. Spends the ticket, if it is one.
@@ -143,7 +149,7 @@ async fn admit(
 ) -> Result<(DesignId, Guest), Refusal> {
     if state.draining.has_begun() || state.hub.is_draining() {
         let problem = Problem::unavailable("restarting", "This server is restarting. Connect again.", 1);
-        return Err(Refusal::new(problem, CloseCode::Restarting, session::retry_reason(state)));
+        return Err(Refusal::new(problem, CloseCode::Restarting, credentials::retry_reason(state)));
     }
     let design = design.ok_or_else(Problem::no_such_design)?;
     let caller = match &offer.credential {

@@ -20,8 +20,8 @@ pub fn routes() -> Router<AppState> {
 #[derive(Serialize)]
 struct TicketJson {
     ticket: String,
-    #[serde(with = "time::serde::rfc3339")]
-    expires_at: time::OffsetDateTime,
+    /// Seconds.
+    expires_in: i64,
 }
 
 /// Answers 201. The ticket opens one socket to this design within a minute; the socket lives as long as the access
@@ -33,6 +33,6 @@ async fn create(
 ) -> Result<Response> {
     authorise(&state, &caller, design, Action::DesignRead).await?;
     let issued = state.auth.issue_ticket(&caller, design).await?;
-    let body = TicketJson { ticket: issued.ticket, expires_at: issued.expires_at };
+    let body = TicketJson { ticket: issued.ticket, expires_in: (issued.expires_at - state.clock.utc()).whole_seconds() };
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }

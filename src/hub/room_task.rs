@@ -219,7 +219,10 @@ impl RoomTask {
                     self.tell(Input::RoleChanged { user, role });
                 }
                 Event::Control(Control::Deleted) => self.tell(Input::Deleted),
-                Event::Control(Control::Drain) => self.tell(Input::Drain),
+                Event::Control(Control::Drain) => {
+                    self.hear_what_has_arrived();
+                    self.tell(Input::Drain);
+                }
                 Event::Bus(Some(message)) => self.hear_bus(message),
                 Event::Bus(None) => self.bus = None,
                 Event::Frames(first) => self.frames_turn(first),
@@ -267,6 +270,18 @@ impl RoomTask {
                 && !self.executor.evicted
                 && self.room.as_ref().is_some_and(Room::accepts_frames);
             next = if more { self.frames.try_recv().ok() } else { None };
+        }
+    }
+
+    /// What was received before a drain is committed before the pod goes. The queue bounds it.
+    fn hear_what_has_arrived(&mut self) {
+        let waiting = self.frames.len();
+        for _ in 0..waiting {
+            if !self.room.as_ref().is_some_and(Room::accepts_frames) {
+                return;
+            }
+            let Ok(message) = self.frames.try_recv() else { return };
+            self.hear(message);
         }
     }
 

@@ -21,6 +21,7 @@ const FRESH_MS = 100
 const TYPING_MS = 6
 
 // R-COUNT-2, R-SYNC-6
+// R-COUNT-2, R-COUNT-7, R-SYNC-6, R-SYNC-8
 test('kill -9 under typing: saved edits stay, and nobody saw an edit that is gone', async () => {
   const random = seeded()
   const server = await Server.start()

@@ -61,6 +61,7 @@ test('atlas.v1: an Update typed on open, above edits that were made offline', as
   }
 })
 
+// R-SYNC-10, R-COUNT-6
 test('y-websocket: an edit typed in the moment of reconnecting, above edits that were made offline', async () => {
   const design = await owner.create('Gap, stock')
   const at = { url: server.url, design, token: owner.token }

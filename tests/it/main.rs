@@ -2,8 +2,11 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "in a test a failure is a panic, helpers included"
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "in a test a failure is a panic and figures are printed, helpers included"
 )]
+#![expect(clippy::disallowed_methods, reason = "these tests measure real time: the server is another process")]
 
 mod support;
 
@@ -14,4 +17,5 @@ mod permissions_rest;
 mod rest;
 mod socket_basics;
 mod socket_hostile;
+mod socket_life;
 mod socket_slow_reader;

@@ -137,11 +137,11 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         len @ 0..=125 => out.push(0x80 | u8::try_from(len).unwrap()),
         len @ 126..=65_535 => {
-            out.push(0x80 | 126);
+            out.push(0x80 | 0x7E);
             out.extend(u16::try_from(len).unwrap().to_be_bytes());
         }
         len => {
-            out.push(0x80 | 127);
+            out.push(0x80 | 0x7F);
             out.extend((len as u64).to_be_bytes());
         }
     }
@@ -153,7 +153,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 /// The header of a masked frame that promises so many bytes.
 fn promise(first: u8, len: u64) -> Vec<u8> {
-    let mut out = vec![first, 0x80 | 127];
+    let mut out = vec![first, 0x80 | 0x7F];
     out.extend(len.to_be_bytes());
     out.extend([0; 4]);
     out
@@ -192,7 +192,7 @@ fn update_of(client: u64, clock: u64, info: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![1, 1];
     out.extend(var_uint(client));
     out.extend(var_uint(clock));
-    out.push(info | 0x20);
+    out.push(info | PARENT_SUB);
     out.extend([1, 5]);
     out.extend(b"nodes");
     out.extend([1, b'k']);
@@ -202,6 +202,8 @@ fn update_of(client: u64, clock: u64, info: u8, content: &[u8]) -> Vec<u8> {
 }
 
 const ANY: u8 = 8;
+/// The struct says under which key it stands.
+const PARENT_SUB: u8 = 0b10_0000;
 
 /// An `Any` of arrays inside arrays.
 fn nested_any(depth: usize) -> Vec<u8> {
@@ -216,6 +218,7 @@ fn nested_any(depth: usize) -> Vec<u8> {
 /// Five bytes that say four billion.
 const FOUR_BILLION: [u8; 5] = [0xFF, 0xFF, 0xFF, 0xFF, 0x0F];
 
+// R-SYNC-1, R-REFUSE-5, R-LIMIT-5, R-LIMIT-6, R-PRES-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_messages_end_their_own_socket() {
     let scene = Scene::new().await;
@@ -268,6 +271,7 @@ async fn malformed_messages_end_their_own_socket() {
     scene.finish("malformed messages").await;
 }
 
+// R-LIMIT-4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_design_does_not_hold_calls_for_a_reload() {
     let scene = Scene::new().await;
@@ -285,6 +289,7 @@ async fn what_a_design_does_not_hold_calls_for_a_reload() {
     scene.finish("unsupported content").await;
 }
 
+// R-LIMIT-1, R-LIMIT-2
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn oversized_messages_are_refused_by_their_headers() {
     let scene = Scene::new().await;
@@ -310,6 +315,7 @@ async fn oversized_messages_are_refused_by_their_headers() {
     scene.finish("oversized messages").await;
 }
 
+// R-SYNC-1, R-SYNC-3, R-CLOSE-4
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_websocket_frame_is_malformed() {
     let scene = Scene::new().await;
@@ -341,6 +347,7 @@ async fn what_is_no_websocket_frame_is_malformed() {
     scene.finish("malformed frames").await;
 }
 
+// R-REFUSE-5, R-LIMIT-6
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_messages_neither_hurt_nor_pass() {
     let scene = Scene::new().await;
@@ -373,6 +380,7 @@ async fn random_messages_neither_hurt_nor_pass() {
     scene.finish("random messages").await;
 }
 
+// R-LIMIT-2, R-LIMIT-6, R-SLOW-3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unfinished_messages_and_floods_cost_what_they_send() {
     let mut scene = Scene::new().await;
@@ -420,6 +428,9 @@ async fn unfinished_messages_and_floods_cost_what_they_send() {
         })
         .collect();
     let flooded = futures_util::future::join_all(flooding).await;
+    for (_, sent) in &flooded {
+        assert!(*sent < 20 << 20, "a peer that does not read was read to the end of its flood");
+    }
     println!("floods of {:?} bytes", flooded.iter().map(|(_, sent)| sent).collect::<Vec<_>>());
     scene.work().await;
     drop(flooded);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use atlas_loadtest::canvas;
 use atlas_loadtest::client::{Client, Connect, Dialect};
+use atlas_loadtest::world;
 use serde_json::json;
 
 use crate::support::{Server, resident_bytes};
@@ -32,7 +33,7 @@ async fn write(author: Client, number: usize, until: Instant) -> u64 {
     author.edit(|roots, txn| canvas::put_node(roots, txn, &id, "mine", 0.0, 0.0));
     let mut edits = 0;
     let mut pace = tokio::time::interval(Duration::from_millis(PACE_MS));
-    while Instant::now() < until {
+    while world::now() < until {
         pace.tick().await;
         let text = format!("{edits:>TEXT_CHARS$}");
         author.edit(|roots, txn| canvas::set_data(&roots.nodes, txn, &id, "notes", &json!(text)));
@@ -55,17 +56,17 @@ async fn a_reader_that_stops_for_half_a_minute_misses_nothing() {
         authors.push(join(&server, &design, ann.token(), None).await);
     }
 
-    let until = Instant::now() + STOPPED + Duration::from_secs(4);
+    let until = world::now() + STOPPED + Duration::from_secs(4);
     let writing: Vec<_> = authors
         .iter()
         .enumerate()
-        .map(|(number, author)| atlas_loadtest::world::spawn(write(author.clone(), number, until)))
+        .map(|(number, author)| world::spawn(write(author.clone(), number, until)))
         .collect();
     // Under full traffic already when it stops.
     tokio::time::sleep(Duration::from_secs(2)).await;
     slow.set_reading(false);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let stopped_at = Instant::now();
+    let stopped_at = world::now();
     let stood_at = slow.look(|seen| seen.received);
     let delivered_before = healthy.look(|seen| seen.received);
 

@@ -10,7 +10,6 @@ const OPERATIONS: &str = "docs/OPERATIONS.md";
 
 /// Rules that no test names yet, and why. A rule that gets its test leaves this list.
 const UNTESTED: &[(&str, &str)] = &[
-    ("R-SLOW-3", "the slow reader's story asks for nothing meanwhile"),
     ("R-ROLE-3", "the moment between the check and the join is too short to hit from outside"),
     ("R-TIME-6", "a design that takes half a minute to open needs a store that can be slowed down"),
 ];

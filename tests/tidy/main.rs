@@ -53,8 +53,6 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "random client ids end where JavaScript's integers do",
     ),
     ("crdt/tests/room.rs", "", "one story after the other; its stage is to move into a file of its own"),
-    ("src/http/socket/session.rs", "", "one task, one state; to be divided into its sides"),
-    ("tests/it/socket_basics.rs", "", "to be divided into opening a socket and keeping it"),
 ];
 
 /// Folders that hold nothing of ours.

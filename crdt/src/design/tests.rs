@@ -156,13 +156,27 @@ fn deleting_matters_only_where_something_lives() {
 #[test]
 fn structs_that_were_collected_before_they_came_are_deleted() {
     let alice = Client::new(1);
-    alice.set("a", "1");
-    alice.remove("a");
+    let node = |txn: &mut yrs::TransactionMut| txn.get_or_insert_map(schema::NODES);
+    {
+        let mut txn = alice.0.transact_mut();
+        let nodes = node(&mut txn);
+        let element: yrs::MapRef = nodes.insert(&mut txn, "n", yrs::MapPrelim::default());
+        element.insert(&mut txn, "data", yrs::MapPrelim::default());
+    }
+    {
+        let mut txn = alice.0.transact_mut();
+        let nodes = node(&mut txn);
+        nodes.remove(&mut txn, "n");
+    }
+    // One struct says "deleted", the other was collected altogether: neither was ever alive here.
     let collected = alice.0.transact().encode_diff_v1(&StateVector::default());
     let mut doc = empty();
-    assert!(!doc.deletes_anything(&[range(1, 0, 1)]));
-    doc.apply(&[&collected], false).unwrap();
-    assert!(!doc.deletes_anything(&[range(1, 0, 1)]));
+    doc.apply(&[&Client::new(2).set("name", "built")], false).unwrap();
+    assert!(doc.deletes_anything(&[range(2, 0, 1)]), "the set of what is deleted is built now");
+    let applied = doc.apply(&[&collected], false).unwrap();
+    assert_eq!(applied.deleted, [range(1, 0, 2)]);
+    assert!(!doc.deletes_anything(&[range(1, 0, 2)]));
+    assert_eq!(*doc.deleted.get().unwrap(), doc.live().transact().snapshot().delete_set);
 }
 
 #[test]
@@ -219,6 +233,7 @@ fn a_new_design_reads_as_it_was_given() {
         edges: vec![("e".into(), object(json!({"source": "a", "target": "b", "data": "odd"})))],
     };
     let update = create(ClientId::new(5), &new).unwrap();
+    assert!(crate::gate::scan_update(&update, crate::limits::DOCUMENT_BYTES_MAX).is_ok());
     let view = DesignDoc::load(ClientId::new(6), [&*update]).unwrap().view();
     assert_eq!(Value::Object(view.nodes[0].body.clone()), node);
     assert_eq!(

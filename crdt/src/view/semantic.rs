@@ -31,7 +31,7 @@ use crate::integrity;
 use crate::schema;
 
 /// Keys of a node that only say how it is drawn, or that the projection shows in another form (`position`, `data` …).
-const NODE_COSMETIC: [&str; 28] = [
+const NODE_COSMETIC: [&str; 30] = [
     "ariaLabel",
     "className",
     "connectable",
@@ -56,7 +56,9 @@ const NODE_COSMETIC: [&str; 28] = [
     "resizing",
     "selectable",
     "selected",
+    "sourcePosition",
     "style",
+    "targetPosition",
     "type",
     "width",
     "zIndex",

@@ -17,7 +17,13 @@ pub(super) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: AtomicUsize::new(INBOUND_BYTES_MAX) }
+        Self::of(INBOUND_BYTES_MAX)
+    }
+}
+
+impl Budget {
+    pub(super) const fn of(bytes: usize) -> Self {
+        Self { left: AtomicUsize::new(bytes) }
     }
 }
 

@@ -268,7 +268,7 @@ fn unmask_onto(out: &mut Vec<u8>, masked: &[u8], mask: [u8; 4]) {
 
 #[cfg(test)]
 mod tests {
-    use atlas_crdt::limits::{INBOUND_BYTES_MAX, INBOUND_FREE_BYTES};
+    use atlas_crdt::limits::INBOUND_FREE_BYTES;
     use proptest::prelude::*;
 
     use super::*;
@@ -281,11 +281,11 @@ mod tests {
         match payload.len() {
             len if len < 126 => out.push(0x80 | u8::try_from(len).unwrap()),
             len if len < 1 << 16 => {
-                out.push(0x80 | 126);
+                out.push(0x80 | 0x7E);
                 out.extend(u16::try_from(len).unwrap().to_be_bytes());
             }
             len => {
-                out.push(0x80 | 127);
+                out.push(0x80 | 0x7F);
                 out.extend((len as u64).to_be_bytes());
             }
         }
@@ -360,7 +360,7 @@ mod tests {
     // R-LIMIT-2
     #[test]
     fn a_promise_of_too_much_is_refused_by_its_header_alone() {
-        let mut bytes = vec![0x82, 0x80 | 127];
+        let mut bytes = vec![0x82, 0x80 | 0x7F];
         bytes.extend(u64::MAX.to_be_bytes());
         bytes.extend([0; 4]);
         assert!(matches!(read(&bytes, 1_000), Err(Violation::TooLarge { .. })));
@@ -387,14 +387,14 @@ mod tests {
     // R-LIMIT-3
     #[test]
     fn the_process_keeps_so_many_unfinished_bytes_and_no_more() {
-        let budget = Arc::new(Budget::default());
+        let budget = Arc::new(Budget::of(MAX));
         let begin = |bytes: usize| {
             let mut reader = Reader::new(Arc::clone(&budget), &[]);
             let whole = frame(0x82, &vec![0; bytes]);
             reader.unread.extend_from_slice(&whole[..whole.len() - 1]);
             reader.next(usize::MAX).map(|_| reader)
         };
-        let greedy = begin(INBOUND_BYTES_MAX).unwrap();
+        let greedy = begin(MAX).unwrap();
         assert_eq!(begin(4 * INBOUND_FREE_BYTES).unwrap_err(), Violation::OutOfBudget);
         assert!(begin(INBOUND_FREE_BYTES).is_ok());
         drop(greedy);

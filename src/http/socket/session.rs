@@ -15,22 +15,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use atlas_crdt::ids::{DesignId, Epoch, Millis, SessionId, UserId};
+use atlas_crdt::ids::{DesignId, Millis};
 use atlas_crdt::limits::{MESSAGE_BYTES_MAX, OUTBOX_BYTES_MAX, SOCKET_CLOSE_MS, UPDATE_BYTES_MAX};
-use atlas_crdt::roles::{DesignRole, PlatformRole};
-use atlas_crdt::room::{Dialect, FrameKind};
-use atlas_crdt::wire::{self, ClientFrame, CloseCode, Notice, RefusalCode};
+use atlas_crdt::roles::DesignRole;
+use atlas_crdt::room::FrameKind;
+use atlas_crdt::wire::{self, ClientFrame, CloseCode, Notice};
 use bytes::Bytes;
-use time::OffsetDateTime;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::super::AppState;
 use super::super::accept::ConnectionSlot;
 use super::budget::Budget;
+use super::credentials::{Guest, NEVER, monotonic, retry_reason};
 use super::life::Life;
 use super::reader::{Incoming, Reader, Violation};
 use super::writer::Writer;
-use crate::auth::{AuthError, Caller, effective_design_role};
+use crate::auth::{AuthError, Caller};
 use crate::hub::outbox::{Outbox, Taken};
 use crate::hub::{ConnHandle, Delivery, FromConn, JoinError, NewConn, RoomGone};
 use crate::store::StoreError;
@@ -43,21 +43,8 @@ const UNREAD_REPLIES_MAX: usize = 2 * OUTBOX_BYTES_MAX;
 const WRITE_BATCH_BYTES: usize = 64 << 10;
 /// How long a design may take to open. y-websocket gives up after the same time.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
-const NEVER: Millis = Millis::new(u64::MAX);
 /// An awareness update about nobody.
 const NOBODY: [u8; 1] = [0];
-
-/// Somebody who has been let in.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Guest {
-    pub(super) user: UserId,
-    pub(super) session: SessionId,
-    pub(super) platform: PlatformRole,
-    pub(super) role: DesignRole,
-    pub(super) dialect: Dialect,
-    pub(super) epoch: Option<Epoch>,
-    pub(super) expires_at: OffsetDateTime,
-}
 
 /// What every socket needs of the server, shared by all of them.
 #[derive(Debug, Clone)]
@@ -69,55 +56,48 @@ pub(super) struct Ground {
     pub(super) slot: Option<ConnectionSlot>,
 }
 
-/// Lets a client of `atlas.v1` in only to tell it why not.
-pub(super) async fn refuse<S>(io: S, unread: Bytes, ground: Ground, code: CloseCode, reason: String)
+/// A socket that lets a client of `atlas.v1` in only to tell it why not.
+pub(super) fn refuse<S>(io: S, unread: &[u8], ground: Ground, code: CloseCode, reason: String) -> Socket<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut socket = Socket::new(io, &unread, ground, Arc::default(), None);
+    let mut socket = Socket::new(io, unread, ground, Arc::default(), None);
     socket.fail(code, reason);
-    socket.run().await;
+    socket
 }
 
-/// Takes part in a design until one side ends it.
-pub(super) async fn take_part<S>(io: S, unread: Bytes, ground: Ground, design: DesignId, guest: Guest)
+/// A socket that takes part in a design; its life is [`Socket::run`]. One that does not get in says why.
+pub(super) async fn take_part<S>(
+    io: S,
+    unread: &[u8],
+    ground: Ground,
+    design: DesignId,
+    guest: Guest,
+) -> Socket<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let Guest { user, session, role, dialect, epoch, .. } = guest;
     let join = ground.app.hub.join(design, NewConn { user, session, role, dialect, epoch });
-    // Boxed: it is large and lives shortly.
-    let joined = tokio::time::timeout(JOIN_TIMEOUT, Box::pin(join)).await;
-    let conn = match joined {
-        Ok(Ok(conn)) => conn,
-        Ok(Err(JoinError::Draining)) => {
-            let reason = retry_reason(&ground.app);
-            return refuse(io, unread, ground, CloseCode::Restarting, reason).await;
+    let (code, reason) = match tokio::time::timeout(JOIN_TIMEOUT, join).await {
+        Ok(Ok(conn)) => {
+            let outbox = Arc::clone(conn.outbox());
+            let mut socket = Socket::new(io, unread, ground, outbox, Some(Part { design, guest, conn }));
+            // The role was read before the room knew of this connection: what changed in between, nobody told it.
+            socket.look_at_role_again();
+            return socket;
         }
-        Ok(Err(error @ JoinError::RoomFull)) => {
-            return refuse(io, unread, ground, CloseCode::Overloaded, error.to_string()).await;
-        }
-        Err(_) => {
-            let reason = "the design takes too long to open".to_owned();
-            return refuse(io, unread, ground, CloseCode::Overloaded, reason).await;
-        }
+        Ok(Err(JoinError::Draining)) => (CloseCode::Restarting, retry_reason(&ground.app)),
+        Ok(Err(error @ JoinError::RoomFull)) => (CloseCode::Overloaded, error.to_string()),
+        Err(_) => (CloseCode::Overloaded, "the design takes too long to open".to_owned()),
     };
-    let mut socket = Socket::new(io, &unread, ground, Arc::clone(conn.outbox()), Some((design, guest, conn)));
-    drop(unread);
-    // The role was read before the room knew of this connection: what changed in between, nobody told the room.
-    socket.look_at_role_again();
-    socket.run().await;
-}
-
-/// What y-websocket's clients read from a close reason. Jittered, so that not all come back at once.
-pub(super) fn retry_reason(app: &AppState) -> String {
-    format!("{{\"retry_after_ms\":{}}}", 200 + app.ids.seed() % 1_000)
+    refuse(io, unread, ground, code, reason)
 }
 
 /// What a socket waits for before it reads on.
-type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(super) type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
-enum Outcome {
+pub(super) enum Outcome {
     Delivered(Result<(), RoomGone>),
     Verified(Result<Caller, AuthError>),
     Role(Result<Option<DesignRole>, StoreError>),
@@ -134,21 +114,22 @@ enum Event {
     End,
 }
 
-struct Socket<S> {
+/// An open socket.
+pub(super) struct Socket<S> {
     io: S,
     reader: Reader,
     writer: Writer,
     outbox: Arc<Outbox>,
     /// Gone once the socket is being closed: the room need not wait for the peer's answer.
-    part: Option<Part>,
-    ground: Ground,
-    waiting: Option<Waiting>,
+    pub(super) part: Option<Part>,
+    pub(super) ground: Ground,
+    pub(super) waiting: Option<Waiting>,
     /// `SyncStep1` that were sent and not answered yet: each may bring a message as large as a document.
     step2_owed: u32,
     /// The outbox said that it is drained, and the room does not know yet.
     owes_writable: bool,
     life: Life,
-    expires_at: Millis,
+    pub(super) expires_at: Millis,
     end: End,
     timer: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -164,22 +145,16 @@ struct End {
     heard: bool,
 }
 
-struct Part {
-    design: DesignId,
-    guest: Guest,
-    conn: ConnHandle,
+/// What a socket that is in its room has of it.
+pub(super) struct Part {
+    pub(super) design: DesignId,
+    pub(super) guest: Guest,
+    pub(super) conn: ConnHandle,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    fn new(
-        io: S,
-        unread: &[u8],
-        ground: Ground,
-        outbox: Arc<Outbox>,
-        part: Option<(DesignId, Guest, ConnHandle)>,
-    ) -> Self {
+    fn new(io: S, unread: &[u8], ground: Ground, outbox: Arc<Outbox>, part: Option<Part>) -> Self {
         let now = ground.app.clock.now();
-        let part = part.map(|(design, guest, conn)| Part { design, guest, conn });
         let expires_at = part.as_ref().map_or(NEVER, |part| monotonic(&ground.app, part.guest.expires_at));
         let mut socket = Self {
             io,
@@ -200,7 +175,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         socket
     }
 
-    async fn run(mut self) {
+    /// Lives until one side ends it.
+    pub(super) async fn run(mut self) {
         loop {
             match poll_fn(|cx| self.poll_event(cx)).await {
                 Event::Read(incoming) => self.on_read(incoming),
@@ -371,7 +347,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             Outcome::Delivered(Ok(())) => {}
             // The room has closed the outbox, or is about to.
             Outcome::Delivered(Err(RoomGone)) => {
-                self.fail(CloseCode::Overloaded, "the design must be loaded again")
+                self.fail(CloseCode::Overloaded, "the design must be loaded again");
             }
             Outcome::Verified(verified) => self.on_verified(verified),
             Outcome::Role(role) => self.on_role(role),
@@ -397,81 +373,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         due.is_dead
     }
 
-    fn set_timer(&mut self) {
+    pub(super) fn set_timer(&mut self) {
         let at = self.end.at.unwrap_or_else(|| self.expires_at.min(self.life.next(self.now())));
         let clock = self.ground.app.clock.clone();
         self.timer = Box::pin(async move { clock.sleep_until(at).await });
-    }
-
-    // --- credentials and roles
-
-    fn expire(&mut self) {
-        self.expires_at = NEVER;
-        match self.part.as_ref().map(|part| part.guest.dialect) {
-            Some(Dialect::Stock) => {
-                let reason = retry_reason(&self.ground.app);
-                self.fail(CloseCode::Restarting, reason);
-            }
-            _ => self.fail(CloseCode::CredentialExpired, "the credential has expired"),
-        }
-    }
-
-    fn renew(&mut self, token: String) {
-        let is_atlas = self.part.as_ref().is_some_and(|part| part.guest.dialect == Dialect::Atlas);
-        if is_atlas {
-            let auth = Arc::clone(&self.ground.app.auth);
-            self.waiting = Some(Box::pin(async move { Outcome::Verified(auth.verify_token(&token).await) }));
-        }
-    }
-
-    fn on_verified(&mut self, verified: Result<Caller, AuthError>) {
-        let Some(part) = &mut self.part else { return };
-        let refused = match verified {
-            Ok(caller) if caller.user == part.guest.user => {
-                part.guest.session = caller.session;
-                part.guest.platform = caller.role;
-                part.conn.rebind(caller.session);
-                self.expires_at = monotonic(&self.ground.app, caller.expires_at);
-                let left = caller.expires_at - self.ground.app.clock.utc();
-                let expires_in = u64::try_from(left.whole_seconds()).unwrap_or(0);
-                self.tell(&Notice::Renewed { expires_in });
-                self.set_timer();
-                return self.look_at_role_again();
-            }
-            Ok(_) => "the new credential belongs to somebody else".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        self.tell(&Notice::Refused { message: refused, code: RefusalCode::BadCredential, reset: false });
-    }
-
-    fn look_at_role_again(&mut self) {
-        let Some(part) = &self.part else { return };
-        let store = Arc::clone(&self.ground.app.store);
-        let (design, user, platform) = (part.design, part.guest.user, part.guest.platform);
-        self.waiting = Some(Box::pin(async move {
-            let member = store.member_role(design, user).await;
-            Outcome::Role(member.map(|member| effective_design_role(platform, member)))
-        }));
-    }
-
-    fn on_role(&mut self, role: Result<Option<DesignRole>, StoreError>) {
-        let Some(part) = &mut self.part else { return };
-        match role {
-            Ok(Some(role)) if role == part.guest.role => {}
-            Ok(role) => {
-                let (design, user, hub) = (part.design, part.guest.user, self.ground.app.hub.clone());
-                if let Some(role) = role {
-                    part.guest.role = role;
-                }
-                self.waiting = Some(Box::pin(async move {
-                    hub.role_changed(design, user, role).await;
-                    Outcome::Delivered(Ok(()))
-                }));
-            }
-            Err(StoreError::NoSuchDesign) => self.fail(CloseCode::NoSuchDesign, "no such design"),
-            // Not knowing is not a permission.
-            Err(error) => self.fail(CloseCode::Overloaded, error.to_string()),
-        }
     }
 
     // --- small things
@@ -486,12 +391,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         }
     }
 
-    fn tell(&self, notice: &Notice) {
+    pub(super) fn tell(&self, notice: &Notice) {
         self.outbox.push(&wire::notice(notice), &FrameKind::Control);
     }
 
     /// Closes the socket from this side, behind what is queued.
-    fn fail(&mut self, code: CloseCode, reason: impl Into<String>) {
+    pub(super) fn fail(&mut self, code: CloseCode, reason: impl Into<String>) {
         self.outbox.close(code, reason);
         self.reader.discard();
         self.waiting = None;
@@ -511,12 +416,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     fn now(&self) -> Millis {
         self.ground.app.clock.now()
     }
-}
-
-/// When the wall clock will show `at`, if it does not jump.
-fn monotonic(app: &AppState, at: OffsetDateTime) -> Millis {
-    let left_ms = (at - app.clock.utc()).whole_milliseconds();
-    app.clock.now().plus(u64::try_from(left_ms.max(0)).unwrap_or(u64::MAX))
 }
 
 /// Type 0, step 0.

@@ -96,11 +96,11 @@ impl Writer {
         cx: &mut Context<'_>,
         io: &mut S,
     ) -> Poll<io::Result<usize>> {
+        if self.pieces.is_empty() && self.pong.is_none() {
+            return self.poll_write_small(cx, io);
+        }
         self.finish_small(true);
         self.slip_pong_in();
-        if self.pieces.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
         let mut slices = [IoSlice::new(&[]); PIECES_PER_WRITE];
         let mut used = 0;
         for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
@@ -115,6 +115,28 @@ impl Writer {
         if self.pieces.is_empty() {
             self.pieces = VecDeque::new();
             // Plain TCP has nothing to flush; a layer between may. What it still holds leaves with the next write.
+            let _ = Pin::new(io).poll_flush(cx)?;
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    /// The common case, without a queue: everything is in one buffer.
+    fn poll_write_small<S: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        io: &mut S,
+    ) -> Poll<io::Result<usize>> {
+        if self.small.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let written = ready!(Pin::new(&mut *io).poll_write(cx, &self.small))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.small.advance(written);
+        self.is_inside_piece = !self.small.is_empty();
+        if self.small.is_empty() {
+            self.small = BytesMut::new();
             let _ = Pin::new(io).poll_flush(cx)?;
         }
         Poll::Ready(Ok(written))
@@ -297,6 +319,23 @@ mod tests {
                 [Message::Pong(Bytes::from_static(b"now")), Message::Binary(payload(4 * FRAGMENT_BYTES))],
                 "cut at {cut}"
             );
+        }
+    }
+
+    #[test]
+    fn a_pong_does_not_cut_a_small_message_in_two() {
+        for cut in [1, 50, 60] {
+            let mut writer = Writer::default();
+            let mut sink = Sink { bytes: Vec::new(), step: cut, writes: 0 };
+            writer.message(&payload(100));
+            write_once(&mut writer, &mut sink);
+            writer.pong(&Bytes::from_static(b"now"));
+            writer.message(&payload(5_000));
+            while !writer.is_empty() {
+                write_once(&mut writer, &mut sink);
+            }
+            let lens: Vec<usize> = read_back(sink.bytes).iter().map(Message::len).collect();
+            assert_eq!(lens, [100, 5_000, 3], "cut at {cut}");
         }
     }
 

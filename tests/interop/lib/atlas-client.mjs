@@ -15,6 +15,10 @@ const QUERY_AWARENESS = 3
 const SAVED = 120
 const NOTICE = 121
 
+const NAMES = {
+  [SYNC]: 'sync', [AWARENESS]: 'awareness', [AUTH]: 'auth', [QUERY_AWARENESS]: 'query', [SAVED]: 'saved', [NOTICE]: 'notice'
+}
+
 const RETRY_MS = 50
 
 export class AtlasClient {
@@ -44,8 +48,8 @@ export class AtlasClient {
       this.edits += 1
       this.#sendDocument(syncProtocol.messageYjsUpdate, update, { edit: this.edits })
     })
-    this.awareness.on('update', ({ added, updated, removed }, origin) => {
-      if (origin === this) return
+    // Own changes, and the own answer to hearing that one is gone.
+    this.awareness.on('update', ({ added, updated, removed }) => {
       const changed = [...added, ...updated, ...removed].filter((id) => id === this.doc.clientID)
       if (changed.length > 0) this.#sendAwareness(changed)
     })
@@ -136,6 +140,8 @@ export class AtlasClient {
     this.saved = 0
     /** Every n of this socket, in order. */
     this.savedLog = []
+    /** What arrived on this socket, by name, in order; the first few. */
+    this.heard = []
     this.caughtUp = false
     this.answered = false
     this.questions = 0
@@ -145,8 +151,7 @@ export class AtlasClient {
         encoding.writeVarUint(encoder, SYNC)
         syncProtocol.writeSyncStep1(encoder, this.doc)
       })
-      // A new clock: after a removal nobody believes the old one. The listener above sends it.
-      if (this.awareness.getLocalState() !== null) this.awareness.setLocalState(this.awareness.getLocalState())
+      if (this.awareness.getLocalState() !== null) this.#sendAwareness([this.doc.clientID])
     })
     socket.on('message', (data) => {
       if (this.socket === socket) this.#receive(new Uint8Array(data))
@@ -194,6 +199,7 @@ export class AtlasClient {
   #receive (bytes) {
     const decoder = decoding.createDecoder(bytes)
     const type = decoding.readVarUint(decoder)
+    if (this.heard.length < 8) this.heard.push(NAMES[type] ?? String(type))
     switch (type) {
       case SYNC:
         this.#receiveSync(decoding.readVarUint(decoder), decoding.readVarUint8Array(decoder))

@@ -33,11 +33,14 @@ export function removeNode (doc, id) {
   doc.getMap('nodes').delete(id)
 }
 
+/** Nodes that a story looks for at its end: random edits change them and never delete them. */
+const KEPT = /^(shared|island|mainland)-/
+
 /** One random edit by somebody called `who`, as one transaction. `n` makes new ids unlike all others. */
 export function randomEdit (client, random, n) {
   const { doc, name: who } = client
   const nodes = [...doc.getMap('nodes').keys()].sort()
-  const pick = () => nodes[Math.floor(random() * nodes.length)]
+  const pick = (among = nodes) => among[Math.floor(random() * among.length)]
   const at = () => Math.floor(random() * 2_000)
   const kind = random()
   client.edit(() => {
@@ -47,7 +50,7 @@ export function randomEdit (client, random, n) {
     else if (kind < 0.80) setFlag(doc, pick(), ['encrypted', 'public', 'audited'][n % 3], random() < 0.5)
     else if (kind < 0.90) setData(doc, pick(), 'label', `${who} was here ${n} ✓`)
     else if (kind < 0.95) doc.getMap('meta').set(`note-${who}`, `change ${n}`)
-    else removeNode(doc, pick())
+    else removeNode(doc, pick(nodes.filter((id) => !KEPT.test(id))))
   })
 }
 
