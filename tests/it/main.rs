@@ -3,10 +3,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "in a test a failure is a panic and figures are printed, helpers included"
 )]
-#![expect(clippy::disallowed_methods, reason = "these tests measure real time: the server is another process")]
 
 mod support;
 
