@@ -1,8 +1,6 @@
 //! INV-11 for documents that nobody would draw: whatever stands in the shared types, the view is sound, the same on
 //! every replica, and made without a panic or a wait.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
-
 use std::sync::Arc;
 
 use atlas_crdt::design::DesignDoc;

@@ -4,6 +4,8 @@
 //! `fixtures/yjs/stories/*.json` was recorded by the `record.mjs` beside them, which says what is in the files. Each is
 //! a story: the updates that a server receives, and what yjs itself makes of them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use std::path::PathBuf;
 
 use atlas_crdt::design::{ApplyFault, DesignDoc, merge_updates};

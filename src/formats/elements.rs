@@ -145,14 +145,10 @@ fn settle_ids(found: Vec<Found>, prefix: &str, report: &mut ImportReport) -> Res
         if let Some(id) = &id {
             bounds::chars(&path, "element_id_chars_max", id, limits::ELEMENT_ID_CHARS_MAX)?;
         }
-        let (mut settled, mut is_free) = match &id {
-            Some(id) => (id.clone(), !taken.contains(id)),
-            None => {
-                let made = format!("{prefix}{}", at + 1);
-                let is_free = !wanted.contains(&made) && !taken.contains(&made);
-                (made, is_free)
-            }
-        };
+        let made = || format!("{prefix}{}", at + 1);
+        let mut settled = id.clone().unwrap_or_else(made);
+        // An id that the file gives is its own; one that is made up must not be somebody's who comes later.
+        let mut is_free = !taken.contains(&settled) && (id.is_some() || !wanted.contains(&settled));
         let base = settled.clone();
         while !is_free {
             let suffix = suffixes.entry(base.clone()).or_insert(1);

@@ -1,10 +1,11 @@
 //! Reads a client's WebSocket frames (RFC 6455 section 5) into whole messages.
 //!
-//! Why not the message layer of tungstenite: it allocates a read buffer for every idle connection, keeps the largest
-//! one it ever needed, and knows no budget for the process. Here an idle connection holds nothing: bytes are read
-//! into the stack and copied, unmasked, to where they stay. A message grows with what has arrived, never with what
-//! its header promises, and is refused by that header when it promises too much.
+//! Headers are tungstenite's; its message layer is not used (ADR 3): it allocates a read buffer for every idle
+//! connection, keeps the largest one it ever needed, and knows no budget for the process. Here an idle connection
+//! holds nothing: bytes are read into the stack and copied, unmasked, to where they stay. A message grows with what
+//! has arrived, never with what its header promises, and is refused by that header when it promises too much.
 
+use std::io::Cursor;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::budget::{Budget, Share};
 
@@ -19,13 +22,6 @@ use super::budget::{Budget, Share};
 const READ_BYTES: usize = 16 << 10;
 /// Bytes. RFC 6455 section 5.5.
 const CONTROL_BYTES_MAX: u64 = 125;
-
-const CONTINUATION: u8 = 0x0;
-const TEXT: u8 = 0x1;
-const BINARY: u8 = 0x2;
-const CLOSE: u8 = 0x8;
-const PING: u8 = 0x9;
-const PONG: u8 = 0xA;
 
 /// What a client sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +64,7 @@ pub(super) struct Reader {
 
 #[derive(Debug, Clone, Copy)]
 struct Frame {
-    opcode: u8,
+    opcode: OpCode,
     is_final: bool,
     /// Turned so that its first byte belongs to the next byte of payload.
     mask: [u8; 4],
@@ -78,7 +74,7 @@ struct Frame {
 
 impl Frame {
     const fn is_control(&self) -> bool {
-        self.opcode & 0x8 != 0
+        matches!(self.opcode, OpCode::Control(_))
     }
 }
 
@@ -143,7 +139,7 @@ impl Reader {
                     _ if self.discarding => {}
                     incoming => return Ok(Some(incoming)),
                 }
-            } else if frame.opcode == TEXT && !self.discarding {
+            } else if frame.opcode == OpCode::Data(Data::Text) && !self.discarding {
                 self.discard();
                 return Ok(Some(Incoming::Text));
             } else {
@@ -165,27 +161,21 @@ impl Reader {
 
     /// RFC 6455 section 5.2. `None`: it has not come whole.
     fn header(&mut self, message_bytes_max: usize) -> Result<Option<Frame>, Violation> {
-        let [first, second, rest @ ..] = &self.unread[..] else { return Ok(None) };
-        let (opcode, is_final) = (first & 0x0F, first & 0x80 != 0);
-        if first & 0x70 != 0 {
+        let mut cursor = Cursor::new(&self.unread[..]);
+        let (header, left) = match FrameHeader::parse(&mut cursor) {
+            Ok(Some(header)) => header,
+            Ok(None) => return Ok(None),
+            Err(_) => return Err(Violation::Frame("an unknown opcode")),
+        };
+        let header_bytes = header.len(left);
+        let FrameHeader { is_final, rsv1, rsv2, rsv3, opcode, mask } = header;
+        if rsv1 || rsv2 || rsv3 {
             return Err(Violation::Frame("a reserved bit is set"));
         }
-        if !matches!(opcode, CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG) {
-            return Err(Violation::Frame("an unknown opcode"));
-        }
-        if second & 0x80 == 0 {
-            return Err(Violation::Frame("a client's frame is not masked"));
-        }
-        let (len, header_bytes) = match second & 0x7F {
-            126 => (rest.first_chunk().map(|len| u64::from(u16::from_be_bytes(*len))), 8),
-            127 => (rest.first_chunk().map(|len| u64::from_be_bytes(*len)), 14),
-            len => (Some(u64::from(len)), 6),
-        };
-        let mask = self.unread.get(..header_bytes).and_then(|header| header.last_chunk());
-        let (Some(len), Some(mask)) = (len, mask) else { return Ok(None) };
-        let frame = Frame { opcode, is_final, mask: *mask, left: len };
+        let mask = mask.ok_or(Violation::Frame("a client's frame is not masked"))?;
+        let frame = Frame { opcode, is_final, mask, left };
         if frame.is_control() {
-            if !is_final || CONTROL_BYTES_MAX < len {
+            if !is_final || CONTROL_BYTES_MAX < left {
                 return Err(Violation::Frame("a control frame is fragmented or too long"));
             }
         } else if !self.discarding {
@@ -197,8 +187,8 @@ impl Reader {
 
     fn open_or_continue(&mut self, frame: Frame, message_bytes_max: usize) -> Result<(), Violation> {
         let so_far = match (&self.message, frame.opcode) {
-            (Some(message), CONTINUATION) => message.len(),
-            (None, TEXT | BINARY) => 0,
+            (Some(message), OpCode::Data(Data::Continue)) => message.len(),
+            (None, OpCode::Data(Data::Text | Data::Binary)) => 0,
             (None, _) => return Err(Violation::Frame("a continuation of nothing")),
             (Some(_), _) => return Err(Violation::Frame("a message begins inside another")),
         };
@@ -206,7 +196,7 @@ impl Reader {
         if bytes > message_bytes_max as u64 {
             return Err(Violation::TooLarge { bytes, max: message_bytes_max });
         }
-        if frame.opcode == BINARY {
+        if frame.opcode == OpCode::Data(Data::Binary) {
             self.message = Some(Vec::new());
         }
         Ok(())
@@ -243,10 +233,10 @@ impl Reader {
     }
 }
 
-fn control(opcode: u8, payload: &Bytes) -> Result<Incoming, Violation> {
+fn control(opcode: OpCode, payload: &Bytes) -> Result<Incoming, Violation> {
     match (opcode, &payload[..]) {
-        (PING, _) => Ok(Incoming::Ping(payload.clone())),
-        (PONG, _) => Ok(Incoming::Pong),
+        (OpCode::Control(Control::Ping), _) => Ok(Incoming::Ping(payload.clone())),
+        (OpCode::Control(Control::Pong), _) => Ok(Incoming::Pong),
         (_, []) => Ok(Incoming::Close(None)),
         (_, [_]) => Err(Violation::Frame("half a close code")),
         (_, [a, b, ..]) => Ok(Incoming::Close(Some(u16::from_be_bytes([*a, *b])))),

@@ -10,8 +10,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use atlas_crdt::limits::FRAGMENT_BYTES;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::AsyncWrite;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 /// Bytes. Payloads up to this are copied behind their headers.
 const COPIED_BYTES_MAX: usize = 2 << 10;
@@ -19,13 +21,6 @@ const COPIED_BYTES_MAX: usize = 2 << 10;
 const PIECES_PER_WRITE: usize = 16;
 /// Bytes. RFC 6455 section 5.5: 125 bytes for a control frame, two of them the code.
 const REASON_BYTES_MAX: usize = 123;
-
-const FINAL: u8 = 0x80;
-const CONTINUATION: u8 = 0x0;
-const BINARY: u8 = 0x2;
-const CLOSE: u8 = 0x8;
-const PING: u8 = 0x9;
-const PONG: u8 = 0xA;
 
 #[derive(Debug, Default)]
 pub(super) struct Writer {
@@ -53,29 +48,28 @@ impl Writer {
     /// Queues one binary message.
     pub(super) fn message(&mut self, payload: &Bytes) {
         if payload.len() <= COPIED_BYTES_MAX {
-            put_frame(&mut self.small, FINAL | BINARY, payload);
+            put_frame(&mut self.small, OpCode::Data(Data::Binary), payload);
             return;
         }
-        let mut opcode = BINARY;
+        let mut opcode = Data::Binary;
         let mut rest = payload.clone();
         while !rest.is_empty() {
             let fragment = rest.split_to(rest.len().min(FRAGMENT_BYTES));
-            let last = if rest.is_empty() { FINAL } else { 0 };
-            put_header(&mut self.small, last | opcode, fragment.len());
+            put_header(&mut self.small, OpCode::Data(opcode), rest.is_empty(), fragment.len());
             self.finish_small(false);
             self.pieces.push_back(Piece { bytes: fragment, ends_frame: true });
-            opcode = CONTINUATION;
+            opcode = Data::Continue;
         }
     }
 
     pub(super) fn ping(&mut self) {
-        put_frame(&mut self.small, FINAL | PING, &[]);
+        put_frame(&mut self.small, OpCode::Control(Control::Ping), &[]);
     }
 
     /// Answers a ping; only the newest is answered when several came before one could be (RFC 6455 section 5.5.3).
     pub(super) fn pong(&mut self, payload: &Bytes) {
         let mut frame = BytesMut::with_capacity(payload.len() + 2);
-        put_frame(&mut frame, FINAL | PONG, payload);
+        put_frame(&mut frame, OpCode::Control(Control::Pong), payload);
         self.pong = Some(frame.freeze());
     }
 
@@ -86,7 +80,7 @@ impl Writer {
             payload.extend(code.to_be_bytes());
             payload.extend_from_slice(&reason.as_bytes()[..reason.floor_char_boundary(REASON_BYTES_MAX)]);
         }
-        put_frame(&mut self.small, FINAL | CLOSE, &payload);
+        put_frame(&mut self.small, OpCode::Control(Control::Close), &payload);
     }
 
     /// Writes once and flushes what the writer below may hold. Ready with the number of bytes; 0 when there was
@@ -177,23 +171,15 @@ impl Writer {
     }
 }
 
-/// RFC 6455 section 5.2.
-fn put_header(out: &mut BytesMut, first: u8, len: usize) {
-    match (u8::try_from(len), u16::try_from(len)) {
-        (Ok(short @ 0..=125), _) => out.extend_from_slice(&[first, short]),
-        (_, Ok(medium)) => {
-            out.extend_from_slice(&[first, 126]);
-            out.extend_from_slice(&medium.to_be_bytes());
-        }
-        _ => {
-            out.extend_from_slice(&[first, 127]);
-            out.extend_from_slice(&(len as u64).to_be_bytes());
-        }
-    }
+fn put_header(out: &mut BytesMut, opcode: OpCode, is_final: bool, len: usize) {
+    let header = FrameHeader { is_final, opcode, ..FrameHeader::default() };
+    // Writing to memory does not fail.
+    let _ = header.format(len as u64, &mut out.writer());
 }
 
-fn put_frame(out: &mut BytesMut, first: u8, payload: &[u8]) {
-    put_header(out, first, payload.len());
+/// A frame that is whole.
+fn put_frame(out: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
+    put_header(out, opcode, true, payload.len());
     out.extend_from_slice(payload);
 }
 
