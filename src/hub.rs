@@ -325,7 +325,7 @@ pub struct ConnHandle {
 #[derive(Debug)]
 pub enum FromConn {
     Frame(ClientFrame),
-    /// Everything queued for a lagging connection has left.
+    /// Everything queued for the connection has left, and the outbox said that somebody waits for that.
     Writable,
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use atlas_crdt::ids::{ConnId, DesignId, Seq};
 use atlas_crdt::limits::CATCH_UP_ROWS_MAX;
 use atlas_crdt::room::{Append, Effect, FrameKind, Input};
-use atlas_crdt::wire::CloseCode;
+use atlas_crdt::wire::{ClientFrame, CloseCode};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -30,12 +30,26 @@ impl From<Input> for Done {
     }
 }
 
+/// One connection, seen from its room's task.
+struct Conn {
+    outbox: Arc<Outbox>,
+    questions: Questions,
+}
+
+/// Questions whose answers may be large, while the outbox is full: the newest of each kind, as one answer to the
+/// newest covers the earlier ones.
+#[derive(Debug, Default)]
+struct Questions {
+    state_vector: Option<Bytes>,
+    presence: bool,
+}
+
 /// One room's hands.
 pub(super) struct Executor {
     design: DesignId,
     hub: Arc<super::Inner>,
     /// Who is in the room: written by joins, leaves and `Close` effects.
-    conns: HashMap<ConnId, Arc<Outbox>>,
+    conns: HashMap<ConnId, Conn>,
     /// Loads, catch-ups and the append in flight.
     pub(super) results: FuturesUnordered<BoxFuture<'static, Done>>,
     /// The room wants to be forgotten.
@@ -48,7 +62,7 @@ impl Executor {
     }
 
     pub(super) fn join(&mut self, conn: ConnId, outbox: Arc<Outbox>) {
-        self.conns.insert(conn, outbox);
+        self.conns.insert(conn, Conn { outbox, questions: Questions::default() });
     }
 
     /// False: the room has let it go already, and wants to hear nothing of it any more.
@@ -56,8 +70,32 @@ impl Executor {
         self.conns.remove(&conn).is_some()
     }
 
-    pub(super) fn conn(&self, conn: ConnId) -> Option<&Arc<Outbox>> {
-        self.conns.get(&conn)
+    /// What the room may hear now of a frame. Nothing when the room has let the connection go, or when it is a
+    /// question and the connection does not read its answers: then it waits for [`Self::writable`].
+    pub(super) fn admit(&mut self, conn: ConnId, frame: ClientFrame) -> Option<ClientFrame> {
+        let Conn { outbox, questions } = self.conns.get_mut(&conn)?;
+        match frame {
+            ClientFrame::SyncStep1 { state_vector } if !outbox.wants_more() => {
+                questions.state_vector = Some(state_vector);
+                None
+            }
+            ClientFrame::QueryAwareness if !outbox.wants_more() => {
+                questions.presence = true;
+                None
+            }
+            frame => Some(frame),
+        }
+    }
+
+    /// Everything queued for a connection has left: what the room is to hear now.
+    pub(super) fn writable(&mut self, conn: ConnId) -> Vec<Input> {
+        let Some(Conn { outbox, questions }) = self.conns.get_mut(&conn) else { return Vec::new() };
+        let Questions { state_vector, presence } = std::mem::take(questions);
+        let lagged = outbox.resume().then_some(Input::Writable { conn });
+        let document = state_vector.map(|state_vector| ClientFrame::SyncStep1 { state_vector });
+        let presence = presence.then_some(ClientFrame::QueryAwareness);
+        let questions = document.into_iter().chain(presence).map(|frame| Input::Frame { conn, frame });
+        lagged.into_iter().chain(questions).collect()
     }
 
     /// Carries out all effects. `lagged` gets what the room must hear before anything else.
@@ -73,8 +111,8 @@ impl Executor {
                 }
                 Effect::Send { to, frame, kind } => self.send(&to, &frame, &kind, lagged),
                 Effect::Close { conn, code, reason } => {
-                    if let Some(outbox) = self.conns.remove(&conn) {
-                        outbox.close(code, reason);
+                    if let Some(conn) = self.conns.remove(&conn) {
+                        conn.outbox.close(code, reason);
                     }
                 }
                 Effect::Evict => self.evicted = true,
@@ -84,14 +122,14 @@ impl Executor {
 
     /// Lets everybody go who is still here.
     pub(super) fn close_all(&mut self, code: CloseCode, reason: &str) {
-        for (_, outbox) in self.conns.drain() {
-            outbox.close(code, reason);
+        for (_, conn) in self.conns.drain() {
+            conn.outbox.close(code, reason);
         }
     }
 
     fn send(&self, to: &[ConnId], frame: &Bytes, kind: &FrameKind, lagged: &mut VecDeque<Input>) {
         for conn in to {
-            let Some(outbox) = self.conns.get(conn) else { continue };
+            let Some(Conn { outbox, .. }) = self.conns.get(conn) else { continue };
             let pushed = outbox.push(frame, kind);
             if let (Pushed::Refused { first: true }, FrameKind::Document { since }) = (pushed, kind) {
                 lagged.push_back(Input::Lagged { conn: *conn, since: Arc::clone(since) });

@@ -3,8 +3,8 @@
 //! The room's task pushes, the socket's task takes. Frames are shared [`Bytes`]: a thousand outboxes that hold one
 //! edit hold it once. What a full outbox does depends on the frame ([`FrameKind`]):
 //!
-//! - `Control` is always queued. The socket stops reading its peer while too much is queued, so that a peer cannot
-//!   ask for answers faster than it reads them.
+//! - `Control` is always queued. Questions wait outside while the outbox is full ([`Outbox::wants_more`]), and the
+//!   socket stops reading its peer while too much is queued: a peer gets no more answers than it reads.
 //! - `Document` is refused above `OUTBOX_BYTES_MAX`. The first refusal makes the connection *lagging*, and from
 //!   then on every document frame is refused until the room has heard that the socket is writable again and sends
 //!   the difference instead.
@@ -61,6 +61,8 @@ struct State {
     /// Sum of the lengths in `queue`.
     bytes: usize,
     lag: Lag,
+    /// The room's task wants to be told when everything has left.
+    is_awaited: bool,
     /// Set once, by whoever closes first; boxed, since most connections live long without one.
     close: Option<Box<Close>>,
     /// The socket is gone: nothing is kept any more.
@@ -124,6 +126,15 @@ impl Outbox {
         self.lock().close.is_some()
     }
 
+    /// True when another answer may be asked for. Otherwise the socket will say that it is writable (see
+    /// [`Self::take_drained`]) once everything has left.
+    pub fn wants_more(&self) -> bool {
+        let mut state = self.lock();
+        let wants_more = state.bytes < OUTBOX_BYTES_MAX;
+        state.is_awaited |= !wants_more;
+        wants_more
+    }
+
     /// Bytes that wait, without what the socket has taken.
     pub fn bytes(&self) -> usize {
         self.lock().bytes
@@ -159,20 +170,30 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// True exactly once per lag, when nothing is queued any more: the socket then tells the room that it is
-    /// writable. Asked by the socket after everything that it took has left.
+    /// True exactly once per lag, or per question that had to wait, when nothing is queued any more: the socket then
+    /// tells the room that it is writable. Asked by the socket after everything that it took has left.
     pub fn take_drained(&self) -> bool {
         let mut state = self.lock();
-        let drained = state.lag == Lag::Refusing && state.queue.is_empty() && state.close.is_none();
-        if drained {
+        let is_waited_for = state.lag == Lag::Refusing || state.is_awaited;
+        if !is_waited_for || !state.queue.is_empty() || state.close.is_some() {
+            return false;
+        }
+        state.is_awaited = false;
+        if state.lag == Lag::Refusing {
             state.lag = Lag::Drained;
         }
-        drained
+        true
     }
 
-    /// The room has heard that the socket is writable: document frames may come again.
-    pub fn resume(&self) {
-        self.lock().lag = Lag::None;
+    /// The room's task has heard that the socket is writable: document frames may come again. True: it was lagging,
+    /// and the room itself must hear it, too.
+    pub fn resume(&self) -> bool {
+        let mut state = self.lock();
+        let was_lagging = state.lag == Lag::Drained;
+        if was_lagging {
+            state.lag = Lag::None;
+        }
+        was_lagging
     }
 
     /// The socket is gone: whatever waits is let go, and so is everything that comes later.
@@ -269,8 +290,24 @@ mod tests {
         assert!(outbox.take_drained());
         assert!(!outbox.take_drained(), "said once per lag");
         assert_eq!(outbox.push(&frame(1), &document()), Pushed::Refused { first: false });
-        outbox.resume();
+        assert!(outbox.resume());
         assert_eq!(outbox.push(&frame(1), &document()), Pushed::Queued);
+    }
+
+    // R-SLOW-3
+    #[test]
+    fn a_question_waits_until_everything_has_left() {
+        let outbox = Outbox::default();
+        assert!(outbox.wants_more());
+        assert!(!outbox.take_drained(), "nobody waits for it");
+        outbox.push(&frame(OUTBOX_BYTES_MAX), &FrameKind::Control);
+        assert!(!outbox.wants_more());
+        assert!(!outbox.take_drained(), "not empty yet");
+        take_all(&outbox);
+        assert!(outbox.take_drained());
+        assert!(!outbox.take_drained(), "said once");
+        assert!(!outbox.resume(), "it was not lagging");
+        assert!(outbox.wants_more());
     }
 
     // R-SLOW-2

@@ -295,15 +295,14 @@ impl RoomTask {
                 let _ = taken.send(());
             }
             ToRoom::Frame { conn, frame, space } => {
-                if self.executor.conn(conn).is_some() {
+                if let Some(frame) = self.executor.admit(conn, frame) {
                     self.tell(Input::Frame { conn, frame });
                 }
                 drop(space);
             }
             ToRoom::Writable { conn } => {
-                if let Some(outbox) = self.executor.conn(conn) {
-                    outbox.resume();
-                    self.tell(Input::Writable { conn });
+                for input in self.executor.writable(conn) {
+                    self.tell(input);
                 }
             }
             ToRoom::Leave { conn } => {

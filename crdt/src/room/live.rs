@@ -38,7 +38,7 @@ pub(super) struct Live {
     pub(super) remote: Remote,
     /// Counts what was applied to the document.
     pub(super) doc_version: u64,
-    /// The whole document encoded at a version, shared by everybody who joins meanwhile.
+    /// The whole document as a frame at a version, shared by everybody who joins meanwhile.
     encoded: Option<(u64, Bytes)>,
     /// An upper bound of the encoded document's size: what was loaded and everything appended since.
     pub(super) document_bytes: usize,
@@ -258,7 +258,7 @@ impl Live {
             let Some(member) = self.members.get_mut(&conn) else { continue };
             let feed = std::mem::replace(&mut member.feed, Feed::Live);
             let frame = match (member.asked.take(), feed) {
-                (Some(asked), _) if asked.is_empty() => wire::sync_step2(&self.whole_document()),
+                (Some(asked), _) if asked.is_empty() => self.whole_document(),
                 (Some(asked), _) => wire::sync_step2(&self.doc.diff_since(&asked)),
                 (None, Feed::Lagging { since }) => match &last_diff {
                     Some((of, frame)) if std::sync::Arc::ptr_eq(of, &since) => frame.clone(),
@@ -274,14 +274,16 @@ impl Live {
         }
     }
 
+    /// The SyncStep2 for whoever has nothing: one buffer, however many ask.
     fn whole_document(&mut self) -> Bytes {
         match &self.encoded {
-            Some((version, bytes)) if *version == self.doc_version => bytes.clone(),
+            Some((version, frame)) if *version == self.doc_version => frame.clone(),
             _ => {
                 let bytes = self.doc.encode();
                 self.document_bytes = bytes.len();
-                self.encoded = Some((self.doc_version, bytes.clone()));
-                bytes
+                let frame = wire::sync_step2(&bytes);
+                self.encoded = Some((self.doc_version, frame.clone()));
+                frame
             }
         }
     }
