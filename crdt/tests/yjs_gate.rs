@@ -232,7 +232,7 @@ fn of_any(any: &Any) -> Value {
         }
         Any::String(text) => json!(**text),
         Any::Buffer(bytes) => {
-            json!({ "$": "bytes", "hex": bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() })
+            json!({ "$": "bytes", "hex": atlas_crdt::view::hex(bytes) })
         }
         Any::Array(values) => values.iter().map(of_any).collect(),
         Any::Map(entries) => {
@@ -393,10 +393,10 @@ fn an_update_that_comes_too_early_is_a_gap_and_never_half_applied() {
     let mut early = 0;
     for story in stories() {
         let updates = story.updates();
-        for at in 1..updates.len() {
-            let is_early = !is_closed(updates[at], &StateVector::default());
+        for (at, update) in updates.into_iter().enumerate().skip(1) {
+            let is_early = !is_closed(update, &StateVector::default());
             let mut doc = DesignDoc::new(OURS);
-            let outcome = doc.apply(&[updates[at]], false);
+            let outcome = doc.apply(&[update], false);
             assert_eq!(
                 is_early,
                 matches!(outcome, Err(ApplyFault::Incomplete)),

@@ -205,7 +205,7 @@ async fn join(owner: &Login, design: &str) -> anyhow::Result<(Socket, usize)> {
 async fn import(owner: &Login, drawing: &Value, at: usize) -> anyhow::Result<String> {
     let mut drawing = drawing.clone();
     drawing["name"] = format!("Bench {at}").into();
-    Ok(owner.api.import(drawing.to_string()).await?.0)
+    owner.api.import(drawing.to_string()).await
 }
 
 /// A design as the Koh Atlas page writes it.

@@ -3,7 +3,7 @@
 //! They keep the contract of the document: every element is a map that is created with its `data` and
 //! `data.securityFlags` maps, which are never replaced; a node takes its edges with it.
 
-use serde_json::{Map as JsonMap, Value};
+use serde_json::Value;
 use yrs::{Any, In, Map, MapPrelim, MapRef, Out, ReadTxn, TransactionMut};
 
 use crate::replica::Roots;
@@ -84,10 +84,6 @@ pub fn remove_node(roots: &Roots, txn: &mut TransactionMut<'_>, id: &str) {
     roots.nodes.remove(txn, id);
 }
 
-pub fn remove_edge(roots: &Roots, txn: &mut TransactionMut<'_>, id: &str) {
-    roots.edges.remove(txn, id);
-}
-
 /// The ids of a root's elements, sorted.
 pub fn ids<T: ReadTxn>(map: &MapRef, txn: &T) -> Vec<String> {
     let mut ids: Vec<String> = map.keys(txn).map(ToOwned::to_owned).collect();
@@ -111,30 +107,8 @@ fn position(x: f64, y: f64) -> Any {
 }
 
 /// JSON as Yjs keeps it inside one value.
-#[must_use]
-pub fn any(value: &Value) -> Any {
+fn any(value: &Value) -> Any {
     serde_json::from_value(value.clone()).unwrap_or(Any::Null)
-}
-
-/// An element of a file as an update creates it: `data` and `data.securityFlags` as maps, all else plain values.
-#[must_use]
-pub fn element_from_json(body: &JsonMap<String, Value>) -> MapPrelim {
-    let empty = JsonMap::new();
-    let data = body.get("data").and_then(Value::as_object).unwrap_or(&empty);
-    let flags = data.get("securityFlags").and_then(Value::as_object).unwrap_or(&empty);
-    let flags: MapPrelim = flags.iter().map(|(key, value)| (key.as_str(), In::Any(any(value)))).collect();
-    let mut inner = plain_entries(data, "securityFlags");
-    inner.insert("securityFlags".into(), In::Map(flags));
-    let mut outer = plain_entries(body, "data");
-    outer.insert("data".into(), In::Map(inner));
-    outer
-}
-
-fn plain_entries(body: &JsonMap<String, Value>, except: &str) -> MapPrelim {
-    body.iter()
-        .filter(|(key, _)| *key != except && *key != "id")
-        .map(|(key, value)| (key.as_str(), In::Any(any(value))))
-        .collect()
 }
 
 #[cfg(test)]
@@ -172,21 +146,5 @@ mod tests {
             json!({"encrypted": true, "public": false})
         );
         assert_eq!(ann.json()["nodes"]["a"]["position"], json!({"x": 1, "y": 2.5}));
-    }
-
-    #[test]
-    fn a_file_becomes_maps_where_the_contract_wants_maps() {
-        let body =
-            json!({"id": "n", "type": "custom", "data": {"label": "DB", "securityFlags": {"a": true}}});
-        let mut ann = Replica::new(1);
-        ann.edit(|roots, txn| {
-            let element = element_from_json(body.as_object().expect("an object"));
-            roots.nodes.insert(txn, "n", element);
-            set_flag(&roots.nodes, txn, "n", "b", true);
-        });
-        assert_eq!(
-            ann.json()["nodes"]["n"],
-            json!({"type": "custom", "data": {"label": "DB", "securityFlags": {"a": true, "b": true}}})
-        );
     }
 }

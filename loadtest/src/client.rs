@@ -104,11 +104,6 @@ impl Client {
         Ok(())
     }
 
-    /// Changes how the next [`Client::reconnect`] connects: another address, a new token.
-    pub fn configure(&self, change: impl FnOnce(&mut Connect)) {
-        change(&mut self.lock().connect);
-    }
-
     // --- leaving
 
     /// Drops the socket without a close frame, as a process does that dies.

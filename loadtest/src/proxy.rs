@@ -5,8 +5,8 @@
 //! - [`Proxy::restore`]: new connections pass; frozen ones go on where they stood.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,7 +41,7 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     weather: watch::Sender<Weather>,
-    target: Mutex<SocketAddr>,
+    target: SocketAddr,
     up: AtomicU64,
     down: AtomicU64,
     /// Connections that stand now.
@@ -58,7 +58,7 @@ impl Proxy {
         let (stopped, _) = watch::channel(false);
         let shared = Arc::new(Shared {
             weather,
-            target: Mutex::new(target),
+            target,
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
             open: AtomicU64::new(0),
@@ -71,11 +71,6 @@ impl Proxy {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// Where later connections go, for a server that came back elsewhere.
-    pub fn set_target(&self, target: SocketAddr) {
-        *self.shared.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
     }
 
     pub fn cut(&self) {
@@ -137,13 +132,12 @@ async fn connection(client: TcpStream, shared: Arc<Shared>) {
     let _ = client.set_zero_linger();
     let mut weather = shared.weather.subscribe();
     let go = weather.wait_for(|weather| *weather != Weather::Frozen).await.map(|weather| *weather);
-    if matches!(go, Ok(Weather::Fair)) {
-        let target = *shared.target.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(server) = TcpStream::connect(target).await {
-            let _ = server.set_nodelay(true);
-            let _ = server.set_zero_linger();
-            both_ways(client, server, &shared).await;
-        }
+    if matches!(go, Ok(Weather::Fair))
+        && let Ok(server) = TcpStream::connect(shared.target).await
+    {
+        let _ = server.set_nodelay(true);
+        let _ = server.set_zero_linger();
+        both_ways(client, server, &shared).await;
     }
     shared.open.fetch_sub(1, Ordering::SeqCst);
 }

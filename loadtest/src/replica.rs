@@ -114,12 +114,6 @@ impl Replica {
         Ok(Transact::transact(&self.doc).encode_diff_v1(&theirs).into())
     }
 
-    /// The whole document as one update.
-    #[must_use]
-    pub fn encode(&self) -> Bytes {
-        Transact::transact(&self.doc).encode_diff_v1(&StateVector::default()).into()
-    }
-
     /// `{"nodes": {id: …}, "edges": {id: …}, "meta": {…}, "comments": {…}}`, numbers as JavaScript prints them.
     #[must_use]
     pub fn json(&self) -> Value {

@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_full_zone_takes_another_column() {
-        let zones: Vec<String> = (0..ROWS + 1).map(|_| "dmz".to_owned()).chain(["data".to_owned()]).collect();
+        let zones: Vec<String> = (0..=ROWS).map(|_| "dmz".to_owned()).chain(["data".to_owned()]).collect();
         let columns = columns(&zones);
         assert_eq!((columns["dmz"], columns["data"]), (0, 2));
     }

@@ -49,8 +49,8 @@ fn is_within(part: &Value, whole: &Value) -> bool {
 /// Every key of every node and edge of a Koh Atlas file stands in the view of the document made of it.
 fn assert_every_key_survives(name: &str, file: &Value, view: &DesignView) {
     let hidden = view.integrity.hidden_edges.iter().map(|hidden| &hidden.edge);
-    let nodes: Vec<Value> = view.nodes.iter().map(|node| node.to_json()).collect();
-    let edges: Vec<Value> = view.edges.iter().chain(hidden).map(|edge| edge.to_json()).collect();
+    let nodes: Vec<Value> = view.nodes.iter().map(atlas_crdt::view::Element::to_json).collect();
+    let edges: Vec<Value> = view.edges.iter().chain(hidden).map(atlas_crdt::view::Element::to_json).collect();
     for (list, shown) in [("nodes", &nodes), ("edges", &edges)] {
         let in_file = file[list].as_array().unwrap();
         assert_eq!(in_file.len(), shown.len(), "{name}: {list}");

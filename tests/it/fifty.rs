@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atlas_loadtest::api::as_elements;
 use atlas_loadtest::canvas;
 use atlas_loadtest::client::{Client, Connect, Dialect};
 use atlas_loadtest::proxy::Proxy;
@@ -134,8 +133,7 @@ async fn fifty_clients_with_random_edits_and_cuts_end_with_one_drawing() {
     let mut edges: Vec<Value> = snapshot["edges"].as_array().unwrap().clone();
     edges.extend(hidden.iter().map(|hidden| hidden["edge"].clone()));
     edges.sort_by_key(|edge| edge["id"].to_string());
-    let mut expected = as_elements(&drawing["edges"]);
-    expected.sort_by_key(|edge| edge["id"].to_string());
+    let expected = as_elements(&drawing["edges"]);
     assert_eq!(snapshot["nodes"], Value::from(as_elements(&drawing["nodes"])));
     assert_eq!(edges, expected);
     let sockets: u64 = crowd.clients.iter().map(|client| client.look(|seen| seen.sockets)).sum();
@@ -210,6 +208,18 @@ async fn presence_of_ten_cut_clients_is_gone_within_a_second_at_forty_others() {
         );
     }
     println!("ten of fifty were gone everywhere after {:?}", cut_at.elapsed());
+}
+
+/// The elements of a replica's JSON in the form of a snapshot: sorted by id, the id inside.
+fn as_elements(root: &Value) -> Vec<Value> {
+    let with_id = |(id, body): (&String, &Value)| {
+        let mut body = body.as_object().unwrap().clone();
+        body.insert("id".into(), id.clone().into());
+        Value::Object(body)
+    };
+    let mut elements: Vec<Value> = root.as_object().unwrap().iter().map(with_id).collect();
+    elements.sort_by_key(|element| element["id"].to_string());
+    elements
 }
 
 /// The first element that differs, for a failed test.
