@@ -178,14 +178,14 @@ impl Live {
     // --- frames
 
     pub(super) fn frame(&mut self, now: Millis, conn: ConnId, frame: ClientFrame, effects: &mut Vec<Effect>) {
-        if !self.members.contains_key(&conn) {
+        let Some(user) = self.members.get(&conn).map(|member| member.user) else {
             return; // closed from this side already
-        }
+        };
         let read = match frame {
             ClientFrame::SyncStep1 { state_vector } => self.step1(conn, &state_vector),
             ClientFrame::SyncStep2 { update } => self.document_frame(conn, update, true),
             ClientFrame::Update { update } => self.document_frame(conn, update, false),
-            ClientFrame::Awareness { update } => self.presence.receive(now, conn, &update),
+            ClientFrame::Awareness { update } => self.presence.receive(now, conn, user, &update),
             ClientFrame::QueryAwareness => {
                 if let Some(states) = self.presence.snapshot() {
                     send(conn, wire::awareness(&states), effects);
