@@ -106,8 +106,8 @@ impl Live {
             Closure::Closed { .. } if !scan.adds_structs(clock) && scan.deletes.is_empty() => Judgement::Nothing,
             Closure::Closed { overlaps } => {
                 let new_deletes = self.new_deletes(waiting);
-                if let Some(what) = self.outgrows(batch, waiting, &known, new_deletes) {
-                    return Judgement::Refuse(RefusalCode::TooMany, what);
+                if let Some((code, what)) = self.outgrows(batch, waiting, &known, new_deletes) {
+                    return Judgement::Refuse(code, what);
                 }
                 // A SyncStep2 carries every deletion its author ever saw.
                 let overlaps = overlaps || (waiting.is_step2 && !scan.deletes.is_empty());
@@ -127,11 +127,11 @@ impl Live {
         waiting: &Waiting,
         known: &StateVector,
         new_deletes: usize,
-    ) -> Option<&'static str> {
+    ) -> Option<(RefusalCode, &'static str)> {
         let scan = &waiting.scan;
         let new_clients = scan.ranges.iter().filter(|range| clock_of(known, range.client) == 0).count();
         if 0 < new_clients && limits::DOCUMENT_CLIENTS_MAX < known.len() + batch.ahead.len() + new_clients {
-            return Some("too many client ids have written to this design");
+            return Some((RefusalCode::TooMany, "too many client ids have written to this design"));
         }
         let bytes = batch.bytes + waiting.update.len();
         let deletes = batch.deletes + new_deletes;
@@ -140,10 +140,10 @@ impl Live {
             self.measure();
         }
         if !self.size.has_room_for(bytes, 0) {
-            return Some("the design has reached its largest size");
+            return Some((RefusalCode::TooLarge, "the design has reached its largest size"));
         }
         let has_room = new_deletes == 0 || self.size.has_room_for(bytes, deletes);
-        (!has_room).then_some("the design has too many separate deletions")
+        (!has_room).then_some((RefusalCode::TooMany, "the design has too many separate deletions"))
     }
 
     /// An upper bound, exact where it matters: a SyncStep2 brings every old deletion along.
