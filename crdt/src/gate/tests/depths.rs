@@ -8,11 +8,13 @@ use yrs::updates::decoder::Decode;
 use yrs::{Array, ArrayRef, Doc, Map, MapRef, Out, ReadTxn, StateVector, Transact, Update};
 
 use super::traps::{Bytes, ID, ROOT};
-use super::{Dice, Step, any_step, clock_of, clocks, doc, play, scan};
-use crate::gate::{Closure, Depths, Refusal, Scan};
+use super::{Dice, Step, any_step, clock_of, clocks, doc, mutated, play, scan};
+use crate::gate::{Closure, Depths, Refusal, Scan, scan_update};
 use crate::ids::ClientId;
-use crate::limits::TYPE_DEPTH_MAX;
+use crate::limits::{TYPE_DEPTH_MAX, UPDATE_BYTES_MAX};
 
+/// Documents of the test with mutated updates.
+const ROUNDS: u32 = 150;
 const BOUND: u64 = TYPE_DEPTH_MAX as u64;
 
 /// An update of `structs` structs of one client.
@@ -304,4 +306,51 @@ fn the_life_above_has_types_at_three_levels() {
     let found =
         docs.iter().flat_map(types).map(|(_, depth)| depth).collect::<std::collections::BTreeSet<_>>();
     assert_eq!(found, [1, 2, 3].into());
+}
+
+/// Whatever is sent in the place of honest updates: yrs never has a type deeper than the index says.
+#[test]
+fn what_fits_is_never_deeper_than_the_index_says() {
+    let mut dice = Dice(0x0dd5_79b9_7f4a_7c15);
+    let (mut applied, mut overlapping, mut upper) = (0_u32, 0_u32, 0_u32);
+    for _ in 0..ROUNDS {
+        let steps: Vec<Step> = (0..25)
+            .map(|_| match dice.roll(4) {
+                0 => Step::Sync { from: dice.byte(), to: dice.byte() },
+                _ => Step::Edit {
+                    doc: dice.byte(),
+                    what: dice.byte(),
+                    key: dice.byte(),
+                    value: dice.byte() % 8,
+                },
+            })
+            .collect();
+        let (docs, updates) = play(&steps);
+        let room = doc(99);
+        let mut depths = Depths::new();
+        for update in log(&mut dice, &docs, &updates) {
+            let bytes = if dice.roll(3) == 0 { update } else { mutated(&mut dice, &update) };
+            let Ok(scan) = scan_update(&bytes, UPDATE_BYTES_MAX) else { continue };
+            let state = room.transact().state_vector();
+            let Closure::Closed { overlaps } = scan.closure(clocks(&state)) else { continue };
+            if scan.fits(&depths).is_err() {
+                continue;
+            }
+            if room.transact_mut().apply_update(Update::decode_v1(&bytes).unwrap()).is_err() {
+                break; // half applied: a room throws such a document away
+            }
+            scan.note(&mut depths);
+            applied += 1;
+            overlapping += u32::from(overlaps);
+            for ((client, clock), depth) in types(&room) {
+                let ours = depths.of(ClientId::new(client), clock).unwrap();
+                assert!(depth <= ours, "{client} at {clock}: {depth}, and the index says {ours}");
+                upper += u32::from(depth < ours);
+            }
+        }
+    }
+    println!(
+        "{applied} updates were applied, {overlapping} of them overlapping; {upper} types lay higher than noted"
+    );
+    assert!(ROUNDS < applied && ROUNDS < overlapping);
 }
