@@ -233,7 +233,8 @@ fn log(dice: &mut Dice, docs: &[Doc], updates: &[Vec<u8>]) -> Vec<Vec<u8>> {
         }
         if dice.roll(5) == 0 {
             let done = &updates[..updates.len() - rest.len()];
-            let from = dice.roll(done.len());
+            // Of more than twenty that overlap, the sort inside yrs 0.28.1 panics: its order is not a total one.
+            let from = done.len() - dice.roll(done.len().min(15)) - 1;
             log.push(yrs::merge_updates_v1(&done[from..]).unwrap());
         }
     }
