@@ -9,6 +9,7 @@
 //! What passes has one meaning only: where Yjs and yrs read the same bytes differently, the bytes are refused.
 
 mod content;
+mod depths;
 mod order;
 mod update;
 
@@ -22,6 +23,7 @@ use crate::limits::{CLIENTS_PER_UPDATE_MAX, CLOCK_MAX, STATE_VECTOR_BYTES_MAX};
 use crate::room::ClockRange;
 use crate::wire::{CloseCode, RefusalCode};
 
+pub use depths::Depths;
 pub use update::scan_update;
 
 /// Why bytes were refused. Nothing of them has been applied.
@@ -119,6 +121,8 @@ pub struct Scan {
     pub has_skip: bool,
     /// The first of the clocks left out.
     skipped: Option<ClockRange>,
+    /// How deep its structs lie, relative to what is outside of it.
+    levels: depths::Levels,
 }
 
 /// Whether everything that an update builds on is at hand.

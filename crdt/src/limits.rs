@@ -27,8 +27,13 @@ pub const CLOCK_MAX: u32 = i32::MAX as u32;
 pub const CLIENTS_PER_UPDATE_MAX: usize = 100_000;
 /// Structs in one update.
 pub const STRUCTS_PER_UPDATE_MAX: usize = 2_000_000;
-/// Ranges in the delete set of one update.
-pub const DELETE_RANGES_MAX: usize = 1_000_000;
+/// Ranges in the delete set of one update. Applying one costs yrs more than its share: 200,000 took it seconds.
+pub const DELETE_RANGES_MAX: usize = 100_000;
+/// Clients that ever wrote into one document: an update that would bring in more is refused. The state vector of
+/// such a document, and an update of the whole of it, pass the limits of what a client may send.
+pub const DOCUMENT_CLIENTS_MAX: usize = 50_000;
+/// Ranges in the delete set of one document, by the same reason.
+pub const DOCUMENT_DELETE_RANGES_MAX: usize = 80_000;
 /// Values (keys and elements, nested ones included) inside the `Any` of one struct.
 pub const ANY_VALUES_MAX: usize = 200_000;
 /// Bytes. A map key or the name of a root.
@@ -55,6 +60,13 @@ pub const AWARENESS_STATES_PER_ROOM_MAX: usize = 4_096;
 pub const AWARENESS_ENTRIES_MAX: usize = AWARENESS_STATES_PER_ROOM_MAX;
 /// Milliseconds. An awareness state that nobody renews is gone after this (y-protocols' outdatedTimeout).
 pub const AWARENESS_EXPIRY_MS: u64 = 30_000;
+/// Bytes. The awareness states of one room together: 1 KiB for each, if there are as many as there may be.
+pub const AWARENESS_BYTES_PER_ROOM_MAX: usize = 4 << 20;
+/// The highest clock of an awareness state. They count changes and heartbeats, so that no honest one comes near it;
+/// far enough from the end of 32 bits, in which others keep them.
+pub const AWARENESS_CLOCK_MAX: u32 = 1 << 31;
+/// Milliseconds for which an awareness id that went stays its user's: long enough for a laptop to be opened again.
+pub const AWARENESS_ID_KEPT_MS: u64 = 600_000;
 /// Milliseconds. Awareness changes of one tick leave as one frame.
 pub const AWARENESS_TICK_MS: u64 = 40;
 
@@ -113,6 +125,15 @@ const _: () = {
     assert!(FRAGMENT_BYTES < OUTBOX_BYTES_MAX);
     assert!(AWARENESS_STATE_BYTES_MAX < AWARENESS_BYTES_MAX);
     assert!(AWARENESS_TICK_MS < AWARENESS_EXPIRY_MS);
+    assert!(AWARENESS_EXPIRY_MS <= AWARENESS_ID_KEPT_MS);
+    assert!(AWARENESS_STATES_PER_CONN_MAX * AWARENESS_STATE_BYTES_MAX < AWARENESS_BYTES_PER_ROOM_MAX);
+    assert!(AWARENESS_CLOCK_MAX < u32::MAX);
+    assert!(DOCUMENT_CLIENTS_MAX <= CLIENTS_PER_UPDATE_MAX);
+    assert!(DOCUMENT_DELETE_RANGES_MAX <= DELETE_RANGES_MAX);
+    // A count of at most 5 bytes; for each client an id of 53 bits and a clock of 31, seven bits a byte.
+    assert!(5 + DOCUMENT_CLIENTS_MAX * (8 + 5) <= STATE_VECTOR_BYTES_MAX);
+    // A delete set: two clocks a range, and each client with an id and a count. It alone fits one update.
+    assert!(5 + DOCUMENT_CLIENTS_MAX * (8 + 5) + DOCUMENT_DELETE_RANGES_MAX * (5 + 5) <= DOCUMENT_BYTES_MAX);
     assert!(APPEND_RETRY_MIN_MS < APPEND_RETRY_MAX_MS);
     assert!(CLOCK_MAX < u32::MAX / 2 + 1);
     assert!(CONNS_PER_ROOM_MAX * 4 < AWARENESS_STATES_PER_ROOM_MAX + 1);

@@ -5,9 +5,16 @@
 //! send on whatever they hear, and such echoes are skipped. What counts as newer is y-protocols' rule: a higher
 //! clock, or a removal at the same clock.
 //!
+//! **Whose an id is.** A client takes a state about its own id with a higher clock for its own and counts on from
+//! there, so whoever may announce an id may also silence its client. An id therefore belongs to the user who
+//! announced it: while it is here, and for [`AWARENESS_ID_KEPT_MS`] after it went (for as long as the room lives and
+//! remembers it; the oldest give way when there are too many). Only then may another user announce it, as happens
+//! when somebody signs in as somebody else without loading the page again. Clocks above [`AWARENESS_CLOCK_MAX`] are
+//! passed over, so that no client is led to the end of their range.
+//!
 //! **A client that comes back** announces itself at the clock it had when it was removed, which every y-protocols
-//! peer ignores, and which cannot be told from a late echo. So the removal is sent once more: peers ignore it,
-//! but the client, hearing of its own removal, announces itself again with a higher clock.
+//! peer ignores, and which cannot be told from a late echo by the same user. So the removal is sent once more with the
+//! next tick: peers ignore it, but the client, hearing of its own removal, announces itself again with a higher clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,11 +22,12 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use crate::gate::Refusal;
-use crate::ids::{ClientId, ConnId, Millis};
+use crate::ids::{ClientId, ConnId, Millis, UserId};
 use crate::lib0::{Reader, write_var_bytes, write_var_uint};
 use crate::limits::{
-    ANY_DEPTH_MAX, AWARENESS_BYTES_MAX, AWARENESS_ENTRIES_MAX, AWARENESS_EXPIRY_MS,
-    AWARENESS_STATE_BYTES_MAX, AWARENESS_STATES_PER_CONN_MAX, AWARENESS_STATES_PER_ROOM_MAX,
+    ANY_DEPTH_MAX, AWARENESS_BYTES_MAX, AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_CLOCK_MAX,
+    AWARENESS_ENTRIES_MAX, AWARENESS_EXPIRY_MS, AWARENESS_ID_KEPT_MS, AWARENESS_STATE_BYTES_MAX,
+    AWARENESS_STATES_PER_CONN_MAX, AWARENESS_STATES_PER_ROOM_MAX,
 };
 
 /// Ids that are here, and ids remembered after they went, together.
@@ -37,7 +45,10 @@ pub struct Presence {
     heard: BTreeSet<(Millis, ClientId)>,
     /// The ids of each connection that has any.
     owned: BTreeMap<ConnId, BTreeSet<ClientId>>,
-    /// Ids that went lately, so that a late echo does not bring them back.
+    /// Bytes of all states in `here`.
+    bytes: usize,
+    /// Ids that went: for a while with their clocks, so that a late echo does not bring them back, and for longer
+    /// with their users.
     gone: BTreeMap<ClientId, Gone>,
     /// `gone` in the order in which they went.
     gone_order: BTreeMap<u64, ClientId>,
@@ -47,11 +58,14 @@ pub struct Presence {
     changed: BTreeSet<ClientId>,
     /// Ids in `gone` of which the next update tells. They are kept in `gone` until then.
     removed: BTreeSet<ClientId>,
+    /// Somebody left or expired since the last update.
+    lost: bool,
 }
 
 #[derive(Debug)]
 struct Here {
     owner: ConnId,
+    user: UserId,
     clock: u32,
     /// JSON, as received; a copy, so that it does not keep the message alive.
     state: Bytes,
@@ -60,6 +74,7 @@ struct Here {
 
 #[derive(Debug)]
 struct Gone {
+    user: UserId,
     clock: u32,
     at: Millis,
     order: u64,
@@ -84,17 +99,20 @@ impl Presence {
     /// connection's own ids counts, or nothing of it does. An id is the connection's own if
     ///
     /// - it announced it last; or
-    /// - nobody has it, and if it went lately, the clock is higher than then; or
-    /// - another connection has it, and the entry is a state with a higher clock than that: a client comes back on
-    ///   a new socket before the old one is noticed to be dead. An echo never has a higher clock.
+    /// - another connection **of the same user** has it, and the entry is a state with a higher clock than that: a
+    ///   client comes back on a new socket before the old one is noticed to be dead. An echo never has a higher
+    ///   clock; or
+    /// - nobody has it, and if it went within [`AWARENESS_ID_KEPT_MS`], it was the same user's, and if it went within
+    ///   [`AWARENESS_EXPIRY_MS`], the clock is higher than then.
     ///
-    /// Everything else is skipped, and so are new ids of a connection that has
-    /// [`AWARENESS_STATES_PER_CONN_MAX`] or in a room that has [`AWARENESS_STATES_PER_ROOM_MAX`].
-    pub fn receive(&mut self, now: Millis, conn: ConnId, update: &[u8]) -> Result<(), Refusal> {
+    /// Everything else is skipped, and so are clocks above [`AWARENESS_CLOCK_MAX`], new ids of a connection that has
+    /// [`AWARENESS_STATES_PER_CONN_MAX`] or in a room that has [`AWARENESS_STATES_PER_ROOM_MAX`], and states that
+    /// would bring those of the room beyond [`AWARENESS_BYTES_PER_ROOM_MAX`].
+    pub fn receive(&mut self, now: Millis, conn: ConnId, user: UserId, update: &[u8]) -> Result<(), Refusal> {
         self.tell(now);
         let mut accepted = Vec::new();
         for entry in entries(update)? {
-            if self.concerns(conn, &entry) {
+            if self.concerns(conn, user, &entry) {
                 if let Some(state) = entry.state {
                     check_state(state)?;
                 }
@@ -102,7 +120,7 @@ impl Presence {
             }
         }
         for entry in accepted {
-            self.take(conn, &entry);
+            self.take(conn, user, &entry);
         }
         Ok(())
     }
@@ -111,6 +129,7 @@ impl Presence {
     pub fn leave(&mut self, conn: ConnId) {
         for client in self.owned.remove(&conn).unwrap_or_default() {
             self.remove(client, None);
+            self.lost = true;
         }
     }
 
@@ -122,6 +141,7 @@ impl Presence {
                 break;
             }
             self.remove(client, None);
+            self.lost = true;
         }
     }
 
@@ -136,13 +156,16 @@ impl Presence {
         !self.changed.is_empty() || !self.removed.is_empty()
     }
 
+    /// Whether somebody left or expired, which should be told at once. Nothing that a client sends brings this about:
+    /// also what clients say about their own going waits for the tick.
     #[must_use]
     pub fn has_removals(&self) -> bool {
-        !self.removed.is_empty()
+        self.lost
     }
 
     /// An awareness update of what changed since the last call: the latest state of each id, once.
     pub fn take_changes(&mut self) -> Option<Bytes> {
+        self.lost = false;
         if !self.has_changes() {
             return None;
         }
@@ -184,59 +207,74 @@ impl Presence {
     }
 
     /// Whether an entry is worth a closer look. Most that stock clients send are echoes and end here.
-    fn concerns(&self, conn: ConnId, entry: &Entry<'_>) -> bool {
-        match self.here.get(&entry.client) {
-            Some(here) if here.owner == conn => here.clock <= entry.clock,
-            Some(here) => here.clock < entry.clock && entry.state.is_some(),
-            None => entry.state.is_some(),
+    fn concerns(&self, conn: ConnId, user: UserId, entry: &Entry<'_>) -> bool {
+        match (self.here.get(&entry.client), self.gone.get(&entry.client)) {
+            (Some(here), _) if here.owner == conn => here.clock <= entry.clock,
+            (Some(here), _) => here.user == user && here.clock < entry.clock && entry.state.is_some(),
+            (None, Some(gone)) => gone.user == user && entry.state.is_some(),
+            (None, None) => entry.state.is_some(),
         }
     }
 
-    fn take(&mut self, conn: ConnId, entry: &Entry<'_>) {
+    fn take(&mut self, conn: ConnId, user: UserId, entry: &Entry<'_>) {
         // An entry before this one in the same update may have changed whose the id is.
-        if !self.concerns(conn, entry) {
+        if !self.concerns(conn, user, entry) {
             return;
         }
         let Some(state) = entry.state else {
             self.remove(entry.client, Some(entry.clock));
             return;
         };
+        let before = self.here.get(&entry.client).map_or(0, |here| here.state.len());
+        let fits = state.len() <= before || self.bytes - before + state.len() <= AWARENESS_BYTES_PER_ROOM_MAX;
         match self.here.get(&entry.client) {
-            Some(here) if here.owner == conn && here.clock == entry.clock => {
-                // Nothing new, but somebody still speaks for it.
+            Some(here) if here.owner == conn && (here.clock == entry.clock || !fits) => {
+                // Nothing new, or nothing that there is room for, but somebody still speaks for it.
                 self.hear(entry.client);
                 return;
             }
             Some(here) if here.owner == conn => {}
             Some(_) => {
-                if self.is_full(conn) {
+                if !fits || self.is_full(conn) {
                     return;
                 }
                 self.disown(entry.client);
             }
             None => {
-                if self.gone.get(&entry.client).is_some_and(|gone| entry.clock <= gone.clock) {
+                if self.is_before_its_end(entry) {
                     self.removed.insert(entry.client);
                     return;
                 }
-                if self.is_full(conn) || !self.has_room_for_new() {
+                if !fits || self.is_full(conn) || !self.has_room_for_new() {
                     return;
                 }
             }
         }
-        self.put(conn, entry.client, entry.clock, Bytes::copy_from_slice(state.as_bytes()));
+        let state = Bytes::copy_from_slice(state.as_bytes());
+        self.put(entry.client, Here { owner: conn, user, clock: entry.clock, state, heard: self.now });
     }
 
-    fn put(&mut self, owner: ConnId, client: ClientId, clock: u32, state: Bytes) {
+    /// Whether the id went lately, and this may be from before.
+    fn is_before_its_end(&self, entry: &Entry<'_>) -> bool {
+        self.gone
+            .get(&entry.client)
+            .is_some_and(|gone| entry.clock <= gone.clock && self.now.since(gone.at) < AWARENESS_EXPIRY_MS)
+    }
+
+    fn put(&mut self, client: ClientId, here: Here) {
         if let Some(gone) = self.gone.remove(&client) {
             self.gone_order.remove(&gone.order);
         }
-        let heard = self.now;
-        if let Some(before) = self.here.insert(client, Here { owner, clock, state, heard }) {
-            self.heard.remove(&(before.heard, client));
+        self.heard.insert((here.heard, client));
+        self.owned.entry(here.owner).or_default().insert(client);
+        self.bytes += here.state.len();
+        let heard = here.heard;
+        if let Some(before) = self.here.insert(client, here) {
+            self.bytes -= before.state.len();
+            if before.heard != heard {
+                self.heard.remove(&(before.heard, client));
+            }
         }
-        self.heard.insert((heard, client));
-        self.owned.entry(owner).or_default().insert(client);
         self.removed.remove(&client);
         self.changed.insert(client);
     }
@@ -246,10 +284,12 @@ impl Presence {
         self.disown(client);
         let Some(here) = self.here.remove(&client) else { return };
         self.heard.remove(&(here.heard, client));
+        self.bytes -= here.state.len();
         let order = self.gone_next;
         self.gone_next += 1;
         self.gone_order.insert(order, client);
-        self.gone.insert(client, Gone { clock: clock.unwrap_or(here.clock), at: self.now, order });
+        let clock = clock.unwrap_or(here.clock);
+        self.gone.insert(client, Gone { user: here.user, clock, at: self.now, order });
         self.changed.remove(&client);
         self.removed.insert(client);
     }
@@ -300,7 +340,7 @@ impl Presence {
         while let Some((order, client)) = self.gone_order.first_key_value() {
             let (order, client) = (*order, *client);
             let is_old =
-                self.gone.get(&client).is_none_or(|gone| AWARENESS_EXPIRY_MS <= self.now.since(gone.at));
+                self.gone.get(&client).is_none_or(|gone| AWARENESS_ID_KEPT_MS <= self.now.since(gone.at));
             if !is_old || self.removed.contains(&client) {
                 break;
             }
@@ -326,14 +366,18 @@ fn entries(update: &[u8]) -> Result<Vec<Entry<'_>>, Refusal> {
     let mut entries = Vec::with_capacity(count);
     for _ in 0..count {
         let client = ClientId::new(reader.var_uint()?);
-        // yrs keeps these clocks in 32 bits, and they count heartbeats.
-        let clock = reader.var_u32()?;
+        let clock = reader.var_uint()?;
         let state = reader.var_str()?;
         if AWARENESS_STATE_BYTES_MAX < state.len() {
             return Err(Refusal::TooLarge);
         }
         let state = if state.trim_ascii() == "null" { None } else { Some(state) };
-        entries.push(Entry { client, clock, state });
+        // A client may have been led this far by somebody else: it is not cut off for that.
+        if let Ok(clock) = u32::try_from(clock)
+            && clock <= AWARENESS_CLOCK_MAX
+        {
+            entries.push(Entry { client, clock, state });
+        }
     }
     if !reader.is_empty() {
         return Err(Refusal::Malformed { what: "bytes after the end" });

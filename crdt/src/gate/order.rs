@@ -7,11 +7,13 @@
 
 use std::collections::HashMap;
 
+use super::depths::{Anchor, Levels, OUTSIDE, Stands};
 use super::{Refusal, malformed};
 use crate::ids::ClientId;
 use crate::limits::TYPE_DEPTH_MAX;
 
-/// The depth of a type that is not in the update: right below a root. That is the least that it can be.
+/// The depth of a type that is not in the update: right below a root. That is the least that it can be; where it
+/// really lies is asked later, of the document ([`super::Scan::fits`]).
 const DEPTH_OUTSIDE: u8 = 1;
 
 /// Something that an item builds on.
@@ -53,6 +55,9 @@ struct Struct {
     holds: Holds,
     /// How deep the type that holds it is: 0 for a root. Known only once the struct has been walked.
     parent_depth: u8,
+    in_root: bool,
+    /// Its run among the levels, once it has been walked.
+    run: u32,
 }
 
 #[derive(Debug)]
@@ -88,7 +93,7 @@ impl Order {
     pub(super) fn add(&mut self, clock: u32, holds: Holds) {
         // The limits of an update keep the number of dependencies far below 2^32.
         let first = u32::try_from(self.dependencies.len()).unwrap_or(u32::MAX);
-        self.structs.push(Struct { clock, first, holds, parent_depth: DEPTH_OUTSIDE });
+        self.structs.push(Struct { clock, first, holds, parent_depth: 0, in_root: false, run: OUTSIDE });
     }
 
     /// The struct added last builds on this.
@@ -99,7 +104,7 @@ impl Order {
     /// The struct added last stands right below a root.
     pub(super) fn below_root(&mut self) {
         if let Some(last) = self.structs.last_mut() {
-            last.parent_depth = 0;
+            last.in_root = true;
         }
     }
 
@@ -111,10 +116,12 @@ impl Order {
         }
     }
 
-    /// Fails if structs wait for each other, if types are nested too deeply, or if a value is to hold items.
-    pub(super) fn check(mut self) -> Result<(), Refusal> {
+    /// Fails if structs wait for each other, if types are nested too deeply, or if a value is to hold items. Returns
+    /// how deep the structs lie.
+    pub(super) fn check(mut self) -> Result<Levels, Refusal> {
         let by_client: HashMap<ClientId, usize> =
             self.sections.iter().enumerate().map(|(at, section)| (section.client, at)).collect();
+        let mut levels = Levels::new(self.sections.iter().map(|section| section.client).collect());
         // (section, the struct up to which it is to be walked)
         let mut stack: Vec<(usize, usize)> = Vec::new();
         for root in 0..self.sections.len() {
@@ -133,11 +140,13 @@ impl Order {
                     stack.push((other, index + 1));
                 } else {
                     self.walk(next, &by_client)?;
+                    self.level(section, next, &by_client, &mut levels);
                     self.sections[section].next += 1;
                 }
             }
         }
-        Ok(())
+        levels.shrink();
+        Ok(levels)
     }
 
     /// The first thing that the struct builds on and that is in the update, but has not been walked.
@@ -150,7 +159,7 @@ impl Order {
 
     /// Settles the depth at which the struct stands; everything that it builds on has been walked.
     fn walk(&mut self, at: usize, by_client: &HashMap<ClientId, usize>) -> Result<(), Refusal> {
-        let mut depth = None;
+        let mut depth = 0;
         for dependency in self.of(at) {
             if let Some((_, index)) = self.find(dependency, by_client) {
                 let found = &self.structs[index];
@@ -158,18 +167,48 @@ impl Order {
                     return Err(malformed("an item inside of a value"));
                 }
                 let held = if dependency.is_parent { found.parent_depth + 1 } else { found.parent_depth };
-                depth = depth.max(Some(held));
+                depth = depth.max(held);
+            } else if dependency.is_parent {
+                depth = depth.max(DEPTH_OUTSIDE);
             }
         }
-        if let Some(depth) = depth {
-            self.structs[at].parent_depth = depth;
-        }
+        self.structs[at].parent_depth = depth;
         let Struct { holds, parent_depth, .. } = self.structs[at];
         let is_type = holds == Holds::Items;
         if TYPE_DEPTH_MAX < usize::from(parent_depth) + usize::from(is_type) {
             return Err(Refusal::TooDeep);
         }
         Ok(())
+    }
+
+    /// Notes how deep the struct lies relative to what it builds on.
+    fn level(
+        &mut self,
+        section: usize,
+        at: usize,
+        by_client: &HashMap<ClientId, usize>,
+        levels: &mut Levels,
+    ) {
+        let anchors: Vec<Anchor> = self
+            .of(at)
+            .iter()
+            .map(|dependency| {
+                let run =
+                    self.find(dependency, by_client).map_or(OUTSIDE, |(_, index)| self.structs[index].run);
+                Anchor { client: dependency.client, clock: dependency.clock, run }
+            })
+            .collect();
+        let stands = match self.of(at).first() {
+            Some(dependency) if dependency.is_parent => Stands::Below,
+            Some(_) => Stands::Beside,
+            None if self.structs[at].in_root => Stands::InRoot,
+            None => Stands::Nowhere,
+        };
+        let Section { first, after, end, .. } = self.sections[section];
+        let clocks = (self.structs[at].clock, if at + 1 < after { self.structs[at + 1].clock } else { end });
+        let before = (first < at).then(|| self.structs[at - 1].run);
+        let is_type = self.structs[at].holds == Holds::Items;
+        self.structs[at].run = levels.add(before, section, clocks, (stands, &anchors), is_type);
     }
 
     fn of(&self, at: usize) -> &[Dependency] {

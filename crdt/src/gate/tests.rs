@@ -179,13 +179,19 @@ fn an_update_after_a_missing_one_is_a_gap_and_closes_when_it_arrives() {
     let state = |room: &Doc| room.transact().state_vector();
     let gap = scan(&second).closure(clocks(&state(&room)));
     assert_eq!(gap, Closure::Gap { client: ClientId::new(1), have: 0, need: scan(&first).ranges[0].end });
-    assert!(matches!(scan(&third).closure(clocks(&state(&room))), Closure::Gap { .. }), "nothing to delete yet");
+    assert!(
+        matches!(scan(&third).closure(clocks(&state(&room))), Closure::Gap { .. }),
+        "nothing to delete yet"
+    );
     assert!(!scan(&third).adds_structs(clocks(&state(&room))));
 
     room.transact_mut().apply_update(Update::decode_v1(&first).unwrap()).unwrap();
     assert_eq!(scan(&second).closure(clocks(&state(&room))), Closure::Closed { overlaps: false });
     assert_eq!(scan(&first).closure(clocks(&state(&room))), Closure::Closed { overlaps: true });
-    assert!(scan(&second).adds_structs(clocks(&state(&room))) && !scan(&first).adds_structs(clocks(&state(&room))));
+    assert!(
+        scan(&second).adds_structs(clocks(&state(&room)))
+            && !scan(&first).adds_structs(clocks(&state(&room)))
+    );
     // Both at once close each other.
     let both = yrs::merge_updates_v1([&first, &second]).unwrap();
     assert_eq!(scan(&both).closure(clocks(&StateVector::default())), Closure::Closed { overlaps: false });

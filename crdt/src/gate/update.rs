@@ -30,10 +30,9 @@ const INFO_ORIGIN: u8 = 0b1000_0000;
 ///
 /// Beside the form of each struct this checks what can be known from the update alone: a struct builds only on what
 /// can come before it (none on a later clock of its own client, none in a circle), its parent is no plain value, and
-/// shared types are nested at most [`TYPE_DEPTH_MAX`](crate::limits::TYPE_DEPTH_MAX) deep. A parent or neighbour that is not in the same update
-/// counts as a type right below a root, as long as the gate has no index of the document; several updates, each
-/// within the bound, can therefore still nest deeper than it, and a parent in the document may still turn out to be
-/// a value, for which yrs fails with the update half applied.
+/// shared types are nested at most [`TYPE_DEPTH_MAX`](crate::limits::TYPE_DEPTH_MAX) deep. What is not in the same
+/// update counts as lying as high as it can; [`Scan::fits`] tells once it is known where it lies. A parent in the
+/// document may still turn out to be a value, for which yrs fails with the update half applied.
 ///
 /// Sections of one client that stand twice, delete ranges that overlap or are out of order, and anything of length
 /// zero are malformed: neither Yjs nor yrs writes them, and yrs does not expect them.
@@ -47,8 +46,9 @@ pub fn scan_update(bytes: &[u8], bytes_max: usize) -> Result<Scan, Refusal> {
     if !pass.reader.is_empty() {
         return Err(malformed("bytes after the end"));
     }
-    order.check()?;
+    let levels = order.check()?;
     let Pass { mut scan, needs, .. } = pass;
+    scan.levels = levels;
     scan.ranges.sort_unstable();
     scan.deletes.sort_unstable();
     scan.needs = needs.into_iter().collect();

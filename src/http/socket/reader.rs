@@ -167,7 +167,8 @@ impl Reader {
             Ok(None) => return Ok(None),
             Err(_) => return Err(Violation::Frame("an unknown opcode")),
         };
-        let header_bytes = header.len(left);
+        // Not `header.len(left)`: that is what the shortest form would take, and a peer may write a longer one.
+        let header_bytes = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
         let FrameHeader { is_final, rsv1, rsv2, rsv3, opcode, mask } = header;
         if rsv1 || rsv2 || rsv3 {
             return Err(Violation::Frame("a reserved bit is set"));
@@ -329,6 +330,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_length_in_a_longer_form_than_needed_moves_nothing() {
+        let mut long = vec![0x82, 0x80 | 0x7F];
+        long.extend(3u64.to_be_bytes());
+        long.extend([0, 0, 0, 0, 1, 2, 3]);
+        long.extend(frame(0x82, b"next"));
+        let expected = [Bytes::from_static(&[1, 2, 3]), Bytes::from_static(b"next")];
+        assert_eq!(read(&long, 1_000).unwrap(), expected.map(Incoming::Message));
+    }
+
     // R-SYNC-3
     #[test]
     fn what_is_no_frame_is_refused() {
@@ -409,10 +420,10 @@ mod tests {
     #[test]
     fn what_is_no_websocket_is_not_read_on() {
         let mut reader = reader();
-        reader.unread.extend_from_slice(&[0xFF; 10]);
+        reader.unread.extend_from_slice(&[0xFF; 20]);
         assert!(reader.next(MAX).is_err());
         reader.discard();
-        reader.unread.extend_from_slice(&[0xFF; 10]);
+        reader.unread.extend_from_slice(&[0xFF; 20]);
         assert_eq!(reader.next(MAX).unwrap(), None);
         assert_eq!(reader.unread.capacity(), 0);
     }
