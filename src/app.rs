@@ -92,6 +92,7 @@ impl App {
             settings: Arc::new(http_settings(&config)),
             draining: http::Draining::default(),
             heavy: http::HeavyWork::default(),
+            bodies: http::extract::Bodies::default(),
         };
         let limits = AcceptLimits {
             connections_max: config.server.connections_max,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, Ids};
 use crate::hub::Hub;
@@ -16,6 +16,7 @@ use credentials::Credentials;
 
 pub mod accept;
 pub mod accounts;
+mod budget;
 pub mod cookie;
 pub mod credentials;
 pub mod designs;
@@ -42,8 +43,10 @@ pub struct AppState {
     pub settings: Arc<HttpSettings>,
     /// Set by the stop, before anything else; read by `/ready`.
     pub draining: Draining,
-    /// One permit per document that is parsed, folded or rendered outside a room.
+    /// One permit per document that is loaded, parsed, folded or rendered outside a room.
     pub heavy: HeavyWork,
+    /// What all request bodies together may keep in memory.
+    pub bodies: extract::Bodies,
 }
 
 impl std::fmt::Debug for AppState {
@@ -114,13 +117,32 @@ impl Default for HeavyWork {
 }
 
 impl HeavyWork {
+    /// Waits for a permit. Whoever loads what the work is about loads it after this: a hundred requests that wait
+    /// hold nothing.
+    pub async fn turn(&self) -> problem::Result<Turn> {
+        Ok(Turn(Arc::clone(&self.0).acquire_owned().await.map_err(problem::Problem::internal)?))
+    }
+
     /// # Errors
     /// When the work panics: a bug, or stored bytes that should not be.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> problem::Result<T> {
-        let turn = Arc::clone(&self.0).acquire_owned().await.map_err(problem::Problem::internal)?;
+        self.turn().await?.run(work).await
+    }
+}
+
+/// A permit for one piece of heavy work.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
+
+impl Turn {
+    /// Does the work; the permit ends with it, even when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// When the work panics: a bug, or stored bytes that should not be.
+    pub async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> problem::Result<T> {
         let done = tokio::task::spawn_blocking(move || {
             let outcome = work();
-            drop(turn);
+            drop(self);
             outcome
         });
         done.await.map_err(problem::Problem::internal)

@@ -238,6 +238,7 @@ pub struct NewTicket {
     pub session: SessionId,
     /// When the access token that asked for it expires: the socket lives no longer.
     pub token_expires_at: OffsetDateTime,
+    pub now: OffsetDateTime,
     pub expires_at: OffsetDateTime,
 }
 

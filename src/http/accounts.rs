@@ -254,8 +254,8 @@ fn require_accounts(state: &AppState) -> Result<()> {
 /// that sent it is one of ours.
 async fn refresh_token(state: &AppState, request: Request) -> Result<(Option<(String, bool)>, HeaderMap)> {
     let headers = request.headers().clone();
-    let bytes = read_body(request.into_body(), BODY_BYTES_MAX).await?;
-    let body = if bytes.is_empty() { RefreshBody::default() } else { read_json(&bytes)? };
+    let body = read_body(request.into_body(), BODY_BYTES_MAX, &state.bodies).await?;
+    let body = if body.bytes.is_empty() { RefreshBody::default() } else { read_json(&body.bytes)? };
     let presented = match body.refresh_token {
         Some(token) => Some((token, false)),
         None => match cookie::read(&headers) {

@@ -125,7 +125,8 @@ impl Credentials {
     /// Sells a ticket. The caller's right to the design is the buyer's business, and is checked again at the socket.
     pub async fn issue_ticket(&self, caller: &Caller, design: DesignId) -> Result<IssuedTicket, StoreError> {
         let secret = self.ids.secret();
-        let expires_at = self.clock.utc() + TICKET_TTL;
+        let now = self.clock.utc();
+        let expires_at = now + TICKET_TTL;
         self.store
             .create_ticket(NewTicket {
                 hash: secrets::hash(&secret),
@@ -133,6 +134,7 @@ impl Credentials {
                 design,
                 session: caller.session,
                 token_expires_at: caller.expires_at,
+                now,
                 expires_at,
             })
             .await?;

@@ -6,7 +6,7 @@ use atlas_crdt::design::{self, NewDesign as Document};
 use atlas_crdt::ids::AppendId;
 use atlas_crdt::limits::{DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
 use atlas_crdt::roles::{DesignRole, PlatformRole};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -15,7 +15,7 @@ use http::header::{CACHE_CONTROL, LOCATION};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::extract::{DesignPath, JsonBody, Query, Signed, authorise};
+use super::extract::{DesignPath, Query, Signed, authorise, read_body, read_json, require_json};
 use super::problem::{Problem, Result};
 use super::{AppState, snapshot};
 use crate::auth::{Action, Caller, permits};
@@ -25,6 +25,8 @@ use crate::store::{DesignRow, ListDesigns, NewDesign};
 const PAGE_DEFAULT: usize = 50;
 /// Designs on a page at most.
 const PAGE_MAX: usize = 200;
+/// Bytes. The body of a new design.
+const DESIGN_BYTES_MAX: usize = 10 << 20;
 /// Characters. What is looked for in names.
 const SEARCH_CHARS_MAX: usize = NAME_CHARS_MAX;
 
@@ -112,23 +114,25 @@ struct CreateBody {
 
 /// POST `{name, description?, nodes?, edges?}`: 201 with the design and its `Location`. Nodes and edges carry `id`;
 /// everything else in them is kept as it is.
-async fn create(
-    State(state): State<AppState>,
-    Signed(caller): Signed,
-    JsonBody(body): JsonBody<CreateBody>,
-) -> Result<Response> {
+async fn create(State(state): State<AppState>, Signed(caller): Signed, request: Request) -> Result<Response> {
     require_may_create(&caller)?;
-    let document = Document {
+    require_json(request.headers())?;
+    let body = read_body(request.into_body(), DESIGN_BYTES_MAX, &state.bodies).await?;
+    let (row, ()) = store_new(&state, &caller, move || Ok((document_of(&body.bytes)?, ()))).await?;
+    let location = format!("/api/v1/designs/{}", row.id);
+    let headers = [(CACHE_CONTROL, "private, no-cache".to_owned()), (LOCATION, location)];
+    Ok((StatusCode::CREATED, headers, Json(DesignJson::from(row))).into_response())
+}
+
+fn document_of(bytes: &[u8]) -> Result<Document> {
+    let body: CreateBody = read_json(bytes)?;
+    Ok(Document {
         name: valid_name(&body.name)?,
         description: valid_description(body.description)?,
         meta: Map::new(),
         nodes: with_ids("nodes", body.nodes)?,
         edges: with_ids("edges", body.edges)?,
-    };
-    let row = store_new(&state, &caller, document).await?;
-    let location = format!("/api/v1/designs/{}", row.id);
-    let headers = [(CACHE_CONTROL, "private, no-cache".to_owned()), (LOCATION, location)];
-    Ok((StatusCode::CREATED, headers, Json(DesignJson::from(row))).into_response())
+    })
 }
 
 /// DELETE: 204. Erases the design with all its history; open sockets are closed with 4404.
@@ -155,13 +159,22 @@ pub fn require_may_create(caller: &Caller) -> Result<()> {
     }
 }
 
-/// Makes the document and stores it as a new design of the caller's.
-pub async fn store_new(state: &AppState, caller: &Caller, document: Document) -> Result<DesignRow> {
+/// Makes the document and stores it as a new design of the caller's. `make` reads what the caller sent, with whatever
+/// else there is to tell about it.
+pub async fn store_new<T: Send + 'static>(
+    state: &AppState,
+    caller: &Caller,
+    make: impl FnOnce() -> Result<(Document, T)> + Send + 'static,
+) -> Result<(DesignRow, T)> {
     // The id that writes the first update writes nothing else, ever.
     let client = state.ids.client();
-    let (name, description) = (document.name.clone(), document.description.clone());
-    let first = state.heavy.run(move || design::create(client, &document)).await?;
-    let first = first.map_err(|error| Problem::validation("design", error.to_string()))?;
+    let made = state.heavy.run(move || {
+        let (document, told) = make()?;
+        let first = design::create(client, &document);
+        let first = first.map_err(|error| Problem::validation("design", error.to_string()))?;
+        Result::Ok((document.name, document.description, first, told))
+    });
+    let (name, description, first, told) = made.await??;
     let new = NewDesign {
         id: state.ids.design(),
         owner: caller.user,
@@ -173,7 +186,7 @@ pub async fn store_new(state: &AppState, caller: &Caller, document: Document) ->
     };
     let row = state.store.create_design(new).await?;
     tracing::info!(design = %row.id, by = %caller.user, "a design was created");
-    Ok(row)
+    Ok((row, told))
 }
 
 fn valid_name(name: &str) -> Result<String> {

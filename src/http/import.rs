@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::extract::{FromRequest as _, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use serde::Deserialize;
@@ -17,7 +16,7 @@ use serde_json::json;
 
 use super::AppState;
 use super::designs::{require_may_create, store_new};
-use super::extract::{Query, Signed, read_body};
+use super::extract::{Buffered, Query, Signed, read_body};
 use super::problem::{Problem, Result};
 use crate::formats::{self, FILE_BYTES_MAX};
 
@@ -42,30 +41,33 @@ async fn import(
     request: Request,
 ) -> Result<Response> {
     require_may_create(&caller)?;
-    let file = file_of(request).await?;
-    if FILE_BYTES_MAX < file.len() {
+    let file = file_of(&state, request).await?;
+    if FILE_BYTES_MAX < file.bytes.len() {
         return Err(Problem::too_large(FILE_BYTES_MAX));
     }
     let format = query.format.unwrap_or_else(|| "auto".to_owned());
-    let imported = state.heavy.run(move || formats::import(&file, &format)).await?;
-    let imported = imported.map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, "not_importable", "Not importable", error.to_string())
-    })?;
-    let row = store_new(&state, &caller, imported.design).await?;
+    let read = move || {
+        let imported = formats::import(&file.bytes, &format).map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, "not_importable", "Not importable", error.to_string())
+        })?;
+        Ok((imported.design, imported.report))
+    };
+    let (row, report) = store_new(&state, &caller, read).await?;
     let headers =
         [(CACHE_CONTROL, "private, no-cache".to_owned()), (LOCATION, format!("/api/v1/designs/{}", row.id))];
-    let body = json!({ "id": row.id, "report": imported.report });
+    let body = json!({ "id": row.id, "report": report });
     Ok((StatusCode::CREATED, headers, Json(body)).into_response())
 }
 
-async fn file_of(request: Request) -> Result<Bytes> {
+async fn file_of(state: &AppState, request: Request) -> Result<Buffered> {
     let (parts, body) = request.into_parts();
     let media = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media.trim_start().to_ascii_lowercase().starts_with("multipart/form-data") {
-        return read_body(body, FILE_BYTES_MAX).await;
+        return read_body(body, FILE_BYTES_MAX, &state.bodies).await;
     }
-    let body = read_body(body, FILE_BYTES_MAX + ENVELOPE_BYTES_MAX).await?;
-    let multipart = Multipart::from_request(Request::from_parts(parts, Body::from(body)), &()).await;
+    let mut form = read_body(body, FILE_BYTES_MAX + ENVELOPE_BYTES_MAX, &state.bodies).await?;
+    let body = Body::from(std::mem::take(&mut form.bytes));
+    let multipart = Multipart::from_request(Request::from_parts(parts, body), &()).await;
     let mut multipart = multipart.map_err(|error| Problem::malformed(error.body_text()))?;
     loop {
         let field = multipart.next_field().await.map_err(|error| Problem::malformed(error.body_text()))?;
@@ -73,7 +75,8 @@ async fn file_of(request: Request) -> Result<Bytes> {
             return Err(Problem::validation("file", "no file in the form: send it as the part `file`"));
         };
         if field.name() == Some("file") || field.file_name().is_some() {
-            return field.bytes().await.map_err(|error| Problem::malformed(error.body_text()));
+            form.bytes = field.bytes().await.map_err(|error| Problem::malformed(error.body_text()))?;
+            return Ok(form);
         }
     }
 }

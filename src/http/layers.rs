@@ -234,10 +234,20 @@ mod tests {
         let routes = Router::new()
             .route("/panics", get(async || -> StatusCode { panic!("a deliberate panic with a secret") }))
             .route("/sleeps", get(std::future::pending::<StatusCode>))
+            .route(
+                "/reads",
+                get(async |body: Body| -> StatusCode {
+                    drop(body.collect().await);
+                    StatusCode::OK
+                }),
+            )
             .route("/works", get(async || StatusCode::NO_CONTENT));
         let guarded = guard(routes, Duration::from_millis(20));
-        for (path, status, code) in [("/panics", 500, "internal"), ("/sleeps", 503, "timeout")] {
-            let request = Request::get(path).body(Body::empty()).unwrap();
+        for (path, status, code) in
+            [("/panics", 500, "internal"), ("/sleeps", 503, "timeout"), ("/reads", 503, "timeout")]
+        {
+            let never_ends = futures_util::stream::pending::<Result<String, std::io::Error>>();
+            let request = Request::get(path).body(Body::from_stream(never_ends)).unwrap();
             let response = guarded.clone().oneshot(request).await.unwrap();
             assert_eq!(response.status(), status, "{path}");
             assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json", "{path}");

@@ -134,7 +134,10 @@ impl Problem {
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
             "Too large",
-            format!("The body may have {} MiB at most.", max >> 20),
+            match max >> 20 {
+                0 => format!("The body may have {} KiB at most.", max >> 10),
+                mib => format!("The body may have {mib} MiB at most."),
+            },
         )
         .with_details(json!([{ "max_bytes": max }]))
     }

@@ -3,7 +3,7 @@
 //! - `socket/handshake.rs` reads the request: who may connect from where, with what credential, speaking what;
 //! - `socket/session.rs` the one task of an open socket, `socket/life.rs` its patience,
 //!   `socket/credentials.rs` its right to be there;
-//! - `socket/reader.rs`, `socket/writer.rs` WebSocket frames in and out; `socket/budget.rs` bounds what arrives.
+//! - `socket/reader.rs`, `socket/writer.rs` WebSocket frames in and out; `http/budget.rs` bounds what arrives.
 //!
 //! Credentials, role and design are checked before anything is upgraded, and no room is loaded before that. A failure
 //! is an HTTP problem for stock clients, which then back off properly; a client of `atlas.v1` is let in and closed
@@ -36,7 +36,6 @@ use super::extract::{DesignPath, authorise};
 use super::problem::Problem;
 use crate::auth::{Action, AuthError, effective_design_role};
 
-mod budget;
 mod credentials;
 mod handshake;
 mod life;
@@ -44,7 +43,7 @@ mod reader;
 mod session;
 mod writer;
 
-use budget::Budget;
+use super::budget::{self, Budget};
 use credentials::Guest;
 use handshake::{Credential, Offer};
 use session::Ground;

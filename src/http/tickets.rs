@@ -33,6 +33,9 @@ async fn create(
 ) -> Result<Response> {
     authorise(&state, &caller, design, Action::DesignRead).await?;
     let issued = state.auth.issue_ticket(&caller, design).await?;
-    let body = TicketJson { ticket: issued.ticket, expires_in: (issued.expires_at - state.clock.utc()).whole_seconds() };
+    let body = TicketJson {
+        ticket: issued.ticket,
+        expires_in: (issued.expires_at - state.clock.utc()).whole_seconds(),
+    };
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }

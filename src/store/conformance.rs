@@ -132,6 +132,7 @@ fn ticket(n: u8, user: UserId, design: DesignId, session: SessionId) -> NewTicke
         design,
         session,
         token_expires_at: START + 5 * MINUTE,
+        now: START,
         expires_at: START + MINUTE,
     }
 }

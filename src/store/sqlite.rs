@@ -1,7 +1,8 @@
 //! The embedded store: one SQLite file, `<data folder>/atlas.db`, in WAL mode with `synchronous = FULL`, so that a
 //! commit is on the disk when it returns.
 //!
-//! One task writes (`writer.rs`: group commit), a few connections read. The file `lock` in the data folder is held
+//! One task writes (`writer.rs`: group commit), a few connections read: some whole logs, the others everything short,
+//! so that a login does not wait for somebody's large design. The file `lock` in the data folder is held
 //! while the store is open: two processes never write one folder.
 
 use std::fs::File;
@@ -32,22 +33,30 @@ use crate::lifecycle::Tasks;
 mod designs;
 mod log;
 mod people;
+#[cfg(test)]
+mod tests;
 mod values;
 mod writer;
 
 /// How long a statement waits for another process's lock (a backup, a shell) before it fails.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a read waits for a free connection.
+/// How long a short read waits for a free connection.
 const READ_WAIT: Duration = Duration::from_secs(5);
 const READ_CONNECTIONS_MAX: u32 = 4;
+/// How long the load of a log waits for a free connection: many designs are opened at once after a restart.
+const LOAD_WAIT: Duration = Duration::from_secs(20);
+/// Few: each holds a whole log in memory.
+const LOAD_CONNECTIONS_MAX: u32 = 2;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Cheap to share behind an `Arc`. Call [`Store::close`] before the process ends, after the rooms.
 pub struct SqliteStore {
     writer: WriterHandle,
-    /// Connections with `query_only`.
+    /// Connections with `query_only` for short reads …
     readers: SqlitePool,
+    /// … and for logs.
+    loaders: SqlitePool,
     clock: Clock,
 }
 
@@ -89,18 +98,27 @@ impl SqliteStore {
 
         let (writer, handle) = Writer::new(options.clone(), connection, clock.clone(), lock);
         tasks.spawn("the store's writer", writer.run());
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READ_CONNECTIONS_MAX)
-            .acquire_timeout(READ_WAIT)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options.create_if_missing(false).pragma("query_only", "ON"));
-        Ok(Self { writer: handle, readers, clock })
+        let options = options.create_if_missing(false).pragma("query_only", "ON");
+        let pool = |connections_max, wait| {
+            SqlitePoolOptions::new()
+                .max_connections(connections_max)
+                .acquire_timeout(wait)
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .connect_lazy_with(options.clone())
+        };
+        let readers = pool(READ_CONNECTIONS_MAX, READ_WAIT);
+        let loaders = pool(LOAD_CONNECTIONS_MAX, LOAD_WAIT);
+        Ok(Self { writer: handle, readers, loaders, clock })
     }
 
     async fn reader(&self) -> Result<PoolConnection<Sqlite>> {
         Ok(self.readers.acquire().await?)
+    }
+
+    async fn loader(&self) -> Result<PoolConnection<Sqlite>> {
+        Ok(self.loaders.acquire().await?)
     }
 
     fn now(&self) -> i64 {
@@ -158,6 +176,7 @@ impl Store for SqliteStore {
     async fn close(&self) {
         // Readers first: the last connection to close folds the write-ahead log into the database.
         self.readers.close().await;
+        self.loaders.close().await;
         self.writer.close().await;
     }
 
@@ -166,11 +185,11 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, design: DesignId) -> Result<Option<Loaded>> {
-        log::load(&mut *self.reader().await?, design).await
+        log::load(&mut *self.loader().await?, design).await
     }
 
     async fn log_after(&self, design: DesignId, after: Seq, limit: usize) -> Result<Vec<LogRow>> {
-        log::log_after(&mut *self.reader().await?, design, after, limit).await
+        log::log_after(&mut *self.loader().await?, design, after, limit).await
     }
 
     async fn head(&self, design: DesignId) -> Result<Option<Head>> {
@@ -268,221 +287,5 @@ impl Store for SqliteStore {
         self.writer
             .write(move |tx| Box::pin(async move { people::consume_ticket(tx, &hash, design, now).await }))
             .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use atlas_crdt::ids::AppendId;
-    use atlas_crdt::roles::PlatformRole;
-    use bytes::Bytes;
-    use futures_util::future::join_all;
-    use sqlx::{Connection, SqliteConnection};
-
-    use super::*;
-    use crate::store::{StoreError, conformance};
-
-    async fn open(dir: &Path) -> SqliteStore {
-        SqliteStore::open(dir, Clock::system(), &Tasks::new()).await.unwrap()
-    }
-
-    /// As another process would: without our lock.
-    async fn tamper(dir: &Path, sql: &'static str) {
-        let options = SqliteConnectOptions::new().filename(dir.join("atlas.db")).busy_timeout(BUSY_TIMEOUT);
-        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-    }
-
-    async fn some_designs(store: &SqliteStore, count: u128) -> Vec<DesignId> {
-        let now = store.clock.utc();
-        let owner = UserId::from_u128(7);
-        let user = NewUser {
-            id: owner,
-            email: "ann@example.org".to_owned(),
-            name: None,
-            password_hash: String::new(),
-            first_role: PlatformRole::Admin,
-            role: PlatformRole::Architect,
-            now,
-        };
-        store.create_user(user).await.unwrap();
-        let mut designs = Vec::new();
-        for n in 1..=count {
-            let id = DesignId::from_u128(n);
-            let first = Bytes::from_static(b"first");
-            let append_id = AppendId::from_u128(n << 64);
-            let new = NewDesign { id, owner, name: "D".to_owned(), description: None, first, append_id, now };
-            designs.push(store.create_design(new).await.unwrap().id);
-        }
-        designs
-    }
-
-    fn step(design: DesignId, n: u128) -> Append {
-        let append_id = AppendId::from_u128((design.as_u128() << 64) + n);
-        Append { append_id, update: Bytes::from_static(b"next"), authors: Vec::new(), name: None }
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn it_keeps_the_contract() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path();
-        conformance::run_all(async |place| Arc::new(open(&path.join(place)).await) as Arc<dyn Store>).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn one_bad_design_stalls_nobody_else() {
-        let root = tempfile::tempdir().unwrap();
-        let store = open(root.path()).await;
-        let designs = some_designs(&store, 20).await;
-        tamper(
-            root.path(),
-            "CREATE TRIGGER curse BEFORE INSERT ON design_updates
-             WHEN NEW.design_id = x'0000000000000000000000000000000d'
-             BEGIN SELECT RAISE(ABORT, 'cursed'); END",
-        )
-        .await;
-        let answers = join_all(designs.iter().map(|design| store.append(*design, step(*design, 1)))).await;
-        for (design, answer) in designs.iter().zip(answers) {
-            match answer {
-                Err(StoreError::Unavailable(_)) => assert_eq!(design.as_u128(), 13),
-                answer => {
-                    assert_eq!(answer.unwrap(), Seq::new(2));
-                    assert_ne!(design.as_u128(), 13);
-                }
-            }
-        }
-        // Once the cause is gone the same append passes, and no seq was lost to the failures.
-        tamper(root.path(), "DROP TRIGGER curse").await;
-        assert_eq!(store.append(designs[12], step(designs[12], 1)).await.unwrap(), Seq::new(2));
-    }
-
-    #[tokio::test]
-    async fn a_hole_in_the_log_is_told_and_never_served() {
-        let root = tempfile::tempdir().unwrap();
-        let store = open(root.path()).await;
-        let design = some_designs(&store, 1).await[0];
-        for n in 1..=4 {
-            store.append(design, step(design, n)).await.unwrap();
-        }
-        tamper(root.path(), "DELETE FROM design_updates WHERE seq = 5").await;
-        let load = store.load(design).await;
-        assert!(matches!(load, Err(StoreError::Damaged(_))), "the head's own row is missing: {load:?}");
-        tamper(root.path(), "UPDATE design_heads SET head_seq = 4; DELETE FROM design_updates WHERE seq = 3")
-            .await;
-        let load = store.load(design).await;
-        assert!(matches!(load, Err(StoreError::Damaged(_))), "a row in the middle is missing: {load:?}");
-        let rows = store.log_after(design, Seq::ZERO, 10).await;
-        assert!(matches!(rows, Err(StoreError::Damaged(_))), "{rows:?}");
-        assert_eq!(store.log_after(design, Seq::new(3), 10).await.unwrap().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_load_starts_at_the_newest_snapshot() {
-        let root = tempfile::tempdir().unwrap();
-        let store = open(root.path()).await;
-        let design = some_designs(&store, 1).await[0];
-        for n in 1..=4 {
-            store.append(design, step(design, n)).await.unwrap();
-        }
-        tamper(
-            root.path(),
-            "INSERT INTO design_snapshots
-                 SELECT design_id, seq, CAST('folded ' || seq AS BLOB), 0 FROM design_updates WHERE seq IN (2, 4);
-             DELETE FROM design_updates WHERE seq <= 3",
-        )
-        .await;
-        let loaded = store.load(design).await.unwrap().unwrap();
-        assert_eq!(loaded.snapshot, Some((Seq::new(4), Bytes::from_static(b"folded 4"))));
-        assert_eq!(loaded.tail.iter().map(|row| row.seq.get()).collect::<Vec<_>>(), [5]);
-    }
-
-    #[tokio::test]
-    async fn a_second_process_is_kept_out_until_the_first_has_closed() {
-        let root = tempfile::tempdir().unwrap();
-        let first = open(root.path()).await;
-        let refused = SqliteStore::open(root.path(), Clock::system(), &Tasks::new()).await.unwrap_err();
-        assert!(refused.to_string().contains("another process has the data folder"), "{refused}");
-        first.close().await;
-        open(root.path()).await.check().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn closing_answers_what_was_asked_before() {
-        let root = tempfile::tempdir().unwrap();
-        let store = open(root.path()).await;
-        let designs = some_designs(&store, 3).await;
-        let appends = join_all(designs.iter().map(|design| store.append(*design, step(*design, 1))));
-        // `join` polls in order: the appends are queued before the store is told to close.
-        let (answers, ()) = futures_util::future::join(appends, store.close()).await;
-        for answer in answers {
-            assert_eq!(answer.unwrap(), Seq::new(2));
-        }
-        assert!(!root.path().join("atlas.db-wal").exists(), "the write-ahead log is folded in");
-    }
-
-    #[tokio::test]
-    async fn a_database_of_a_newer_version_is_refused() {
-        let root = tempfile::tempdir().unwrap();
-        open(root.path()).await.close().await;
-        tamper(
-            root.path(),
-            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-             VALUES (9999, 'from the future', TRUE, x'00', 0)",
-        )
-        .await;
-        let refused = SqliteStore::open(root.path(), Clock::system(), &Tasks::new()).await.unwrap_err();
-        assert!(format!("{refused:#}").contains("9999"), "{refused:#}");
-    }
-
-    #[tokio::test]
-    async fn commits_are_synchronous_and_readers_cannot_write() {
-        let root = tempfile::tempdir().unwrap();
-        let store = open(root.path()).await;
-        let mut reader = store.reader().await.unwrap();
-        assert!(sqlx::query("DELETE FROM users").execute(&mut *reader).await.is_err());
-        let settings = store.writer.write(|tx| {
-            Box::pin(async move {
-                let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *tx).await?;
-                let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *tx).await?;
-                let keys: i64 = sqlx::query_scalar("PRAGMA foreign_keys").fetch_one(&mut *tx).await?;
-                Ok((journal, synchronous, keys))
-            })
-        });
-        // synchronous: 2 is FULL.
-        assert_eq!(settings.await.unwrap(), ("wal".to_owned(), 2, 1));
-    }
-
-    /// SQLite says that the disk is full when a database may not grow; the limit ends with its connection.
-    #[tokio::test]
-    async fn after_a_full_disk_the_same_append_passes() {
-        let root = tempfile::tempdir().unwrap();
-        let store = open(root.path()).await;
-        let design = some_designs(&store, 1).await[0];
-        let full = store.writer.write(|tx| {
-            Box::pin(async move {
-                sqlx::query("PRAGMA max_page_count = 1").execute(tx).await?;
-                Ok(())
-            })
-        });
-        full.await.unwrap();
-        let large = Append { update: Bytes::from(vec![7; 1 << 20]), ..step(design, 1) };
-        let refused = store.append(design, large.clone()).await;
-        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-        assert_eq!(store.head(design).await.unwrap().unwrap().seq, Seq::new(1), "nothing of it remains");
-        assert_eq!(store.append(design, large).await.unwrap(), Seq::new(2));
-    }
-
-    #[tokio::test]
-    async fn a_write_that_panics_ends_alone() {
-        let root = tempfile::tempdir().unwrap();
-        let store = open(root.path()).await;
-        let design = some_designs(&store, 1).await[0];
-        let broken: Result<()> =
-            store.writer.write(|_| Box::pin(async { panic!("a deliberate panic of this test") })).await;
-        assert!(matches!(broken, Err(StoreError::Unavailable(_))));
-        assert_eq!(store.append(design, step(design, 1)).await.unwrap(), Seq::new(2));
     }
 }

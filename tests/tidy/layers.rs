@@ -41,11 +41,11 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Open to every module of `src/`.
 const FOR_ALL: &[&str] = &["clock", "lifecycle"];
 
-/// Modules of `src/` that may name these modules of the core only.
+/// Modules of `src/` that may name these modules of the core only. Limits are plain numbers.
 const CORE_OF: &[(&str, &[&str])] = &[
-    ("auth", &["ids", "roles"]),
+    ("auth", &["ids", "roles", "limits"]),
     ("config", &["ids", "roles"]),
-    ("clock", &["ids", "roles"]),
+    ("clock", &["ids", "roles", "limits"]),
     ("telemetry", &["ids", "roles"]),
     ("lifecycle", &["ids", "roles"]),
 ];
@@ -133,7 +133,7 @@ pub(crate) fn imports(file: &File) -> Vec<Violation> {
             && !allowed.contains(&&target[..])
         {
             let what = format!("{top} names atlas_crdt::{target}");
-            found.push(file.at(line, what, "layers: of the core it knows ids and roles at most"));
+            found.push(file.at(line, what, "layers: of the core it knows ids, roles and limits at most"));
         }
         if let Some((name, home)) = HOMES.iter().find(|(name, _)| path.first() == *name)
             && top != *home

@@ -31,6 +31,8 @@ pub enum CreateError {
     Length { path: String, min: usize, max: usize, got: usize },
     #[error("{path}: nested deeper than {max}")]
     TooDeep { path: String, max: usize },
+    #[error("{path}: more than {max} values in one")]
+    TooManyValues { path: String, max: usize },
     #[error("{path}: a key of more than {max} bytes")]
     KeyTooLong { path: String, max: usize },
     #[error("{path}: the id stands there twice")]
@@ -140,7 +142,7 @@ fn check(new: &NewDesign) -> Result<(), CreateError> {
         check_length("description", description, 0, limits::DESCRIPTION_CHARS_MAX)?;
     }
     for (key, value) in &new.meta {
-        check_value(&format!("meta.{key}"), key, value)?;
+        check_entry(&format!("meta.{key}"), key, value, 1, &[])?;
     }
     check_elements(schema::NODES, &new.nodes, limits::NODES_MAX)?;
     check_elements(schema::EDGES, &new.edges, limits::EDGES_MAX)
@@ -162,7 +164,7 @@ fn check_elements(
             return Err(CreateError::DuplicateId { path });
         }
         for (key, value) in body {
-            check_value(&format!("{path}.{key}"), key, value)?;
+            check_entry(&format!("{path}.{key}"), key, value, 1, &SHARED)?;
         }
         for label in [body.get("label"), body.get(schema::DATA).and_then(|data| data.get("label"))] {
             if let Some(Value::String(label)) = label {
@@ -181,15 +183,41 @@ fn check_length(path: &str, text: &str, min: usize, max: usize) -> Result<(), Cr
     Err(CreateError::Length { path: path.to_owned(), min, max, got })
 }
 
-/// Iterative, so that no depth can hurt. The bound holds for the value as it would stand in `meta` or in an element,
-/// which is stricter than what the gate asks of values further inside.
-fn check_value(path: &str, key: &str, value: &Value) -> Result<(), CreateError> {
-    let key_too_long = || CreateError::KeyTooLong { path: path.to_owned(), max: limits::KEY_BYTES_MAX };
+/// Keys that become Y.Maps in each other, the outermost first: see [`create`].
+const SHARED: [&str; 2] = [schema::DATA, schema::SECURITY_FLAGS];
+
+/// One key with its value, at `depth`. `shared`: the keys that become Y.Maps from here on, whose entries are values of
+/// their own.
+fn check_entry(
+    path: &str,
+    key: &str,
+    value: &Value,
+    depth: usize,
+    shared: &[&str],
+) -> Result<(), CreateError> {
     if limits::KEY_BYTES_MAX < key.len() {
-        return Err(key_too_long());
+        return Err(CreateError::KeyTooLong { path: path.to_owned(), max: limits::KEY_BYTES_MAX });
     }
-    let mut open = vec![(value, 1_usize)];
+    match (shared, value) {
+        ([first, inner @ ..], Value::Object(entries)) if key == *first => entries
+            .iter()
+            .try_for_each(|(key, value)| check_entry(&format!("{path}.{key}"), key, value, depth + 1, inner)),
+        _ => check_value(path, value, depth),
+    }
+}
+
+/// Iterative, so that no depth can hurt. The bound of the depth holds for the value as it would stand in `meta` or in an
+/// element, which is stricter than what the gate asks of values further inside. Values are counted as the gate counts
+/// them: what is stored under one key counts together.
+fn check_value(path: &str, value: &Value, depth: usize) -> Result<(), CreateError> {
+    let key_too_long = || CreateError::KeyTooLong { path: path.to_owned(), max: limits::KEY_BYTES_MAX };
+    let mut open = vec![(value, depth)];
+    let mut values = 0;
     while let Some((value, depth)) = open.pop() {
+        values += 1;
+        if limits::ANY_VALUES_MAX < values {
+            return Err(CreateError::TooManyValues { path: path.to_owned(), max: limits::ANY_VALUES_MAX });
+        }
         if limits::ANY_DEPTH_MAX < depth {
             return Err(CreateError::TooDeep { path: path.to_owned(), max: limits::ANY_DEPTH_MAX });
         }

@@ -277,6 +277,12 @@ fn a_new_design_within_the_limits_and_no_further() {
         of("n", node("a", json!({"data": {"label": "l".repeat(201)}}))),
         Err(CreateError::Length { max: 200, got: 201, .. })
     ));
+    let values = |count: usize| Value::from(vec![0; count - 1]);
+    let values_max = crate::limits::ANY_VALUES_MAX;
+    assert!(of("n", node("a", json!({"data": {"v": values(values_max), "w": values(values_max)}}))).is_ok());
+    for odd in [json!({"v": values(values_max + 1)}), json!({"data": {"v": values(values_max + 1)}})] {
+        assert!(matches!(of("n", node("a", odd)), Err(CreateError::TooManyValues { .. })));
+    }
     let many = (0..=crate::limits::NODES_MAX).map(|at| (at.to_string(), serde_json::Map::new())).collect();
     assert!(matches!(of("n", many), Err(CreateError::TooMany { what: "nodes", .. })));
 }

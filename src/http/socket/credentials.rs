@@ -109,7 +109,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
             Err(StoreError::NoSuchDesign) => self.fail(CloseCode::NoSuchDesign, "no such design"),
             // Not knowing is not a permission.
-            Err(error) => self.fail(CloseCode::Overloaded, error.to_string()),
+            Err(error) => {
+                // What is wrong with the store is for the log and not for the peer.
+                tracing::warn!(
+                    error = format!("{:#}", anyhow::Error::from(error)),
+                    "a role could not be read"
+                );
+                self.fail(CloseCode::Overloaded, "your role cannot be read at this moment");
+            }
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::store::{
     NewSession, NewTicket, NewUser, Result, RotateRefresh, Rotation, StoreError, Ticket, User,
 };
 
+/// Rows that have expired and go with one write at most, so that none takes long.
+const PURGED_MAX: i64 = 100;
+
 /// A row of `users`, as stored.
 struct Stored {
     id: Uuid,
@@ -51,7 +54,8 @@ impl Stored {
 }
 
 pub(super) async fn has_users(connection: &mut SqliteConnection) -> Result<bool> {
-    let somebody: Option<i64> = sqlx::query_scalar("SELECT 1 FROM users LIMIT 1").fetch_optional(connection).await?;
+    let somebody: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM users LIMIT 1").fetch_optional(connection).await?;
     Ok(somebody.is_some())
 }
 
@@ -102,9 +106,10 @@ pub(super) async fn set_password_hash(
 }
 
 pub(super) async fn create_session(tx: &mut SqliteConnection, new: &NewSession) -> Result<()> {
-    // Sessions that nobody can use any more go here, since this is where they come from.
-    sqlx::query("DELETE FROM sessions WHERE expires_at <= ?1")
+    // Sessions that nobody can use any more go here with their tokens, since this is where they come from.
+    sqlx::query("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= ?1 LIMIT ?2)")
         .bind(micros(new.now))
+        .bind(PURGED_MAX)
         .execute(&mut *tx)
         .await?;
     sqlx::query("INSERT INTO sessions (id, user_id, created_at, expires_at) VALUES (?1, ?2, ?3, ?4)")
@@ -175,6 +180,16 @@ pub(super) async fn rotate_refresh(tx: &mut SqliteConnection, rotate: &RotateRef
         .bind(now)
         .execute(&mut *tx)
         .await?;
+    // A session that is prolonged for years keeps the tokens of its last days only.
+    sqlx::query(
+        "DELETE FROM refresh_tokens WHERE hash IN
+         (SELECT hash FROM refresh_tokens WHERE session_id = ?1 AND expires_at <= ?2 LIMIT ?3)",
+    )
+    .bind(held.session_id)
+    .bind(now)
+    .bind(PURGED_MAX)
+    .execute(&mut *tx)
+    .await?;
     insert_token(tx, &rotate.new_hash, held.session_id, rotate.now, rotate.expires_at).await?;
     sqlx::query("UPDATE sessions SET expires_at = ?2 WHERE id = ?1")
         .bind(held.session_id)
@@ -220,6 +235,7 @@ pub(super) async fn session_is_live(
 }
 
 pub(super) async fn create_ticket(tx: &mut SqliteConnection, new: &NewTicket) -> Result<()> {
+    purge_tickets(tx, new.now).await?;
     let done = sqlx::query(
         "INSERT INTO tickets (hash, user_id, design_id, session_id, token_expires_at, expires_at)
          SELECT ?1, ?2, id, ?4, ?5, ?6 FROM designs WHERE id = ?3",
@@ -239,6 +255,18 @@ pub(super) async fn create_ticket(tx: &mut SqliteConnection, new: &NewTicket) ->
     Ok(())
 }
 
+/// Tickets that nobody came for.
+async fn purge_tickets(tx: &mut SqliteConnection, now: OffsetDateTime) -> Result<()> {
+    sqlx::query(
+        "DELETE FROM tickets WHERE hash IN (SELECT hash FROM tickets WHERE expires_at <= ?1 LIMIT ?2)",
+    )
+    .bind(micros(now))
+    .bind(PURGED_MAX)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 pub(super) async fn consume_ticket(
     tx: &mut SqliteConnection,
     hash: &[u8; 32],
@@ -254,8 +282,7 @@ pub(super) async fn consume_ticket(
     .bind(micros(now))
     .fetch_optional(&mut *tx)
     .await?;
-    // Tickets that nobody came for.
-    sqlx::query("DELETE FROM tickets WHERE expires_at <= ?1").bind(micros(now)).execute(tx).await?;
+    purge_tickets(tx, now).await?;
     let Some((user, session, token_expires_at)) = taken else { return Ok(None) };
     Ok(Some(Ticket {
         user: UserId::from_u128(user.as_u128()),

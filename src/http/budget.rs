@@ -1,4 +1,5 @@
-//! How many bytes the whole process keeps of messages that are still arriving.
+//! How many bytes the whole process keeps of what is still arriving: socket messages out of one purse, request bodies
+//! out of another.
 //!
 //! A peer decides how long it takes to finish a message. Each connection may therefore keep a little for nothing, and
 //! everything above that comes out of one purse for all of them.
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use atlas_crdt::limits::{INBOUND_BYTES_MAX, INBOUND_FREE_BYTES};
 
-/// The purse. One for each process.
+/// The purse. One in each process for messages, one for bodies.
 #[derive(Debug)]
 pub(super) struct Budget {
     /// Bytes that nobody holds; every share takes and gives back.

@@ -1,0 +1,7 @@
+//! The room's promises, told as stories: who hears what, and when.
+#![expect(clippy::unwrap_used, reason = "in a test a failure is a panic, helpers included")]
+
+mod documents;
+mod life;
+mod refusals;
+mod stage;
