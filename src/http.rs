@@ -125,7 +125,10 @@ impl HeavyWork {
 
     /// # Errors
     /// When the work panics: a bug, or stored bytes that should not be.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> problem::Result<T> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> problem::Result<T> {
         self.turn().await?.run(work).await
     }
 }
@@ -139,7 +142,10 @@ impl Turn {
     ///
     /// # Errors
     /// When the work panics: a bug, or stored bytes that should not be.
-    pub async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> problem::Result<T> {
+    pub async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> problem::Result<T> {
         let done = tokio::task::spawn_blocking(move || {
             let outcome = work();
             drop(self);

@@ -44,7 +44,10 @@ pub(super) struct Batch {
 
 enum Judgement {
     /// `new_deletes`: ranges that it may add to the delete set.
-    Pass { overlaps: bool, new_deletes: usize },
+    Pass {
+        overlaps: bool,
+        new_deletes: usize,
+    },
     /// Changes nothing.
     Nothing,
     Gap,
@@ -75,7 +78,9 @@ impl Live {
                 }
                 Judgement::Nothing => batch.ack(&waiting),
                 Judgement::Gap => self.gap(now, &waiting, &mut batch, effects),
-                Judgement::Refuse(code, message) => self.refuse(now, &waiting, code, message, &mut batch, effects),
+                Judgement::Refuse(code, message) => {
+                    self.refuse(now, &waiting, code, message, &mut batch, effects)
+                }
                 Judgement::Close(refusal) => {
                     self.close(now, waiting.conn, refusal.close_code(), &refusal.to_string(), effects);
                 }
@@ -86,9 +91,8 @@ impl Live {
 
     fn judge_one(&mut self, batch: &Batch, waiting: &Waiting) -> Judgement {
         let known = Arc::clone(self.known.now());
-        let clock = |client: ClientId| {
-            batch.ahead.get(&client).copied().unwrap_or(0).max(clock_of(&known, client))
-        };
+        let clock =
+            |client: ClientId| batch.ahead.get(&client).copied().unwrap_or(0).max(clock_of(&known, client));
         let scan = &waiting.scan;
         if scan.is_empty() {
             return Judgement::Nothing;
@@ -99,14 +103,19 @@ impl Live {
                 || scan.adds_structs(clock)
                 || self.doc.deletes_anything(&scan.deletes);
             return if adds {
-                Judgement::Refuse(RefusalCode::NotPermitted, "your role on this design does not permit this edit")
+                Judgement::Refuse(
+                    RefusalCode::NotPermitted,
+                    "your role on this design does not permit this edit",
+                )
             } else {
                 Judgement::Nothing
             };
         }
         match closure {
             Closure::Gap { .. } => Judgement::Gap,
-            Closure::Closed { .. } if !scan.adds_structs(clock) && scan.deletes.is_empty() => Judgement::Nothing,
+            Closure::Closed { .. } if !scan.adds_structs(clock) && scan.deletes.is_empty() => {
+                Judgement::Nothing
+            }
             Closure::Closed { overlaps } => {
                 let new_deletes = self.new_deletes(waiting);
                 if let Some((code, what)) = self.outgrows(batch, waiting, &known, new_deletes) {
@@ -219,13 +228,7 @@ impl Live {
     }
 
     /// The document contains the batch now; the log comes next.
-    pub(super) fn append(
-        &mut self,
-        now: Millis,
-        batch: Batch,
-        applied: Applied,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn append(&mut self, now: Millis, batch: Batch, applied: Applied, effects: &mut Vec<Effect>) {
         if !applied.changed {
             self.acknowledge(&batch.acks, effects);
             return;
@@ -324,7 +327,11 @@ impl Live {
             .map(|(conn, _)| *conn)
             .collect();
         if !to.is_empty() {
-            effects.push(Effect::Send { to, frame: wire::update(update), kind: FrameKind::Document { since } });
+            effects.push(Effect::Send {
+                to,
+                frame: wire::update(update),
+                kind: FrameKind::Document { since },
+            });
         }
     }
 
