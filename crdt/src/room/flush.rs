@@ -79,7 +79,7 @@ impl Live {
                 Judgement::Nothing => batch.ack(&waiting),
                 Judgement::Gap => self.gap(now, &waiting, &mut batch, effects),
                 Judgement::Refuse(code, message) => {
-                    self.refuse(now, &waiting, code, message, &mut batch, effects)
+                    self.refuse(now, &waiting, code, message, &mut batch, effects);
                 }
                 Judgement::Close(refusal) => {
                     self.close(now, waiting.conn, refusal.close_code(), &refusal.to_string(), effects);
