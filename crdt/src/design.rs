@@ -18,7 +18,7 @@
 
 mod create;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -28,6 +28,7 @@ use yrs::updates::decoder::Decode;
 use yrs::{Doc, IdSet, Map, OffsetKind, Options, Out, ReadTxn, StateVector, Transact, Update};
 
 use crate::ids::ClientId;
+use crate::limits::NAME_CHARS_MAX;
 use crate::room::ClockRange;
 use crate::schema;
 use crate::view::{self, DesignView};
@@ -176,12 +177,48 @@ impl DesignDoc {
         })
     }
 
-    /// `meta.name`, when it is a text.
+    /// How many of these ranges are not deleted as a whole yet: what they would add to the delete set at most.
+    #[must_use]
+    pub fn new_delete_ranges(&self, ranges: &[ClockRange]) -> usize {
+        let mut by_client: BTreeMap<ClientId, Vec<&ClockRange>> = BTreeMap::new();
+        for range in ranges {
+            by_client.entry(range.client).or_default().push(range);
+        }
+        let deleted = self.deleted.get_or_init(|| self.live().transact().snapshot().delete_set);
+        let mut new = 0;
+        for (client, wanted) in by_client {
+            let Some(gone) = deleted.get(&client_id(client)) else {
+                new += wanted.len();
+                continue;
+            };
+            let gone: Vec<(u32, u32)> = gone.ranges().map(|range| (range.start, range.end)).collect();
+            let is_gone = |want: &ClockRange| {
+                let at = gone.partition_point(|(_, end)| *end <= want.start);
+                gone.get(at).is_some_and(|(start, end)| *start <= want.start && want.end <= *end)
+            };
+            new += wanted.iter().filter(|want| !is_gone(want)).count();
+        }
+        new
+    }
+
+    /// Ranges in the delete set, which stands whole in every diff. Walks the document, unless what is deleted is known.
+    #[must_use]
+    pub fn delete_ranges(&self) -> usize {
+        let deleted = self.deleted.get_or_init(|| self.live().transact().snapshot().delete_set);
+        deleted.iter().map(|(_, ranges)| ranges.iter().count()).sum()
+    }
+
+    /// `meta.name`, when it is a text that a design may be called: others are nobody's name, and would be carried into
+    /// every list of designs.
     #[must_use]
     pub fn name(&self) -> Option<String> {
+        self.raw_name().filter(|name| (1..=NAME_CHARS_MAX).contains(&name.chars().count()))
+    }
+
+    fn raw_name(&self) -> Option<String> {
         let txn = self.live().transact();
         match txn.get_map(schema::META)?.get(&txn, schema::META_NAME)? {
-            Out::Any(yrs::Any::String(name)) => Some(name.to_string()),
+            Out::Any(yrs::Any::String(name)) if name.len() <= 4 * NAME_CHARS_MAX => Some(name.to_string()),
             Out::YText(text) => Some(yrs::GetString::get_string(&text, &txn)),
             _ => None,
         }

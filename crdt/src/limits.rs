@@ -33,7 +33,7 @@ pub const DELETE_RANGES_MAX: usize = 100_000;
 /// such a document, and an update of the whole of it, pass the limits of what a client may send.
 pub const DOCUMENT_CLIENTS_MAX: usize = 50_000;
 /// Ranges in the delete set of one document, by the same reason.
-pub const DOCUMENT_DELETE_RANGES_MAX: usize = 100_000;
+pub const DOCUMENT_DELETE_RANGES_MAX: usize = 80_000;
 /// Values (keys and elements, nested ones included) inside the `Any` of one struct.
 pub const ANY_VALUES_MAX: usize = 200_000;
 /// Bytes. A map key or the name of a root.

@@ -646,6 +646,125 @@ fn an_update_that_breaks_yrs_costs_its_sender_alone() {
     }
 }
 
+/// One client section with `ranges` single deletions, each a range of its own.
+fn deletions(client: u8, ranges: usize) -> Bytes {
+    let mut update = vec![0, 1, client];
+    let mut var = |mut n: usize| {
+        while 0x7f < n {
+            update.push(u8::try_from(n & 0x7f).unwrap() | 0x80);
+            n >>= 7;
+        }
+        update.push(u8::try_from(n).unwrap());
+    };
+    var(ranges);
+    for at in 0..ranges {
+        var(2 * at + 1); // clock 0 is the text itself
+        var(1);
+    }
+    update.into()
+}
+
+#[test]
+fn a_design_does_not_outgrow_what_every_client_must_send_back() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    // As many clients as a document may have, each with one collected struct: 1 section of (1 struct, client, 0, GC of 1).
+    let mut crowd = Vec::new();
+    let var = |out: &mut Vec<u8>, mut n: usize| {
+        while 0x7f < n {
+            out.push(u8::try_from(n & 0x7f).unwrap() | 0x80);
+            n >>= 7;
+        }
+        out.push(u8::try_from(n).unwrap());
+    };
+    var(&mut crowd, limits::DOCUMENT_CLIENTS_MAX + 1);
+    for client in (1..=limits::DOCUMENT_CLIENTS_MAX + 1).rev() {
+        crowd.push(1);
+        var(&mut crowd, 1_000 + client);
+        crowd.extend([0, 0, 1]);
+    }
+    crowd.push(0);
+    stage.edit(ANA, &crowd.into());
+    stage.wait(20);
+    assert!(stage.take_append().is_none());
+    let heard = stage.heard(ANA);
+    assert!(matches!(&heard[0], ServerFrame::Notice(notice) if notice["code"] == "too_many"), "{heard:?}");
+}
+
+#[test]
+fn deletions_in_countless_pieces_are_refused_and_cost_no_time() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    // A long text, then every other character of it: more ranges than a document may have, over two updates.
+    let doc = Doc::with_client_id(100);
+    let text = {
+        let meta = doc.get_or_insert_map("meta");
+        let mut txn = doc.transact_mut();
+        meta.insert(&mut txn, "text", yrs::TextPrelim::new("x".repeat(3 * limits::DOCUMENT_DELETE_RANGES_MAX)));
+        Bytes::from(txn.encode_update_v1())
+    };
+    stage.edit(ANA, &text);
+    let append = stage.take_append().unwrap();
+    stage.commit(&append, 1);
+    stage.wait(20);
+    stage.effects.clear();
+    let half = limits::DOCUMENT_DELETE_RANGES_MAX / 2;
+    stage.edit(ANA, &deletions(100, half));
+    let append = stage.take_append().expect("so many are fine");
+    assert_eq!(append.authors[0].deleted.len(), half, "and all of them are their author's");
+    stage.commit(&append, 2);
+    stage.wait(20);
+    stage.effects.clear();
+    stage.edit(ANA, &deletions(100, 2 * half + 1));
+    stage.wait(20);
+    assert!(stage.take_append().is_none());
+    let heard = stage.heard(ANA);
+    assert!(matches!(&heard[0], ServerFrame::Notice(notice) if notice["code"] == "too_many"), "{heard:?}");
+    // Whoever comes back brings all that is deleted already, and one deletion more.
+    stage.frame(ANA, ClientFrame::SyncStep2 { update: deletions(100, half + 1) });
+    stage.wait(20);
+    let append = stage.take_append().expect("old deletions are no new ones");
+    assert_eq!(append.authors[0].deleted.len(), 1);
+}
+
+#[test]
+fn maps_within_maps_are_refused_even_when_each_comes_alone() {
+    let mut stage = Stage::live();
+    stage.sync(EVE, DesignRole::Editor, Dialect::Atlas);
+    let doc = Doc::with_client_id(100);
+    let mut parent = doc.get_or_insert_map("nodes");
+    for level in 1..=limits::TYPE_DEPTH_MAX + 1 {
+        let update = {
+            let mut txn = doc.transact_mut();
+            parent = parent.insert(&mut txn, "a", yrs::MapPrelim::default());
+            Bytes::from(txn.encode_update_v1())
+        };
+        stage.edit(EVE, &update);
+        stage.wait(20);
+        match stage.take_append() {
+            Some(append) => stage.commit(&append, level as u64),
+            None => assert_eq!(level, limits::TYPE_DEPTH_MAX + 1),
+        }
+    }
+    assert_eq!(stage.close_of(EVE), Some(CloseCode::Malformed));
+}
+
+#[test]
+fn a_name_that_no_design_may_have_does_not_reach_the_store() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Stock);
+    let writer = Writer::new(100);
+    for (seq, (name, told)) in
+        [("Checkout", true), ("", false), (&*"x".repeat(10_000), false), ("Checkout 2", true)].into_iter().enumerate()
+    {
+        stage.edit(ANA, &writer.name(name));
+        let append = stage.take_append().unwrap();
+        assert_eq!(append.name.as_deref(), told.then_some(name));
+        stage.commit(&append, seq as u64 + 1);
+        stage.wait(20);
+    }
+}
+
 #[test]
 fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
     let mut stage = Stage::live();

@@ -115,6 +115,7 @@ impl Executor {
                         conn.outbox.close(code, reason);
                     }
                 }
+                Effect::Report { what } => tracing::warn!(design = %self.design, what, "a room reports"),
                 Effect::Evict => self.evicted = true,
             }
         }

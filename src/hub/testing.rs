@@ -1,7 +1,7 @@
 //! A hub on a store that is slow, fails or panics when told to, and peers that edit through it. For this module's
 //! tests only.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -47,6 +47,19 @@ pub(super) struct FakeStore {
     pub(super) appending: watch::Sender<Mood>,
     pub(super) loads: AtomicUsize,
     logs: Mutex<HashMap<DesignId, Vec<(AppendId, Bytes)>>>,
+    /// Appends under way: a design's one owner has at most one.
+    appends: Mutex<HashSet<DesignId>>,
+    /// What only two owners of one design could have done (INV-4).
+    pub(super) two_owners: Mutex<Vec<&'static str>>,
+}
+
+/// An append under way; over when dropped, however it ends.
+struct UnderWay<'a>(&'a FakeStore, DesignId);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.appends.lock().unwrap().remove(&self.1);
+    }
 }
 
 impl FakeStore {
@@ -56,6 +69,8 @@ impl FakeStore {
             appending: watch::Sender::new(Mood::Well),
             loads: AtomicUsize::new(0),
             logs: Mutex::default(),
+            appends: Mutex::default(),
+            two_owners: Mutex::default(),
         })
     }
 
@@ -108,6 +123,10 @@ const NOT_ASKED: &str = "a hub asks its store for logs only";
 #[async_trait]
 impl Store for FakeStore {
     async fn append(&self, design: DesignId, append: Append) -> Result<Seq> {
+        if !self.appends.lock().unwrap().insert(design) {
+            self.two_owners.lock().unwrap().push("two appends at once");
+        }
+        let _under_way = UnderWay(self, design);
         let forgetful = Self::mood(&self.appending).await?;
         let mut logs = self.logs.lock().unwrap();
         let log = logs.get_mut(&design).ok_or(StoreError::NoSuchDesign)?;
@@ -120,6 +139,9 @@ impl Store for FakeStore {
 
     async fn load(&self, design: DesignId) -> Result<Option<Loaded>> {
         self.loads.fetch_add(1, Ordering::SeqCst);
+        if self.appends.lock().unwrap().contains(&design) {
+            self.two_owners.lock().unwrap().push("a load beside an append");
+        }
         Self::mood(&self.loading).await?;
         Ok(self.rows(design, Seq::ZERO).map(|tail| Loaded {
             generation: Generation::new(1),

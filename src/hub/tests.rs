@@ -1,5 +1,7 @@
 //! The hub's promises as stories.
 
+mod one_owner;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

@@ -258,7 +258,7 @@ fn a_new_design_within_the_limits_and_no_further() {
     };
     let node = |id: &str, body: Value| vec![(id.to_owned(), body.as_object().unwrap().clone())];
     let nested = |depth: usize| (1..depth).fold(json!(1), |inner, _| json!([inner]));
-    assert!(of(&"é".repeat(crate::limits::NAME_CHARS_MAX), vec![]).is_ok());
+    assert!(of(&"é".repeat(NAME_CHARS_MAX), vec![]).is_ok());
     assert!(matches!(of("", vec![]), Err(CreateError::Length { min: 1, got: 0, .. })));
     assert!(matches!(of(&"n".repeat(256), vec![]), Err(CreateError::Length { max: 255, got: 256, .. })));
     assert!(matches!(of("n", node("", json!({}))), Err(CreateError::Length { .. })));

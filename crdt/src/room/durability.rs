@@ -24,6 +24,13 @@ pub(super) struct Waiting {
     pub(super) scan: Scan,
 }
 
+impl Waiting {
+    /// Bytes. An update of two bytes still takes a place in the queue, and a scan.
+    fn memory(&self) -> usize {
+        size_of::<Self>() + self.update.len() + self.scan.heap_bytes()
+    }
+}
+
 /// Whom to tell when something is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ack {
@@ -103,6 +110,7 @@ impl InFlight {
 #[derive(Debug)]
 pub(super) struct Durability {
     pub(super) waiting: VecDeque<Waiting>,
+    /// Memory, not only payload: what the unsaved budget is about.
     waiting_bytes: usize,
     pub(super) in_flight: Option<InFlight>,
     /// The earliest time of the next flush that is neither large nor urgent.
@@ -136,7 +144,7 @@ impl Durability {
     }
 
     pub(super) fn push(&mut self, waiting: Waiting) {
-        self.waiting_bytes += waiting.update.len();
+        self.waiting_bytes += waiting.memory();
         self.waiting.push_back(waiting);
     }
 

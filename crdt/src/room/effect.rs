@@ -23,6 +23,8 @@ pub enum Effect {
     Send { to: Vec<ConnId>, frame: Bytes, kind: FrameKind },
     /// Queue a close frame behind what is queued already, then let the connection go.
     Close { conn: ConnId, code: CloseCode, reason: String },
+    /// Something that an operator should read, one sentence without content of the design.
+    Report { what: String },
     /// The room is closed and holds nothing unsaved: forget it.
     Evict,
 }

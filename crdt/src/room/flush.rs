@@ -16,10 +16,13 @@ use super::input::Dialect;
 use super::live::{Live, encode_state, send};
 use super::members::Feed;
 use crate::design::{self, Applied, ApplyFault};
-use crate::gate::{Closure, clock_of};
+use crate::gate::{Closure, Refusal, clock_of};
 use crate::ids::{AppendId, ClientId, ConnId, Millis, Seq};
 use crate::limits;
 use crate::wire::{self, CloseCode, Notice, RefusalCode};
+
+/// Ranges. Delete sets above this are compared with what is deleted already.
+const EXACT_FROM_RANGES: usize = 256;
 
 /// The frames of one flush that passed, on their way into one transaction.
 #[derive(Debug, Default)]
@@ -31,15 +34,20 @@ pub(super) struct Batch {
     ahead: BTreeMap<ClientId, u32>,
     /// Some of it is known already, or repeats old deletions: what goes on is what the transaction really added.
     has_overlap: bool,
+    /// Sums over what passed.
     bytes: usize,
+    deletes: usize,
 }
 
 enum Judgement {
-    Pass { overlaps: bool },
+    /// `new_deletes`: ranges that it may add to the delete set.
+    Pass { overlaps: bool, new_deletes: usize },
     /// Changes nothing.
     Nothing,
     Gap,
     Refuse(RefusalCode, &'static str),
+    /// Bytes that no design can hold, which only the document could show.
+    Close(Refusal),
 }
 
 impl Live {
@@ -57,10 +65,17 @@ impl Live {
         let mut batch = Batch::default();
         for waiting in self.durability.take_waiting() {
             match self.judge_one(&batch, &waiting) {
-                Judgement::Pass { overlaps } => batch.take(waiting, overlaps),
+                Judgement::Pass { overlaps, new_deletes } => {
+                    waiting.scan.note(&mut self.depths);
+                    batch.deletes += new_deletes;
+                    batch.take(waiting, overlaps);
+                }
                 Judgement::Nothing => batch.ack(&waiting),
                 Judgement::Gap => self.gap(now, &waiting, &mut batch, effects),
                 Judgement::Refuse(code, message) => self.refuse(now, &waiting, code, message, &mut batch, effects),
+                Judgement::Close(refusal) => {
+                    self.close(now, waiting.conn, refusal.close_code(), &refusal.to_string(), effects);
+                }
             }
         }
         batch
@@ -89,23 +104,52 @@ impl Live {
         match closure {
             Closure::Gap { .. } => Judgement::Gap,
             Closure::Closed { .. } if !scan.adds_structs(clock) && scan.deletes.is_empty() => Judgement::Nothing,
-            Closure::Closed { .. }
-                if limits::DOCUMENT_BYTES_MAX < self.document_bytes + batch.bytes + waiting.update.len()
-                    && self.is_truly_full(batch, waiting) =>
-            {
-                Judgement::Refuse(RefusalCode::TooLarge, "the design has reached its largest size")
-            }
-            // A SyncStep2 carries every deletion its author ever saw.
             Closure::Closed { overlaps } => {
-                Judgement::Pass { overlaps: overlaps || (waiting.is_step2 && !scan.deletes.is_empty()) }
+                let new_deletes = self.new_deletes(waiting);
+                if let Some(what) = self.outgrows(batch, waiting, &known, new_deletes) {
+                    return Judgement::Refuse(RefusalCode::TooMany, what);
+                }
+                // A SyncStep2 carries every deletion its author ever saw.
+                let overlaps = overlaps || (waiting.is_step2 && !scan.deletes.is_empty());
+                match scan.fits(&self.depths) {
+                    Ok(()) => Judgement::Pass { overlaps, new_deletes },
+                    Err(refusal) => Judgement::Close(refusal),
+                }
             }
         }
     }
 
-    /// The running size is an upper bound: look again before anything is refused for it.
-    fn is_truly_full(&mut self, batch: &Batch, waiting: &Waiting) -> bool {
-        self.document_bytes = self.doc.encode().len();
-        limits::DOCUMENT_BYTES_MAX < self.document_bytes + batch.bytes + waiting.update.len()
+    /// What a document must not grow beyond: whatever it holds, every client sends back whole, in a state vector or in
+    /// a delete set, and must not be refused for it.
+    fn outgrows(
+        &mut self,
+        batch: &Batch,
+        waiting: &Waiting,
+        known: &StateVector,
+        new_deletes: usize,
+    ) -> Option<&'static str> {
+        let scan = &waiting.scan;
+        let new_clients = scan.ranges.iter().filter(|range| clock_of(known, range.client) == 0).count();
+        if 0 < new_clients && limits::DOCUMENT_CLIENTS_MAX < known.len() + batch.ahead.len() + new_clients {
+            return Some("too many client ids have written to this design");
+        }
+        let bytes = batch.bytes + waiting.update.len();
+        let deletes = batch.deletes + new_deletes;
+        if !self.size.has_room_for(bytes, deletes) {
+            // Upper bounds: look closer before anything is refused.
+            self.measure();
+        }
+        if !self.size.has_room_for(bytes, 0) {
+            return Some("the design has reached its largest size");
+        }
+        let has_room = new_deletes == 0 || self.size.has_room_for(bytes, deletes);
+        (!has_room).then_some("the design has too many separate deletions")
+    }
+
+    /// An upper bound, exact where it matters: a SyncStep2 brings every old deletion along.
+    fn new_deletes(&self, waiting: &Waiting) -> usize {
+        let deletes = &waiting.scan.deletes;
+        if deletes.len() < EXACT_FROM_RANGES { deletes.len() } else { self.doc.new_delete_ranges(deletes) }
     }
 
     /// Nothing is applied. The client is asked for what is missing; its answer contains this message too.
@@ -185,6 +229,7 @@ impl Live {
         }
         let name = self.doc.name();
         let renamed = if name == self.name { None } else { name.clone() };
+        let deleted_ranges = applied.deleted.len();
         let authors = self.authors_of(&batch, &applied);
         let ranges = authors.iter().flat_map(|author| author.wrote.iter().copied()).collect();
         let sole_author = batch.sole_author();
@@ -193,7 +238,8 @@ impl Live {
             Err(fault) => return self.start_rebuild(batch, &fault, effects),
         };
         self.name = name;
-        self.document_bytes += update.len();
+        self.size.bytes += update.len();
+        self.size.delete_ranges += deleted_ranges;
         let append = Append { append_id: self.durability.next_append_id(), update, authors, name: renamed };
         effects.push(Effect::Append(append.clone()));
         self.durability.in_flight = Some(InFlight::new(now, append, batch.acks, sole_author, ranges));
@@ -201,7 +247,7 @@ impl Live {
 
     fn authors_of(&mut self, batch: &Batch, applied: &Applied) -> Vec<Author> {
         let mut ahead: BTreeMap<ClientId, u32> = BTreeMap::new();
-        let mut left = applied.deleted.clone();
+        let mut left = Unclaimed::new(&applied.deleted);
         let mut authors: Vec<Author> = Vec::new();
         for waiting in &batch.passed {
             let known = self.known.now();
@@ -213,7 +259,7 @@ impl Live {
                     *next = range.end;
                 }
             }
-            let deleted = take_overlap(&mut left, &waiting.scan.deletes);
+            let deleted = left.claim(&waiting.scan.deletes);
             match authors.iter_mut().find(|author| author.user == waiting.user) {
                 Some(author) => {
                     author.wrote.extend(wrote);
@@ -337,38 +383,41 @@ fn update_of(batch: &Batch, applied: Applied) -> Result<Bytes, ApplyFault> {
     }
 }
 
-/// Takes out of `left` what `wanted` names: the first author who names a deletion is the one who made it. `left` is
-/// sorted and free of overlaps. One pass over both, since a client decides how many ranges there are.
-fn take_overlap(left: &mut Vec<ClockRange>, wanted: &[ClockRange]) -> Vec<ClockRange> {
-    let mut wanted = wanted.to_vec();
-    wanted.sort_unstable();
-    let mut wanted = wanted.into_iter().peekable();
-    let mut taken = Vec::new();
-    let mut rest = Vec::new();
-    for mut have in std::mem::take(left) {
-        while have.start < have.end {
-            let Some(want) = wanted.peek().copied() else { break };
-            if (want.client, want.end) <= (have.client, have.start) {
-                wanted.next();
-                continue;
-            }
-            if (have.client, have.end) <= (want.client, want.start) {
+/// What a flush deleted and nobody is named for yet.
+struct Unclaimed(BTreeMap<(ClientId, u32), u32>);
+
+impl Unclaimed {
+    fn new(deleted: &[ClockRange]) -> Self {
+        Self(deleted.iter().map(|range| ((range.client, range.start), range.end)).collect())
+    }
+
+    /// Takes out what `wanted` names: the first author who names a deletion is the one who made it. Costs what is
+    /// wanted and what is taken, not what is left, since clients decide how much of each there is.
+    fn claim(&mut self, wanted: &[ClockRange]) -> Vec<ClockRange> {
+        let mut taken = Vec::new();
+        for want in wanted {
+            if self.0.is_empty() {
                 break;
             }
-            if have.start < want.start {
-                rest.push(ClockRange { end: want.start, ..have });
-                have.start = want.start;
+            let client = want.client;
+            // From the end, so that each piece that is cut in two stays behind what comes next.
+            while let Some((&(_, start), &end)) = self.0.range((client, 0)..(client, want.end)).next_back() {
+                if end <= want.start {
+                    break;
+                }
+                self.0.remove(&(client, start));
+                if want.end < end {
+                    self.0.insert((client, want.end), end);
+                }
+                if start < want.start {
+                    self.0.insert((client, start), want.start);
+                }
+                taken.push(ClockRange { client, start: start.max(want.start), end: end.min(want.end) });
             }
-            let end = have.end.min(want.end);
-            taken.push(ClockRange { end, ..have });
-            have.start = end;
         }
-        if have.start < have.end {
-            rest.push(have);
-        }
+        taken.sort_unstable();
+        taken
     }
-    *left = rest;
-    taken
 }
 
 #[cfg(test)]
@@ -378,10 +427,10 @@ mod tests {
     #[test]
     fn a_deletion_belongs_to_the_first_who_names_it() {
         let range = |start, end| ClockRange { client: ClientId::new(7), start, end };
-        let mut left = vec![range(10, 20)];
-        assert_eq!(take_overlap(&mut left, &[range(0, 12), range(15, 16)]), [range(10, 12), range(15, 16)]);
-        assert_eq!(left, [range(12, 15), range(16, 20)]);
-        assert_eq!(take_overlap(&mut left, &[range(0, 30)]), [range(12, 15), range(16, 20)]);
-        assert!(left.is_empty());
+        let mut left = Unclaimed::new(&[range(10, 20), range(30, 40)]);
+        assert_eq!(left.claim(&[range(15, 16), range(0, 12)]), [range(10, 12), range(15, 16)]);
+        assert_eq!(left.claim(&[range(19, 31)]), [range(19, 20), range(30, 31)]);
+        assert_eq!(left.claim(&[range(0, 100)]), [range(12, 15), range(16, 19), range(31, 40)]);
+        assert!(left.0.is_empty());
     }
 }

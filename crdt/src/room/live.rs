@@ -11,12 +11,30 @@ use super::rebuild::Rebuild;
 use super::remote::Remote;
 use super::RoomConfig;
 use crate::design::{ApplyFault, DesignDoc};
-use crate::gate::{self, Refusal};
+use crate::gate::{self, Depths, Refusal};
 use crate::ids::{ConnId, Epoch, Generation, Millis, Seq, UserId};
 use crate::limits;
 use crate::presence::Presence;
 use crate::roles::DesignRole;
 use crate::wire::{self, ClientFrame, CloseCode, Notice, NoticeLimits};
+
+/// Upper bounds: what was measured, and everything added since.
+#[derive(Debug, Default)]
+pub(super) struct Size {
+    /// Of the encoded document.
+    pub(super) bytes: usize,
+    /// Of its delete set.
+    pub(super) delete_ranges: usize,
+    /// The version that was measured: measuring costs as much as encoding.
+    measured: Option<u64>,
+}
+
+impl Size {
+    pub(super) fn has_room_for(&self, bytes: usize, delete_ranges: usize) -> bool {
+        self.bytes + bytes <= limits::DOCUMENT_BYTES_MAX
+            && self.delete_ranges + delete_ranges <= limits::DOCUMENT_DELETE_RANGES_MAX
+    }
+}
 
 /// See the module's head. Only the room's owner task touches it.
 #[derive(Debug)]
@@ -40,8 +58,10 @@ pub(super) struct Live {
     pub(super) doc_version: u64,
     /// The whole document as a frame at a version, shared by everybody who joins meanwhile.
     encoded: Option<(u64, Bytes)>,
-    /// An upper bound of the encoded document's size: what was loaded and everything appended since.
-    pub(super) document_bytes: usize,
+    /// How deep everything in the document lies: yrs recurses where it deletes.
+    pub(super) depths: Depths,
+    /// Upper bounds of what the document holds.
+    pub(super) size: Size,
     /// `meta.name` as the store knows it.
     pub(super) name: Option<String>,
     /// Since when nobody is here.
@@ -56,6 +76,7 @@ impl Live {
         parts.extend(loaded.tail.iter().map(|row| &row.update[..]));
         let document_bytes = parts.iter().map(|part| part.len()).sum();
         let doc = DesignDoc::load(config.doc_client, parts)?;
+        let delete_ranges = doc.delete_ranges();
         let name = doc.name();
         Ok(Self {
             generation: loaded.generation,
@@ -71,7 +92,8 @@ impl Live {
             remote: Remote::default(),
             doc_version: 0,
             encoded: None,
-            document_bytes,
+            depths: depths_of(loaded),
+            size: Size { bytes: document_bytes, delete_ranges, measured: None },
             name,
             idle_since: Some(now),
             rng: SplitMix(config.seed),
@@ -280,11 +302,22 @@ impl Live {
             Some((version, frame)) if *version == self.doc_version => frame.clone(),
             _ => {
                 let bytes = self.doc.encode();
-                self.document_bytes = bytes.len();
+                self.size.bytes = bytes.len();
                 let frame = wire::sync_step2(&bytes);
                 self.encoded = Some((self.doc_version, frame.clone()));
                 frame
             }
+        }
+    }
+
+    /// Replaces the upper bounds by the truth, at most once for each version of the document.
+    pub(super) fn measure(&mut self) {
+        if self.size.measured != Some(self.doc_version) {
+            self.size = Size {
+                bytes: self.doc.encode().len(),
+                delete_ranges: self.doc.delete_ranges(),
+                measured: Some(self.doc_version),
+            };
         }
     }
 
@@ -357,6 +390,18 @@ impl Live {
             effects.push(Effect::Send { to, frame: wire::notice(notice), kind: FrameKind::Control });
         }
     }
+}
+
+/// What is stored passed when it was written, under the limits of that day.
+pub(super) fn depths_of(loaded: &Loaded) -> Depths {
+    let mut depths = Depths::new();
+    let snapshot = loaded.snapshot.iter().map(|(_, bytes)| bytes);
+    for part in snapshot.chain(loaded.tail.iter().map(|row| &row.update)) {
+        if let Ok(scan) = gate::scan_update(part, usize::MAX) {
+            scan.note(&mut depths);
+        }
+    }
+    depths
 }
 
 pub(super) fn head_of(loaded: &Loaded) -> Seq {

@@ -9,9 +9,10 @@ use super::effect::Effect;
 use super::flush::Batch;
 use super::input::Loaded;
 use super::known::Known;
-use super::live::{Live, head_of};
+use super::live::{Live, depths_of, head_of};
 use super::members::Feed;
 use crate::design::{Applied, ApplyFault, DesignDoc};
+use crate::gate;
 use crate::ids::Millis;
 use crate::limits;
 use crate::wire::{CloseCode, Notice, RefusalCode};
@@ -32,7 +33,8 @@ impl Rebuild {
 }
 
 impl Live {
-    pub(super) fn start_rebuild(&mut self, batch: Batch, _fault: &ApplyFault, effects: &mut Vec<Effect>) {
+    pub(super) fn start_rebuild(&mut self, batch: Batch, fault: &ApplyFault, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Report { what: format!("the document is made anew: {fault}") });
         self.rebuild = Some(Rebuild { batch, retry_at: None });
         effects.push(Effect::Load);
     }
@@ -74,6 +76,12 @@ impl Live {
         };
         self.doc = replayed.doc;
         self.doc_version += 1;
+        self.depths = depths_of(loaded);
+        let applied_again = in_flight.iter().filter_map(|update| gate::scan_update(update, usize::MAX).ok());
+        applied_again.for_each(|scan| scan.note(&mut self.depths));
+        for survivor in &replayed.batch.passed {
+            survivor.scan.note(&mut self.depths);
+        }
         self.generation = loaded.generation;
         let head = head_of(loaded);
         if head != self.head {
@@ -106,6 +114,8 @@ impl Live {
     fn refuse_culprit(&mut self, now: Millis, culprit: &Waiting, effects: &mut Vec<Effect>) {
         let message = "this edit cannot be applied";
         let code = RefusalCode::Rejected;
+        let (user, bytes) = (culprit.user, culprit.update.len());
+        effects.push(Effect::Report { what: format!("an update of {bytes} bytes by {user} cannot be applied") });
         self.tell(culprit.conn, &Notice::Refused { message: message.to_owned(), code, reset: true }, effects);
         self.close(now, culprit.conn, CloseCode::Reset, message, effects);
     }
@@ -145,6 +155,10 @@ fn replay(
     let mut culprits = Vec::new();
     let mut trial = with_in_flight()?;
     for waiting in std::mem::take(&mut batch.passed) {
+        // Whoever sent one of them is sent away: a connection costs one new document at most.
+        if culprits.iter().any(|culprit: &Waiting| culprit.conn == waiting.conn) {
+            continue;
+        }
         if trial.apply(&[&waiting.update[..]], false).is_ok() {
             survivors.push(waiting);
             continue;

@@ -111,7 +111,7 @@ impl Live {
                 let Ok(ranges) = self.take_over(&update) else {
                     return self.reload(effects);
                 };
-                self.document_bytes += update.len();
+                self.size.bytes += update.len();
                 self.show(&update, &ranges, None, effects);
             }
             self.head = self.head.next();
@@ -121,6 +121,7 @@ impl Live {
     fn take_over(&mut self, update: &Bytes) -> Result<Vec<ClockRange>, ()> {
         let scan = gate::scan_update(update, limits::DOCUMENT_BYTES_MAX).map_err(|_| ())?;
         self.doc.apply(&[&update[..]], false).map_err(|_| ())?;
+        scan.note(&mut self.depths);
         self.doc_version += 1;
         self.name = self.doc.name();
         Ok(scan.ranges)

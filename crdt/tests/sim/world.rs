@@ -282,6 +282,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Load => self.jobs.push_back(Job::Load),
+                Effect::Report { what } => panic!("honest architects, and yet: {what}"),
                 Effect::CatchUp { .. } => panic!("one pod never has a hole"),
                 Effect::Append(append) => {
                     assert!(
