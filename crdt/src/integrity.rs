@@ -161,7 +161,8 @@ mod tests {
     use super::*;
 
     fn element(id: &str, body: Value) -> Element {
-        Element { id: id.to_owned(), body: body.as_object().unwrap().clone() }
+        let Value::Object(body) = body else { panic!("no object: {body}") };
+        Element { id: id.to_owned(), body }
     }
 
     fn node(id: &str, parent: Option<&str>) -> Element {

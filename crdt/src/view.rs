@@ -143,7 +143,8 @@ mod tests {
     use crate::integrity::{HiddenEdge, Repair};
 
     fn object(value: Value) -> Map<String, Value> {
-        value.as_object().unwrap().clone()
+        let Value::Object(entries) = value else { panic!("no object: {value}") };
+        entries
     }
 
     fn view() -> DesignView {

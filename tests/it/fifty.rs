@@ -17,7 +17,7 @@ const PROXIES: usize = 5;
 const EDITS_EACH: u64 = 30;
 /// How long one attempt to connect may hang in a frozen network.
 const CONNECT_PATIENCE: Duration = Duration::from_millis(700);
-const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
+const SETTLE_PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server, a design, and fifty clients of three people behind five proxies. Every other client is a stock one.
 struct Crowd {
