@@ -119,7 +119,10 @@ impl Default for HeavyWork {
 impl HeavyWork {
     /// # Errors
     /// When the work panics: a bug, or stored bytes that should not be.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> problem::Result<T> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> problem::Result<T> {
         self.run_on(std::future::ready(Ok(())), move |()| work()).await
     }
 
