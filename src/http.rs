@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::clock::{Clock, Ids};
 use crate::hub::Hub;
@@ -117,38 +117,30 @@ impl Default for HeavyWork {
 }
 
 impl HeavyWork {
-    /// Waits for a permit. Whoever loads what the work is about loads it after this: a hundred requests that wait
-    /// hold nothing.
-    pub async fn turn(&self) -> problem::Result<Turn> {
-        Ok(Turn(Arc::clone(&self.0).acquire_owned().await.map_err(problem::Problem::internal)?))
-    }
-
     /// # Errors
     /// When the work panics: a bug, or stored bytes that should not be.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> problem::Result<T> {
-        self.turn().await?.run(work).await
+        self.run_on(std::future::ready(Ok(())), move |()| work()).await
     }
-}
 
-/// A permit for one piece of heavy work.
-#[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "held, never read")] OwnedSemaphorePermit);
-
-impl Turn {
-    /// Does the work; the permit ends with it, even when nobody waits for it any more.
+    /// Work on something that is loaded first: only once there is a permit, so that requests that wait hold nothing in
+    /// memory. The permit ends with the work, even when nobody waits for it any more.
     ///
     /// # Errors
-    /// When the work panics: a bug, or stored bytes that should not be.
-    pub async fn run<T: Send + 'static>(
-        self,
-        work: impl FnOnce() -> T + Send + 'static,
+    /// When it cannot be loaded, or when the work panics.
+    pub async fn run_on<I: Send + 'static, T: Send + 'static>(
+        &self,
+        load: impl Future<Output = problem::Result<I>>,
+        work: impl FnOnce(I) -> T + Send + 'static,
     ) -> problem::Result<T> {
+        let turn = Arc::clone(&self.0).acquire_owned().await.map_err(problem::Problem::internal)?;
+        let loaded = load.await?;
         let done = tokio::task::spawn_blocking(move || {
-            let outcome = work();
-            drop(self);
+            let outcome = work(loaded);
+            drop(turn);
             outcome
         });
         done.await.map_err(problem::Problem::internal)
@@ -170,4 +162,30 @@ pub fn router(state: AppState) -> Router {
         .fallback(layers::no_such_route)
         .method_not_allowed_fallback(layers::method_not_allowed);
     layers::wrap(routes, &state).with_state(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_loaded_before_there_is_a_permit() {
+        let heavy = HeavyWork(Arc::new(Semaphore::new(1)));
+        let turn = Arc::clone(&heavy.0).acquire_owned().await.unwrap();
+        let loads = Arc::new(AtomicBool::new(false));
+        let load = async {
+            loads.store(true, Ordering::SeqCst);
+            Ok(20)
+        };
+        let mut work = Box::pin(heavy.run_on(load, |loaded| loaded + 1));
+        assert!(matches!(futures_util::poll!(&mut work), Poll::Pending));
+        assert!(!loads.load(Ordering::SeqCst));
+        drop(turn);
+        assert_eq!(work.await.unwrap(), 21);
+        let refused = heavy.run_on(async { Err(problem::Problem::no_such_design()) }, |(): ()| ()).await;
+        assert_eq!(refused.unwrap_err().status(), http::StatusCode::NOT_FOUND);
+        assert_eq!(heavy.run(|| 1).await.unwrap(), 1, "a failed load gives its permit back");
+    }
 }

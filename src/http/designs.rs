@@ -168,13 +168,13 @@ pub async fn store_new<T: Send + 'static>(
 ) -> Result<(DesignRow, T)> {
     // The id that writes the first update writes nothing else, ever.
     let client = state.ids.client();
-    let document = state.heavy.run(move || {
+    let work = state.heavy.run(move || {
         let (document, told) = make()?;
         let first = design::create(client, &document);
         let first = first.map_err(|error| Problem::validation("design", error.to_string()))?;
         Result::Ok((document.name, document.description, first, told))
     });
-    let (name, description, first, told) = document.await??;
+    let (name, description, first, told) = work.await??;
     let new = NewDesign {
         id: state.ids.design(),
         owner: caller.user,

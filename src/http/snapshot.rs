@@ -70,22 +70,21 @@ pub async fn read_json(
 }
 
 async fn json(state: &AppState, design: DesignId, headers: &HeaderMap) -> Result<Response> {
-    // First the turn, then the log: those who wait hold nothing in memory.
-    let turn = state.heavy.turn().await?;
-    let loaded = state.store.load(design).await?.ok_or_else(Problem::no_such_design)?;
     let client = state.ids.client();
     let known = headers.clone();
-    turn.run(move || {
-        let head = SnapshotHead { id: design, epoch: loaded.epoch, seq: head_seq(&loaded) };
-        let view = fold(client, &loaded).map_err(Problem::internal)?.view();
-        let etag = json_etag(&view.content_hash());
-        if knows(&known, &etag) {
-            return Ok(not_modified(&etag));
-        }
-        let body = serde_json::to_vec(&view.to_snapshot_json(&head)).map_err(Problem::internal)?;
-        Ok(found(&etag, "application/json", body.into()))
-    })
-    .await?
+    state
+        .heavy
+        .run_on(load(state, design), move |loaded| {
+            let head = SnapshotHead { id: design, epoch: loaded.epoch, seq: head_seq(&loaded) };
+            let view = fold(client, &loaded).map_err(Problem::internal)?.view();
+            let etag = json_etag(&view.content_hash());
+            if knows(&known, &etag) {
+                return Ok(not_modified(&etag));
+            }
+            let body = serde_json::to_vec(&view.to_snapshot_json(&head)).map_err(Problem::internal)?;
+            Ok(found(&etag, "application/json", body.into()))
+        })
+        .await?
 }
 
 async fn yjs(state: &AppState, design: DesignId, headers: &HeaderMap) -> Result<Response> {
@@ -96,18 +95,22 @@ async fn yjs(state: &AppState, design: DesignId, headers: &HeaderMap) -> Result<
             return Ok(not_modified(&etag));
         }
     }
-    let turn = state.heavy.turn().await?;
-    let loaded = state.store.load(design).await?.ok_or_else(Problem::no_such_design)?;
     let client = state.ids.client();
-    turn.run(move || {
-        let etag = yjs_etag(loaded.generation, head_seq(&loaded));
-        Ok(found(
-            &etag,
-            "application/octet-stream",
-            fold(client, &loaded).map_err(Problem::internal)?.encode(),
-        ))
-    })
-    .await?
+    state
+        .heavy
+        .run_on(load(state, design), move |loaded| {
+            let etag = yjs_etag(loaded.generation, head_seq(&loaded));
+            Ok(found(
+                &etag,
+                "application/octet-stream",
+                fold(client, &loaded).map_err(Problem::internal)?.encode(),
+            ))
+        })
+        .await?
+}
+
+async fn load(state: &AppState, design: DesignId) -> Result<Loaded> {
+    state.store.load(design).await?.ok_or_else(Problem::no_such_design)
 }
 
 /// The document that the store holds.

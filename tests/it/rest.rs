@@ -370,6 +370,35 @@ async fn what_was_answered_survives_a_kill_and_a_stop_is_clean() {
     assert_eq!(ada.get(&path).await.expect(200).bytes, before.bytes);
 }
 
+/// What the server keeps of a body before it knows who sent it is little, and large bodies of strangers are not read.
+#[tokio::test]
+async fn strangers_send_small_bodies_only() {
+    let server = Server::start();
+    let ada = server.register("ada@example.com").await;
+    let nobody = server.nobody();
+    for path in ["register", "login", "refresh", "logout"] {
+        let body = json!({ "refresh_token": "x".repeat(17 << 10) });
+        nobody.post(&format!("/api/v1/auth/{path}"), body).await.expect_problem(413, "too_large");
+    }
+    for path in [DESIGNS, IMPORT] {
+        let mut stream = TcpStream::connect(server.addr()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 401", "{path}: answered without the body");
+    }
+    let note = "x".repeat(1 << 20);
+    ada.post(DESIGNS, json!({ "name": "large", "nodes": [{ "id": "a", "note": note }] })).await.expect(201);
+    let values = vec![0; 200_000];
+    let refused =
+        ada.post(DESIGNS, json!({ "name": "x", "nodes": [{ "id": "a", "data": { "v": values } }] })).await;
+    refused.expect_problem(400, "validation_failed");
+}
+
 #[tokio::test]
 async fn a_connection_that_says_nothing_or_nonsense_harms_nobody() {
     let server = Server::start();
