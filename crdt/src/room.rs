@@ -9,16 +9,16 @@
 //! `durability` (what waits, what is in flight); `flush` (judge, apply, append, and what follows the commit);
 //! `remote` (other pods); `rebuild` (when yrs itself fails); `known` (the state vector of the log).
 
-mod durability;
-mod effect;
-mod flush;
 mod input;
-mod known;
-mod live;
-mod members;
+mod effect;
 mod phase;
-mod rebuild;
+mod members;
+mod live;
+mod known;
+mod durability;
+mod flush;
 mod remote;
+mod rebuild;
 
 pub use effect::{Append, Author, ClockRange, Effect, FrameKind};
 pub use input::{Dialect, Input, Join, Loaded, LogRow};

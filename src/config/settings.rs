@@ -99,7 +99,7 @@ pub const SETTINGS: &[Setting] = &[
         "ATLAS_REGISTRATION",
         "auth.registration",
         "open",
-        "`open`: everybody who reaches the server may make an account; `closed`: nobody may.",
+        "`open`: everybody who reaches the server may make an account; `closed`: nobody may, once there is one.",
     ),
     plain(
         "ATLAS_ACCESS_TOKEN_SECS",

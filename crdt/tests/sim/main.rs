@@ -73,7 +73,7 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-/// INV-1, 2, 3, 5, 6, 7 over random lives.
+/// INV-1, 2, 3, 5, 6, 7, 11 over random lives.
 // R-SYNC-7, R-SYNC-8, R-COUNT-2, R-COUNT-3, R-COUNT-7
 #[test]
 fn every_seed_ends_in_agreement_and_nothing_saved_is_lost() {

@@ -416,6 +416,7 @@ impl World {
 
     /// INV-1 and INV-2 at rest.
     pub(crate) fn check_agreement(&mut self) {
+        invariants::check_view(&self.disk.doc().view()).expect("INV-11");
         let truth = graph::document(&self.disk.doc().encode());
         let content = graph::content(&truth);
         for architect in &self.architects {
