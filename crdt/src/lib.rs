@@ -1,15 +1,15 @@
 //! The document and the room of Atlas Collab, pure.
 
-pub mod ids;
-pub mod roles;
-pub mod limits;
-mod lib0;
-pub mod schema;
-pub mod gate;
-pub mod wire;
-pub mod presence;
 pub mod design;
-pub mod view;
+pub mod gate;
+pub mod ids;
 pub mod integrity;
-pub mod room;
 pub mod invariants;
+mod lib0;
+pub mod limits;
+pub mod presence;
+pub mod roles;
+pub mod room;
+pub mod schema;
+pub mod view;
+pub mod wire;

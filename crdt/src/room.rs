@@ -9,16 +9,16 @@
 //! `durability` (what waits, what is in flight); `flush` (judge, apply, append, and what follows the commit);
 //! `remote` (other pods); `rebuild` (when yrs itself fails); `known` (the state vector of the log).
 
-mod effect;
-mod input;
-mod members;
-mod known;
 mod durability;
-mod live;
+mod effect;
 mod flush;
-mod remote;
-mod rebuild;
+mod input;
+mod known;
+mod live;
+mod members;
 mod phase;
+mod rebuild;
+mod remote;
 
 pub use effect::{Append, Author, ClockRange, Effect, FrameKind};
 pub use input::{Dialect, Input, Join, Loaded, LogRow};
@@ -71,7 +71,12 @@ impl Room {
             Phase::Live(live) => self.live(now, live, input, effects),
             Phase::Draining(draining) => self.draining(now, draining, input, effects),
             Phase::Closed => {
-                phase::turn_away(&input, CloseCode::Overloaded, "the design is being closed: connect again", effects);
+                phase::turn_away(
+                    &input,
+                    CloseCode::Overloaded,
+                    "the design is being closed: connect again",
+                    effects,
+                );
                 Phase::Closed
             }
         };
@@ -223,10 +228,14 @@ impl Room {
                     std::mem::replace(&mut self.phase, Phase::Closed)
                 }
                 // Never an empty document in place of a real one.
-                Err(fault) => refuse(CloseCode::Overloaded, format!("the stored design cannot be read: {fault}")),
+                Err(fault) => {
+                    refuse(CloseCode::Overloaded, format!("the stored design cannot be read: {fault}"))
+                }
             },
             Input::LoadFailed { reason } => refuse(CloseCode::Overloaded, reason),
-            Input::NoSuchDesign | Input::Deleted => refuse(CloseCode::NoSuchDesign, "no such design".to_owned()),
+            Input::NoSuchDesign | Input::Deleted => {
+                refuse(CloseCode::NoSuchDesign, "no such design".to_owned())
+            }
             Input::Drain => refuse(CloseCode::Restarting, "{\"retry_after_ms\":1000}".to_owned()),
             // The bus may be faster than the load; more than the bound is left to the log.
             note @ (Input::Remote { .. } | Input::RoleChanged { .. }) => {

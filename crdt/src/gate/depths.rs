@@ -20,7 +20,7 @@ use crate::limits::TYPE_DEPTH_MAX;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Depths {
     /// Runs of equal depth, (one past the last clock, the depth), from clock 0 on without gaps.
-    clients: BTreeMap<ClientId, Vec<(u32, u8)>>,
+    pub(super) clients: BTreeMap<ClientId, Vec<(u32, u8)>>,
 }
 
 impl Depths {
@@ -36,7 +36,7 @@ impl Depths {
     }
 
     /// The depth at one clock, if it is known.
-    fn of(&self, client: ClientId, clock: u32) -> Option<u8> {
+    pub(super) fn of(&self, client: ClientId, clock: u32) -> Option<u8> {
         let runs = self.clients.get(&client)?;
         runs.get(runs.partition_point(|(end, _)| *end <= clock)).map(|(_, depth)| *depth)
     }
@@ -50,7 +50,7 @@ impl Depths {
     }
 
     /// One past the last clock that is known.
-    fn end_of(&self, client: ClientId) -> u32 {
+    pub(super) fn end_of(&self, client: ClientId) -> u32 {
         self.clients.get(&client).and_then(|runs| runs.last()).map_or(0, |(end, _)| *end)
     }
 

@@ -189,15 +189,15 @@ impl Order {
         by_client: &HashMap<ClientId, usize>,
         levels: &mut Levels,
     ) {
-        let anchors: Vec<Anchor> = self
-            .of(at)
-            .iter()
-            .map(|dependency| {
-                let run =
-                    self.find(dependency, by_client).map_or(OUTSIDE, |(_, index)| self.structs[index].run);
-                Anchor { client: dependency.client, clock: dependency.clock, run }
-            })
-            .collect();
+        // An item has two neighbours at most.
+        let nothing = Anchor { client: ClientId::new(0), clock: 0, run: OUTSIDE };
+        let mut anchors = [nothing; 2];
+        let mut count = 0;
+        for (anchor, dependency) in anchors.iter_mut().zip(self.of(at)) {
+            let run = self.find(dependency, by_client).map_or(OUTSIDE, |(_, index)| self.structs[index].run);
+            *anchor = Anchor { client: dependency.client, clock: dependency.clock, run };
+            count += 1;
+        }
         let stands = match self.of(at).first() {
             Some(dependency) if dependency.is_parent => Stands::Below,
             Some(_) => Stands::Beside,
@@ -208,7 +208,7 @@ impl Order {
         let clocks = (self.structs[at].clock, if at + 1 < after { self.structs[at + 1].clock } else { end });
         let before = (first < at).then(|| self.structs[at - 1].run);
         let is_type = self.structs[at].holds == Holds::Items;
-        self.structs[at].run = levels.add(before, section, clocks, (stands, &anchors), is_type);
+        self.structs[at].run = levels.add(before, section, clocks, (stands, &anchors[..count]), is_type);
     }
 
     fn of(&self, at: usize) -> &[Dependency] {

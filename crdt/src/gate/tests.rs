@@ -1,6 +1,7 @@
 //! What the scan lets through: updates of real documents, read as yrs reads them, and mutated ones. What it stops
 //! is in `traps.rs`.
 
+mod depths;
 mod traps;
 
 use proptest::prelude::*;
@@ -95,7 +96,7 @@ fn edit(doc: &Doc, what: u8, key: u8, value: u8) -> Vec<u8> {
     txn.encode_update_v1()
 }
 
-/// What happens to three documents, and every update that it gave.
+/// What happens to four documents, and every update that it gave.
 #[derive(Debug, Clone)]
 enum Step {
     Edit { doc: u8, what: u8, key: u8, value: u8 },
@@ -110,7 +111,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 fn play(steps: &[Step]) -> (Vec<Doc>, Vec<Vec<u8>>) {
-    let docs = vec![doc(3), doc((1 << 40) + 7), doc((1 << 53) - 1)];
+    let docs = vec![doc(3), doc((1 << 40) + 7), doc((1 << 53) - 1), doc(4)];
     let mut updates = Vec::new();
     for step in steps {
         match *step {

@@ -21,6 +21,9 @@ use crate::ids::{AppendId, ClientId, ConnId, Millis, Seq};
 use crate::limits;
 use crate::wire::{self, CloseCode, Notice, RefusalCode};
 
+/// Updates folded into one by merging their bytes. yrs 0.28.1 sorts with an order that is not total, which Rust's sort
+/// notices, with a panic, on more than about twenty.
+const MERGED_MAX: usize = 16;
 /// Ranges. Delete sets above this are compared with what is deleted already.
 const EXACT_FROM_RANGES: usize = 256;
 
@@ -41,7 +44,10 @@ pub(super) struct Batch {
 
 enum Judgement {
     /// `new_deletes`: ranges that it may add to the delete set.
-    Pass { overlaps: bool, new_deletes: usize },
+    Pass {
+        overlaps: bool,
+        new_deletes: usize,
+    },
     /// Changes nothing.
     Nothing,
     Gap,
@@ -72,7 +78,9 @@ impl Live {
                 }
                 Judgement::Nothing => batch.ack(&waiting),
                 Judgement::Gap => self.gap(now, &waiting, &mut batch, effects),
-                Judgement::Refuse(code, message) => self.refuse(now, &waiting, code, message, &mut batch, effects),
+                Judgement::Refuse(code, message) => {
+                    self.refuse(now, &waiting, code, message, &mut batch, effects);
+                }
                 Judgement::Close(refusal) => {
                     self.close(now, waiting.conn, refusal.close_code(), &refusal.to_string(), effects);
                 }
@@ -83,9 +91,8 @@ impl Live {
 
     fn judge_one(&mut self, batch: &Batch, waiting: &Waiting) -> Judgement {
         let known = Arc::clone(self.known.now());
-        let clock = |client: ClientId| {
-            batch.ahead.get(&client).copied().unwrap_or(0).max(clock_of(&known, client))
-        };
+        let clock =
+            |client: ClientId| batch.ahead.get(&client).copied().unwrap_or(0).max(clock_of(&known, client));
         let scan = &waiting.scan;
         if scan.is_empty() {
             return Judgement::Nothing;
@@ -96,18 +103,23 @@ impl Live {
                 || scan.adds_structs(clock)
                 || self.doc.deletes_anything(&scan.deletes);
             return if adds {
-                Judgement::Refuse(RefusalCode::NotPermitted, "your role on this design does not permit this edit")
+                Judgement::Refuse(
+                    RefusalCode::NotPermitted,
+                    "your role on this design does not permit this edit",
+                )
             } else {
                 Judgement::Nothing
             };
         }
         match closure {
             Closure::Gap { .. } => Judgement::Gap,
-            Closure::Closed { .. } if !scan.adds_structs(clock) && scan.deletes.is_empty() => Judgement::Nothing,
+            Closure::Closed { .. } if !scan.adds_structs(clock) && scan.deletes.is_empty() => {
+                Judgement::Nothing
+            }
             Closure::Closed { overlaps } => {
                 let new_deletes = self.new_deletes(waiting);
-                if let Some(what) = self.outgrows(batch, waiting, &known, new_deletes) {
-                    return Judgement::Refuse(RefusalCode::TooMany, what);
+                if let Some((code, what)) = self.outgrows(batch, waiting, &known, new_deletes) {
+                    return Judgement::Refuse(code, what);
                 }
                 // A SyncStep2 carries every deletion its author ever saw.
                 let overlaps = overlaps || (waiting.is_step2 && !scan.deletes.is_empty());
@@ -127,11 +139,11 @@ impl Live {
         waiting: &Waiting,
         known: &StateVector,
         new_deletes: usize,
-    ) -> Option<&'static str> {
+    ) -> Option<(RefusalCode, &'static str)> {
         let scan = &waiting.scan;
         let new_clients = scan.ranges.iter().filter(|range| clock_of(known, range.client) == 0).count();
         if 0 < new_clients && limits::DOCUMENT_CLIENTS_MAX < known.len() + batch.ahead.len() + new_clients {
-            return Some("too many client ids have written to this design");
+            return Some((RefusalCode::TooMany, "too many client ids have written to this design"));
         }
         let bytes = batch.bytes + waiting.update.len();
         let deletes = batch.deletes + new_deletes;
@@ -140,10 +152,10 @@ impl Live {
             self.measure();
         }
         if !self.size.has_room_for(bytes, 0) {
-            return Some("the design has reached its largest size");
+            return Some((RefusalCode::TooLarge, "the design has reached its largest size"));
         }
         let has_room = new_deletes == 0 || self.size.has_room_for(bytes, deletes);
-        (!has_room).then_some("the design has too many separate deletions")
+        (!has_room).then_some((RefusalCode::TooMany, "the design has too many separate deletions"))
     }
 
     /// An upper bound, exact where it matters: a SyncStep2 brings every old deletion along.
@@ -206,7 +218,7 @@ impl Live {
             return;
         }
         let updates: Vec<&[u8]> = batch.passed.iter().map(|waiting| &waiting.update[..]).collect();
-        match self.doc.apply(&updates, batch.has_overlap) {
+        match self.doc.apply(&updates, batch.has_overlap || MERGED_MAX < updates.len()) {
             Ok(applied) => {
                 self.doc_version += 1;
                 self.append(now, batch, applied, effects);
@@ -216,13 +228,7 @@ impl Live {
     }
 
     /// The document contains the batch now; the log comes next.
-    pub(super) fn append(
-        &mut self,
-        now: Millis,
-        batch: Batch,
-        applied: Applied,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn append(&mut self, now: Millis, batch: Batch, applied: Applied, effects: &mut Vec<Effect>) {
         if !applied.changed {
             self.acknowledge(&batch.acks, effects);
             return;
@@ -321,7 +327,11 @@ impl Live {
             .map(|(conn, _)| *conn)
             .collect();
         if !to.is_empty() {
-            effects.push(Effect::Send { to, frame: wire::update(update), kind: FrameKind::Document { since } });
+            effects.push(Effect::Send {
+                to,
+                frame: wire::update(update),
+                kind: FrameKind::Document { since },
+            });
         }
     }
 

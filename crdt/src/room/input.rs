@@ -15,29 +15,58 @@ pub enum Input {
     /// The answer to [`Effect::Load`](super::Effect::Load).
     Loaded(Loaded),
     /// The store could not be read, or what it holds is damaged. `reason` is told to the joiners.
-    LoadFailed { reason: String },
+    LoadFailed {
+        reason: String,
+    },
     /// The design does not exist (any more).
     NoSuchDesign,
     Join(Join),
     /// The socket is gone. Comes after the socket's last frame.
-    Leave { conn: ConnId },
-    Frame { conn: ConnId, frame: ClientFrame },
+    Leave {
+        conn: ConnId,
+    },
+    Frame {
+        conn: ConnId,
+        frame: ClientFrame,
+    },
     /// A document frame found the connection's outbox full. `since` is the document before that frame, as it
     /// came with the effect. The executor reports this before it hands the room anything else.
-    Lagged { conn: ConnId, since: Arc<StateVector> },
+    Lagged {
+        conn: ConnId,
+        since: Arc<StateVector>,
+    },
     /// A lagging connection's outbox is empty again.
-    Writable { conn: ConnId },
+    Writable {
+        conn: ConnId,
+    },
     /// The commit of the append in flight.
-    Appended { append_id: AppendId, seq: Seq },
+    Appended {
+        append_id: AppendId,
+        seq: Seq,
+    },
     /// The append in flight failed, or its outcome is unknown: it will be tried again.
-    AppendFailed { append_id: AppendId, reason: String },
+    AppendFailed {
+        append_id: AppendId,
+        reason: String,
+    },
     /// Another pod's commit, heard on the bus.
-    Remote { generation: Generation, seq: Seq, update: Bytes },
+    Remote {
+        generation: Generation,
+        seq: Seq,
+        update: Bytes,
+    },
     /// The answer to [`Effect::CatchUp`](super::Effect::CatchUp): contiguous rows after the seq that was asked for.
-    CaughtUp { rows: Vec<LogRow> },
-    CatchUpFailed { reason: String },
+    CaughtUp {
+        rows: Vec<LogRow>,
+    },
+    CatchUpFailed {
+        reason: String,
+    },
     /// A member's role changed; `None`: no longer a member.
-    RoleChanged { user: UserId, role: Option<DesignRole> },
+    RoleChanged {
+        user: UserId,
+        role: Option<DesignRole>,
+    },
     /// The design was deleted.
     Deleted,
     /// The pod is going away: refuse joins, close the sockets with 1012, flush, close.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::RoomConfig;
 use super::durability::{Durability, Waiting};
 use super::effect::{Effect, FrameKind};
 use super::input::{Dialect, Join, Loaded};
@@ -9,7 +10,6 @@ use super::known::Known;
 use super::members::{Feed, Member, Members};
 use super::rebuild::Rebuild;
 use super::remote::Remote;
-use super::RoomConfig;
 use crate::design::{ApplyFault, DesignDoc};
 use crate::gate::{self, Depths, Refusal};
 use crate::ids::{ConnId, Epoch, Generation, Millis, Seq, UserId};
@@ -168,7 +168,13 @@ impl Live {
         }
     }
 
-    pub(super) fn close_all(&mut self, now: Millis, code: CloseCode, reason: &str, effects: &mut Vec<Effect>) {
+    pub(super) fn close_all(
+        &mut self,
+        now: Millis,
+        code: CloseCode,
+        reason: &str,
+        effects: &mut Vec<Effect>,
+    ) {
         for conn in self.members.keys().copied().collect::<Vec<_>>() {
             self.close(now, conn, code, reason, effects);
         }
@@ -333,7 +339,11 @@ impl Live {
             self.next_presence_at = now.plus(limits::AWARENESS_TICK_MS);
             let to: Vec<ConnId> = self.members.keys().copied().collect();
             if !to.is_empty() {
-                effects.push(Effect::Send { to, frame: wire::awareness(&changes), kind: FrameKind::Presence });
+                effects.push(Effect::Send {
+                    to,
+                    frame: wire::awareness(&changes),
+                    kind: FrameKind::Presence,
+                });
             }
         }
     }

@@ -13,7 +13,9 @@ const LINGER_MS: u64 = 1_000;
 #[derive(Debug)]
 pub(super) enum Phase {
     /// The store is being read. What happens meanwhile and matters later is noted.
-    Loading { notes: Vec<Input> },
+    Loading {
+        notes: Vec<Input>,
+    },
     Live(Box<Live>),
     Draining(Draining),
     Closed,

@@ -115,7 +115,8 @@ impl Live {
         let message = "this edit cannot be applied";
         let code = RefusalCode::Rejected;
         let (user, bytes) = (culprit.user, culprit.update.len());
-        effects.push(Effect::Report { what: format!("an update of {bytes} bytes by {user} cannot be applied") });
+        effects
+            .push(Effect::Report { what: format!("an update of {bytes} bytes by {user} cannot be applied") });
         self.tell(culprit.conn, &Notice::Refused { message: message.to_owned(), code, reset: true }, effects);
         self.close(now, culprit.conn, CloseCode::Reset, message, effects);
     }

@@ -75,7 +75,9 @@ impl Architect {
             let state = format!("{{\"at\":{clock}}}");
             write_var(&mut update, state.len() as u64);
             update.extend_from_slice(state.as_bytes());
-            socket.to_server.push_back(wire::encode_client(&ClientFrame::Awareness { update: update.into() }));
+            socket
+                .to_server
+                .push_back(wire::encode_client(&ClientFrame::Awareness { update: update.into() }));
         }
     }
 
@@ -83,8 +85,11 @@ impl Architect {
     pub(crate) fn edit(&mut self, rng: &mut Rng) {
         self.edits += 1;
         let mark = format!("mark-{}-{}", self.name, self.edits);
-        let (nodes, edges, meta) =
-            (self.doc.get_or_insert_map("nodes"), self.doc.get_or_insert_map("edges"), self.doc.get_or_insert_map("meta"));
+        let (nodes, edges, meta) = (
+            self.doc.get_or_insert_map("nodes"),
+            self.doc.get_or_insert_map("edges"),
+            self.doc.get_or_insert_map("meta"),
+        );
         let update = {
             let mut txn = self.doc.transact_mut();
             let id = format!("n{}", rng.below(12));
@@ -130,7 +135,9 @@ impl Architect {
 
     /// Reads one message from the server.
     pub(crate) fn receive(&mut self) {
-        let Some(message) = self.socket.as_mut().and_then(|socket| socket.to_client.pop_front()) else { return };
+        let Some(message) = self.socket.as_mut().and_then(|socket| socket.to_client.pop_front()) else {
+            return;
+        };
         match wire::decode_server(&message).expect("the server speaks its own protocol") {
             ServerFrame::SyncStep1 { state_vector } => self.answer_step1(&state_vector),
             ServerFrame::SyncStep2 { update } | ServerFrame::Update { update } => {

@@ -47,7 +47,12 @@ impl Disk {
     }
 
     pub(crate) fn load(&self) -> Loaded {
-        Loaded { generation: Generation::new(0), epoch: Epoch::new(0), snapshot: None, tail: self.rows.clone() }
+        Loaded {
+            generation: Generation::new(0),
+            epoch: Epoch::new(0),
+            snapshot: None,
+            tail: self.rows.clone(),
+        }
     }
 
     pub(crate) fn has_mark(&self, mark: &str) -> bool {

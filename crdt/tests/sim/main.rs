@@ -1,7 +1,11 @@
 //! The seeded simulation: random lives of one room, every fault counted, every seed printed.
 //!
 //! `ATLAS_SIM_SEEDS` sets how many seeds run (default 300), `ATLAS_SIM_SEED` runs one alone.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "in a test a failure is a panic, helpers included")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "in a test a failure is a panic, helpers included"
+)]
 
 mod architect;
 mod disk;

@@ -191,7 +191,8 @@ impl World {
             return;
         }
         if self.room.is_none() {
-            let config = RoomConfig::new(self.rng.next(), u128::from(self.rng.next()) << 64, ClientId::new(2));
+            let config =
+                RoomConfig::new(self.rng.next(), u128::from(self.rng.next()) << 64, ClientId::new(2));
             let (room, effects) = Room::new(config);
             self.room = Some(room);
             self.execute(effects);
@@ -431,7 +432,12 @@ impl World {
                 continue;
             }
             assert!(!architect.has_missing(), "architect {} still waits for something", architect.name);
-            assert_eq!(graph::content(architect.doc()), content, "INV-1: architect {} differs", architect.name);
+            assert_eq!(
+                graph::content(architect.doc()),
+                content,
+                "INV-1: architect {} differs",
+                architect.name
+            );
         }
         assert_eq!(self.disk.last_name().cloned(), self.disk.doc().name(), "designs.name follows meta.name");
     }

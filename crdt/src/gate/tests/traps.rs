@@ -9,42 +9,42 @@ use crate::lib0::{write_var_str, write_var_uint};
 use crate::limits::{CLOCK_MAX, TYPE_DEPTH_MAX, UPDATE_BYTES_MAX};
 use crate::wire::{CloseCode, RefusalCode};
 
-const ROOT: u64 = 1;
-const ID: u64 = 0;
+pub(super) const ROOT: u64 = 1;
+pub(super) const ID: u64 = 0;
 
 /// Update bytes, written one number or string at a time.
 #[derive(Default, Clone)]
-struct Bytes(Vec<u8>);
+pub(super) struct Bytes(pub(super) Vec<u8>);
 
 impl Bytes {
-    fn n(mut self, numbers: &[u64]) -> Self {
+    pub(super) fn n(mut self, numbers: &[u64]) -> Self {
         for number in numbers {
             write_var_uint(&mut self.0, *number);
         }
         self
     }
 
-    fn s(mut self, text: &str) -> Self {
+    pub(super) fn s(mut self, text: &str) -> Self {
         write_var_str(&mut self.0, text);
         self
     }
 
-    fn raw(mut self, bytes: &[u8]) -> Self {
+    pub(super) fn raw(mut self, bytes: &[u8]) -> Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
     /// An item under a key of a root, up to its content.
-    fn item(self, kind: u64, root: &str) -> Self {
+    pub(super) fn item(self, kind: u64, root: &str) -> Self {
         self.n(&[0x20 | kind, ROOT]).s(root).s("key")
     }
 
     /// A map under a key of the map at (client, clock).
-    fn map_in(self, client: u64, clock: u64) -> Self {
+    pub(super) fn map_in(self, client: u64, clock: u64) -> Self {
         self.n(&[0x27, ID, client, clock]).s("key").n(&[1])
     }
 
-    fn scan(&self) -> Result<Scan, Refusal> {
+    pub(super) fn scan(&self) -> Result<Scan, Refusal> {
         scan_update(&self.0, UPDATE_BYTES_MAX)
     }
 }
