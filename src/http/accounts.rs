@@ -211,7 +211,7 @@ fn invalid_refresh_token() -> Problem {
 }
 
 /// POST `/logout` with the access token, the refresh token or the cookie: 204. Ends the session, its tokens and its
-/// open sockets. A token that is spent or has expired logs out as well.
+/// open sockets. A spent refresh token logs out as well, until it would have expired.
 async fn logout(State(state): State<AppState>, request: Request) -> Result<Response> {
     require_accounts(&state)?;
     let (presented, headers) = refresh_token(&state, request).await?;
