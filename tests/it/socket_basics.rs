@@ -220,12 +220,3 @@ async fn a_client_of_another_epoch_must_reload() {
     let other = Connect { epoch: Some(epoch + 1), ..connect };
     assert_eq!(refusal(other).await, Refused::Code(4409));
 }
-
-// R-TIME-1, R-TIME-2
-// R-TIME-3
-// R-ROLE-2, R-CLOSE-8
-// R-ROLE-1, R-REFUSE-2
-// R-CLOSE-7
-// R-CLOSE-6
-// R-CLOSE-5
-// R-SYNC-2, R-SYNC-10

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::socket_basics::{A_SECOND, BOTH, address, connected, expected, has_node, node, refusal};
 use crate::support::{Person, Server};
 
+// R-TIME-1, R-TIME-2
 #[tokio::test]
 async fn a_socket_ends_with_its_token_unless_it_is_renewed() {
     const LIFE: Duration = Duration::from_secs(4);
@@ -60,6 +61,7 @@ fn retry_after(closed: &Closed) -> u64 {
     reason["retry_after_ms"].as_u64().unwrap_or_else(|| panic!("{closed:?}"))
 }
 
+// R-TIME-3
 #[tokio::test]
 async fn a_bad_renewal_is_refused_and_the_old_credential_still_counts() {
     let server = Server::start();
@@ -80,6 +82,7 @@ async fn a_bad_renewal_is_refused_and_the_old_credential_still_counts() {
     client.edit_saved(node("still here")).await.unwrap();
 }
 
+// R-ROLE-2, R-CLOSE-8
 #[tokio::test]
 async fn a_role_that_changes_counts_within_a_second() {
     let server = Server::start();
@@ -122,11 +125,43 @@ async fn a_role_that_changes_counts_within_a_second() {
     assert_eq!(atlas.seen().faults, Vec::<String>::new());
 }
 
+// R-ROLE-3
+#[tokio::test]
+async fn a_role_that_changes_while_a_socket_opens_counts() {
+    const ROUNDS_MAX: u64 = 400;
+    let server = Server::start();
+    let _admin = server.register("admin@example.com").await;
+    let ann = server.register("ann@example.com").await;
+    let ben = server.register("ben@example.com").await;
+    let design = ann.create_design("Payments").await;
+    let (mut greeted_as_editor, mut round) = (0, 0);
+    while greeted_as_editor < 5 && round < ROUNDS_MAX {
+        round += 1;
+        ann.share(&design, &ben, "editor").await;
+        let connect = async {
+            // The check, the upgrade and the join take a few milliseconds: the change falls now here, now there.
+            tokio::time::sleep(Duration::from_micros(100 * (round % 20))).await;
+            connected(&server, &design, ben.token(), Dialect::Atlas).await
+        };
+        let (client, ()) = tokio::join!(connect, ann.share(&design, &ben, "viewer"));
+        let hello = client.notice("hello").await.unwrap();
+        if hello["role"] == "editor" {
+            greeted_as_editor += 1;
+            client.wait_until(A_SECOND, "the role", |client| role_of(client) == "viewer").await.unwrap();
+        }
+    }
+    println!(
+        "{greeted_as_editor} of {round} sockets were opened with the old role, and all heard of the new one"
+    );
+    assert!(0 < greeted_as_editor, "the change never fell into the opening of a socket");
+}
+
 fn role_of(client: &Client) -> String {
     let role = client.look(|seen| seen.notice("role.changed").map(|notice| notice["role"].clone()));
     role.and_then(|role| role.as_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
 
+// R-ROLE-1, R-REFUSE-2
 #[tokio::test]
 async fn a_viewer_watches_in_peace_and_changes_nothing() {
     let server = Server::start();
@@ -186,6 +221,7 @@ async fn a_viewer_watches_in_peace_and_changes_nothing() {
     assert!(!has_node(&editor, "forbidden"));
 }
 
+// R-CLOSE-7
 #[tokio::test]
 async fn signing_out_closes_what_was_opened_under_that_login() {
     let server = Server::start();
@@ -213,6 +249,7 @@ async fn log_out(person: &Person) {
     assert!(answer.status.is_success(), "{}", answer.text());
 }
 
+// R-CLOSE-6
 #[tokio::test]
 async fn a_deleted_design_says_so_and_is_gone() {
     let server = Server::start();
@@ -231,6 +268,7 @@ async fn a_deleted_design_says_so_and_is_gone() {
     }
 }
 
+// R-CLOSE-5
 #[tokio::test]
 async fn a_stop_saves_everything_and_sends_everybody_away_for_a_moment() {
     let mut server = Server::start();
@@ -262,6 +300,7 @@ async fn a_stop_saves_everything_and_sends_everybody_away_for_a_moment() {
     println!("Saved({saved}) before the stop, everything after it");
 }
 
+// R-SYNC-2, R-SYNC-10
 #[tokio::test]
 async fn edits_and_questions_flow_in_both_languages() {
     let server = Server::start();
