@@ -98,13 +98,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         match role {
             Ok(Some(role)) if role == part.guest.role => {}
             Ok(role) => {
-                let (design, user, hub) = (part.design, part.guest.user, self.ground.app.hub.clone());
-                if let Some(role) = role {
-                    part.guest.role = role;
-                }
+                let (design, user, platform) = (part.design, part.guest.user, part.guest.platform);
+                let (hub, store) = (self.ground.app.hub.clone(), Arc::clone(&self.ground.app.store));
+                let Some(told) = role else {
+                    self.waiting = Some(Box::pin(async move {
+                        hub.role_changed(design, user, None).await;
+                        Outcome::Delivered(Ok(()))
+                    }));
+                    return;
+                };
+                part.guest.role = told;
+                // Between the store's answer and the room's ear the role may have changed once more, and ours would
+                // then be the older word that comes last: look until both are the same.
                 self.waiting = Some(Box::pin(async move {
-                    hub.role_changed(design, user, role).await;
-                    Outcome::Delivered(Ok(()))
+                    hub.role_changed(design, user, Some(told)).await;
+                    let member = store.member_role(design, user).await;
+                    Outcome::Role(member.map(|member| effective_design_role(platform, member)))
                 }));
             }
             Err(StoreError::NoSuchDesign) => self.fail(CloseCode::NoSuchDesign, "no such design"),
