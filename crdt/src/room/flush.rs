@@ -93,6 +93,8 @@ impl Live {
         let known = Arc::clone(self.known.now());
         let clock =
             |client: ClientId| batch.ahead.get(&client).copied().unwrap_or(0).max(clock_of(&known, client));
+        // "Adds nothing" means to the log: what stands beside it in this flush may still turn out to be a culprit.
+        let in_log = |client: ClientId| clock_of(&known, client);
         let scan = &waiting.scan;
         if scan.is_empty() {
             return Judgement::Nothing;
@@ -100,7 +102,7 @@ impl Live {
         let closure = scan.closure(clock);
         if !waiting.role.may_edit() {
             let adds = matches!(closure, Closure::Gap { .. })
-                || scan.adds_structs(clock)
+                || scan.adds_structs(in_log)
                 || self.doc.deletes_anything(&scan.deletes);
             return if adds {
                 Judgement::Refuse(
@@ -113,7 +115,7 @@ impl Live {
         }
         match closure {
             Closure::Gap { .. } => Judgement::Gap,
-            Closure::Closed { .. } if !scan.adds_structs(clock) && scan.deletes.is_empty() => {
+            Closure::Closed { .. } if !scan.adds_structs(in_log) && scan.deletes.is_empty() => {
                 Judgement::Nothing
             }
             Closure::Closed { overlaps } => {

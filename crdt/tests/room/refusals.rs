@@ -162,6 +162,31 @@ fn poison() -> Bytes {
     update.into()
 }
 
+// R-REFUSE-6, R-COUNT-2
+#[test]
+fn an_edit_under_the_clocks_of_a_culprit_is_saved_only_when_it_is_in_the_log() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    stage.sync(EVE, DesignRole::Editor, Dialect::Atlas);
+    let name = Writer::new(100).name("ground");
+    stage.edit(ANA, &name);
+    let first = stage.take_append().unwrap();
+    // Both under client 300, clock 0: the culprit comes first, and has nothing that could be applied.
+    let edit = Writer::new(300).node("mine");
+    stage.edit(EVE, &poison());
+    stage.edit(ANA, &edit);
+    stage.commit(&first, 1);
+    stage.wait(20);
+    stage.effects.clear();
+    stage.input(Input::Loaded(Loaded { tail: vec![LogRow { seq: Seq::new(1), update: name }], ..empty() }));
+    assert_eq!(stage.heard(ANA), [], "not acknowledged yet (INV-2)");
+    let second = stage.take_append().expect("the edit goes into the log");
+    assert_eq!(second.update, edit);
+    stage.commit(&second, 2);
+    assert_eq!(stage.heard(ANA), [ServerFrame::Saved(3)]);
+    assert_eq!((stage.close_of(ANA), stage.close_of(EVE)), (None, Some(CloseCode::Reset)));
+}
+
 // R-REFUSE-6
 #[test]
 fn an_update_that_breaks_yrs_costs_its_sender_alone() {
