@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use atlas_crdt::limits::{AWARENESS_BYTES_MAX, DOCUMENT_BYTES_MAX, STATE_VECTOR_BYTES_MAX, UPDATE_BYTES_MAX};
+use atlas_crdt::limits::{
+    AWARENESS_BYTES_MAX, DOCUMENT_BYTES_MAX, OUTBOX_BYTES_MAX, STATE_VECTOR_BYTES_MAX, UPDATE_BYTES_MAX,
+};
 use atlas_crdt::wire::{self, ClientFrame};
 use atlas_loadtest::canvas;
 use atlas_loadtest::client::{Client, Connect, Dialect};
@@ -455,7 +457,8 @@ async fn whoever_does_not_read_the_answers_is_not_read() {
     };
     println!("{received} bytes of answers");
     assert_eq!(code, Some(1000));
-    assert!(10 * TEXT_BYTES < received);
+    // Answers were queued until R-SLOW-3 held them back; how many more the network took is the kernel's affair.
+    assert!(OUTBOX_BYTES_MAX < received && received < QUESTIONS * TEXT_BYTES / 2);
     scene.finish("questions without listening").await;
 }
 
