@@ -20,7 +20,7 @@ mod flush;
 mod remote;
 mod rebuild;
 
-pub use effect::{Append, Author, ClockRange, Effect, FrameKind};
+pub use effect::{Append, Author, Claim, ClockRange, Effect, FrameKind, Quarantine, QuarantineMark};
 pub use input::{Dialect, Input, Join, Loaded, LogRow};
 use phase::{Draining, Phase};
 
@@ -175,7 +175,9 @@ impl Room {
             Input::Writable { conn } => live.writable(conn, effects),
             Input::Appended { append_id, seq } => live.appended(append_id, seq, effects),
             Input::AppendFailed { append_id, reason: _ } => live.append_failed(now, append_id, effects),
-            Input::Remote { generation, seq, update } => live.remote(now, generation, seq, update, effects),
+            Input::Remote { generation, seq, update, claims: _ } => {
+                live.remote(now, generation, seq, update, effects)
+            }
             Input::CaughtUp { rows } => live.caught_up(now, rows, effects),
             Input::CatchUpFailed { reason: _ } => live.catch_up_failed(now),
             Input::RoleChanged { user, role } => live.role_changed(now, user, role, effects),

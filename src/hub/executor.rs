@@ -105,8 +105,8 @@ impl Executor {
                 Effect::Load => self.load(),
                 Effect::CatchUp { after } => self.catch_up(after),
                 Effect::Append(append) => self.append(append),
-                Effect::Publish { generation, seq, update } => {
-                    let message = BusMessage { pod: self.hub.deps.pod, generation, seq, update };
+                Effect::Publish { generation, seq, update, claims } => {
+                    let message = BusMessage { pod: self.hub.deps.pod, generation, seq, update, claims };
                     self.hub.deps.bus.publish(self.design, message);
                 }
                 Effect::Send { to, frame, kind } => self.send(&to, &frame, &kind, lagged),
@@ -114,6 +114,9 @@ impl Executor {
                     if let Some(conn) = self.conns.remove(&conn) {
                         conn.outbox.close(code, reason);
                     }
+                }
+                Effect::Quarantine(quarantine) => {
+                    tracing::error!(design = %self.design, user = %quarantine.user, reason = quarantine.reason, "an update is in quarantine");
                 }
                 Effect::Report { what } => tracing::warn!(design = %self.design, what, "a room reports"),
                 Effect::Evict => self.evicted = true,

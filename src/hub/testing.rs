@@ -108,8 +108,11 @@ impl FakeStore {
     fn rows(&self, design: DesignId, after: Seq) -> Option<Vec<LogRow>> {
         let logs = self.logs.lock().unwrap();
         let rows = logs.get(&design)?.iter().enumerate();
-        let rows =
-            rows.map(|(at, (_, update))| LogRow { seq: Seq::new(at as u64 + 1), update: update.clone() });
+        let rows = rows.map(|(at, (_, update))| LogRow {
+            seq: Seq::new(at as u64 + 1),
+            update: update.clone(),
+            claims: Vec::new(),
+        });
         Some(rows.filter(|row| after < row.seq).collect())
     }
 }
@@ -148,6 +151,7 @@ impl Store for FakeStore {
             epoch: Epoch::new(1),
             snapshot: None,
             tail,
+            ..Loaded::default()
         }))
     }
 

@@ -73,7 +73,7 @@ fn step(design: DesignId, n: u128) -> Append {
     let append_id = AppendId::from_u128((design.as_u128() << 64) + n);
     let range = ClockRange { client: ClientId::new((1 << 53) - 1), start: 0, end: u32::MAX };
     let author = Author { user: user_id(1), wrote: vec![range], deleted: Vec::new() };
-    Append { append_id, update: payload(design, n), authors: vec![author], name: None }
+    Append { append_id, update: payload(design, n), authors: vec![author], claims: Vec::new(), name: None }
 }
 
 fn payload(design: DesignId, n: u128) -> Bytes {

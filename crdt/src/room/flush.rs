@@ -248,7 +248,13 @@ impl Live {
         self.name = name;
         self.size.bytes += update.len();
         self.size.delete_ranges += deleted_ranges;
-        let append = Append { append_id: self.durability.next_append_id(), update, authors, name: renamed };
+        let append = Append {
+            append_id: self.durability.next_append_id(),
+            update,
+            authors,
+            claims: Vec::new(),
+            name: renamed,
+        };
         effects.push(Effect::Append(append.clone()));
         self.durability.in_flight = Some(InFlight::new(now, append, batch.acks, sole_author, ranges));
     }
@@ -289,7 +295,8 @@ impl Live {
         self.committed(seq, effects);
         self.show(&flight.append.update, &flight.ranges, flight.sole_author, effects);
         self.acknowledge(&flight.acks, effects);
-        effects.push(Effect::Publish { generation: self.generation, seq, update: flight.append.update });
+        let Append { update, claims, .. } = flight.append;
+        effects.push(Effect::Publish { generation: self.generation, seq, update, claims });
     }
 
     pub(super) fn append_failed(&mut self, now: Millis, append_id: AppendId, effects: &mut Vec<Effect>) {

@@ -157,6 +157,7 @@ fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
         generation: Generation::new(0),
         seq: Seq::new(seq),
         update: rows[usize::try_from(seq).unwrap() - 1].clone(),
+        claims: Vec::new(),
     };
     stage.input(remote(1));
     stage.input(remote(1));
@@ -167,7 +168,9 @@ fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
     let asked =
         stage.effects.iter().any(|effect| matches!(effect, Effect::CatchUp { after } if after.get() == 1));
     assert!(asked);
-    stage.input(Input::CaughtUp { rows: vec![LogRow { seq: Seq::new(2), update: rows[1].clone() }] });
+    stage.input(Input::CaughtUp {
+        rows: vec![LogRow { seq: Seq::new(2), update: rows[1].clone(), claims: Vec::new() }],
+    });
     assert_eq!(stage.heard(ANA).len(), 2);
     assert_eq!(stage.room.stats().head, Seq::new(3));
 }

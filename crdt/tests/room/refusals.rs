@@ -178,7 +178,10 @@ fn an_edit_under_the_clocks_of_a_culprit_is_saved_only_when_it_is_in_the_log() {
     stage.commit(&first, 1);
     stage.wait(20);
     stage.effects.clear();
-    stage.input(Input::Loaded(Loaded { tail: vec![LogRow { seq: Seq::new(1), update: name }], ..empty() }));
+    stage.input(Input::Loaded(Loaded {
+        tail: vec![LogRow { seq: Seq::new(1), update: name, claims: Vec::new() }],
+        ..empty()
+    }));
     assert_eq!(stage.heard(ANA), [], "not acknowledged yet (INV-2)");
     let second = stage.take_append().expect("the edit goes into the log");
     assert_eq!(second.update, edit);
@@ -214,7 +217,7 @@ fn an_update_that_breaks_yrs_costs_its_sender_alone() {
         stage.frame(BEN, step1(&StateVector::default()));
         stage.effects.clear();
         stage.input(Input::Loaded(Loaded {
-            tail: vec![LogRow { seq: Seq::new(1), update: name }],
+            tail: vec![LogRow { seq: Seq::new(1), update: name, claims: Vec::new() }],
             ..empty()
         }));
         if innocent_edits {

@@ -104,7 +104,14 @@ impl Stage {
 }
 
 pub(crate) fn empty() -> Loaded {
-    Loaded { generation: Generation::new(0), epoch: Epoch::new(3), snapshot: None, tail: Vec::new() }
+    Loaded {
+        generation: Generation::new(0),
+        epoch: Epoch::new(3),
+        snapshot: None,
+        tail: Vec::new(),
+        claims: Vec::new(),
+        quarantined: Vec::new(),
+    }
 }
 
 /// Somebody's own copy of the design.

@@ -39,7 +39,7 @@ impl Disk {
         let applied = self.doc.apply(&[&append.update[..]], false);
         let applied = applied.expect("what a room appends is closed and can be applied");
         assert!(applied.changed, "a row that adds nothing: the same append twice");
-        self.rows.push(LogRow { seq, update: append.update.clone() });
+        self.rows.push(LogRow { seq, update: append.update.clone(), claims: append.claims.clone() });
         self.by_append_id.insert(append.append_id, seq);
         self.names.extend(append.name.clone());
         self.marks = graph::marks(&graph::document(&self.doc.encode()));
@@ -52,6 +52,8 @@ impl Disk {
             epoch: Epoch::new(0),
             snapshot: None,
             tail: self.rows.clone(),
+            claims: self.rows.iter().flat_map(|row| row.claims.iter().copied()).collect(),
+            quarantined: Vec::new(),
         }
     }
 

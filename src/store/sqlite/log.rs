@@ -104,7 +104,14 @@ pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) ->
     if end != head.seq {
         return Err(hole(design, end.next()));
     }
-    Ok(Some(Loaded { generation: head.generation, epoch: head.epoch, snapshot, tail }))
+    Ok(Some(Loaded {
+        generation: head.generation,
+        epoch: head.epoch,
+        snapshot,
+        tail,
+        claims: Vec::new(),
+        quarantined: Vec::new(),
+    }))
 }
 
 pub(super) async fn log_after(
@@ -145,7 +152,7 @@ async fn rows_after(
         if counter(seq)? != expected.get() {
             return Err(hole(design, expected));
         }
-        rows.push(LogRow { seq: expected, update: Bytes::from(payload) });
+        rows.push(LogRow { seq: expected, update: Bytes::from(payload), claims: Vec::new() });
         expected = expected.next();
     }
     Ok(rows)

@@ -49,7 +49,13 @@ async fn some_designs(store: &SqliteStore, count: u128) -> Vec<DesignId> {
 
 fn step(design: DesignId, n: u128) -> Append {
     let append_id = AppendId::from_u128((design.as_u128() << 64) + n);
-    Append { append_id, update: Bytes::from_static(b"next"), authors: Vec::new(), name: None }
+    Append {
+        append_id,
+        update: Bytes::from_static(b"next"),
+        authors: Vec::new(),
+        claims: Vec::new(),
+        name: None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
