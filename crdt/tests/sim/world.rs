@@ -284,6 +284,7 @@ impl World {
             match effect {
                 Effect::Load => self.jobs.push_back(Job::Load),
                 Effect::Report { what } => panic!("honest architects, and yet: {what}"),
+                Effect::Quarantine(quarantine) => panic!("honest architects, and yet: {}", quarantine.reason),
                 Effect::CatchUp { .. } => panic!("one pod never has a hole"),
                 Effect::Append(append) => {
                     assert!(
