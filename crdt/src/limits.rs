@@ -4,6 +4,8 @@
 pub const UPDATE_BYTES_MAX: usize = 1 << 20;
 /// Bytes. The encoded document, and therefore one `SyncStep2` that answers a server's `SyncStep1`.
 pub const DOCUMENT_BYTES_MAX: usize = 32 << 20;
+/// Bytes below that at which a document stops growing, so that deleting from it never stops.
+pub const DOCUMENT_HEADROOM_BYTES: usize = 1 << 20;
 /// Bytes. One whole WebSocket message: a `SyncStep2` of the largest document and its envelope.
 pub const MESSAGE_BYTES_MAX: usize = DOCUMENT_BYTES_MAX + 64;
 /// Bytes. An awareness update as a client sends it.
@@ -70,6 +72,8 @@ pub const AWARENESS_ID_KEPT_MS: u64 = 600_000;
 /// Milliseconds. Awareness changes of one tick leave as one frame.
 pub const AWARENESS_TICK_MS: u64 = 40;
 
+/// Client ids that one connection may have refused before it is closed.
+pub const SPENT_CLIENTS_PER_CONN_MAX: usize = 16;
 /// Connections in one room.
 pub const CONNS_PER_ROOM_MAX: usize = 1_000;
 /// Milliseconds between two flushes of a busy room …
@@ -113,11 +117,15 @@ pub const SOCKET_STALLED_MS: u64 = 600_000;
 pub const SOCKET_CLOSE_MS: u64 = 5_000;
 /// Bytes. Messages that are still arriving, in the whole process …
 pub const INBOUND_BYTES_MAX: usize = 256 << 20;
+/// … of one user, on all sockets together: two documents of the largest size …
+pub const INBOUND_USER_BYTES_MAX: usize = 64 << 20;
 /// … besides so many of each connection.
 pub const INBOUND_FREE_BYTES: usize = 16 << 10;
 
 const _: () = {
-    assert!(UPDATE_BYTES_MAX < DOCUMENT_BYTES_MAX);
+    assert!(UPDATE_BYTES_MAX + DOCUMENT_HEADROOM_BYTES < DOCUMENT_BYTES_MAX);
+    // Deletions take two clocks a range, and split what they are in.
+    assert!(DOCUMENT_DELETE_RANGES_MAX * 10 <= DOCUMENT_HEADROOM_BYTES);
     assert!(FLUSH_BYTES < PENDING_SOFT_BYTES);
     assert!(PENDING_SOFT_BYTES < UNSAVED_BYTES_MAX);
     assert!(UPDATE_BYTES_MAX < PENDING_SOFT_BYTES);
@@ -140,5 +148,6 @@ const _: () = {
     assert!(SOCKET_SILENCE_MS < 30_000);
     assert!(SOCKET_PING_MS < SOCKET_DEAD_MS && SOCKET_DEAD_MS < SOCKET_STALLED_MS);
     assert!(MESSAGE_BYTES_MAX < INBOUND_BYTES_MAX);
-    assert!(INBOUND_FREE_BYTES < INBOUND_BYTES_MAX);
+    assert!(INBOUND_FREE_BYTES < INBOUND_USER_BYTES_MAX);
+    assert!(MESSAGE_BYTES_MAX < INBOUND_USER_BYTES_MAX && INBOUND_USER_BYTES_MAX < INBOUND_BYTES_MAX);
 };
