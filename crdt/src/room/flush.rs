@@ -16,7 +16,7 @@ use super::input::Dialect;
 use super::live::{Live, encode_state, send};
 use super::members::Feed;
 use crate::design::{self, Applied, ApplyFault};
-use crate::gate::{Closure, Refusal, clock_of};
+use crate::gate::{Closure, Placed, Refusal, clock_of};
 use crate::ids::{AppendId, ClientId, ConnId, Millis, Seq};
 use crate::limits;
 use crate::wire::{self, CloseCode, Notice, RefusalCode};
@@ -45,6 +45,7 @@ pub(super) struct Batch {
 enum Judgement {
     /// `new_deletes`: ranges that it may add to the delete set.
     Pass {
+        placed: Placed,
         overlaps: bool,
         new_deletes: usize,
     },
@@ -71,8 +72,8 @@ impl Live {
         let mut batch = Batch::default();
         for waiting in self.durability.take_waiting() {
             match self.judge_one(&batch, &waiting) {
-                Judgement::Pass { overlaps, new_deletes } => {
-                    waiting.scan.note(&mut self.depths);
+                Judgement::Pass { placed, overlaps, new_deletes } => {
+                    self.places.note(placed, &waiting.update);
                     batch.deletes += new_deletes;
                     batch.take(waiting, overlaps);
                 }
@@ -125,8 +126,8 @@ impl Live {
                 }
                 // A SyncStep2 carries every deletion its author ever saw.
                 let overlaps = overlaps || (waiting.is_step2 && !scan.deletes.is_empty());
-                match scan.fits(&self.depths) {
-                    Ok(()) => Judgement::Pass { overlaps, new_deletes },
+                match scan.place(&waiting.update, &self.places) {
+                    Ok(placed) => Judgement::Pass { placed, overlaps, new_deletes },
                     Err(refusal) => Judgement::Close(refusal),
                 }
             }

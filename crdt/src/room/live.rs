@@ -11,7 +11,7 @@ use super::members::{Feed, Member, Members};
 use super::rebuild::Rebuild;
 use super::remote::Remote;
 use crate::design::{ApplyFault, DesignDoc};
-use crate::gate::{self, Depths, Refusal};
+use crate::gate::{self, Places, Refusal};
 use crate::ids::{ConnId, Epoch, Generation, Millis, Seq, UserId};
 use crate::limits;
 use crate::presence::Presence;
@@ -58,8 +58,8 @@ pub(super) struct Live {
     pub(super) doc_version: u64,
     /// The whole document as a frame at a version, shared by everybody who joins meanwhile.
     encoded: Option<(u64, Bytes)>,
-    /// How deep everything in the document lies: yrs recurses where it deletes.
-    pub(super) depths: Depths,
+    /// Where everything in the document stands.
+    pub(super) places: Places,
     /// Upper bounds of what the document holds.
     pub(super) size: Size,
     /// `meta.name` as the store knows it.
@@ -92,7 +92,7 @@ impl Live {
             remote: Remote::default(),
             doc_version: 0,
             encoded: None,
-            depths: depths_of(loaded),
+            places: places_of(loaded),
             size: Size { bytes: document_bytes, delete_ranges, measured: None },
             name,
             idle_since: Some(now),
@@ -403,15 +403,21 @@ impl Live {
 }
 
 /// What is stored passed when it was written, under the limits of that day.
-pub(super) fn depths_of(loaded: &Loaded) -> Depths {
-    let mut depths = Depths::new();
+pub(super) fn places_of(loaded: &Loaded) -> Places {
+    let mut places = Places::new();
     let snapshot = loaded.snapshot.iter().map(|(_, bytes)| bytes);
     for part in snapshot.chain(loaded.tail.iter().map(|row| &row.update)) {
-        if let Ok(scan) = gate::scan_update(part, usize::MAX) {
-            scan.note(&mut depths);
-        }
+        note_stored(&mut places, part);
     }
-    depths
+    places
+}
+
+pub(super) fn note_stored(places: &mut Places, update: &[u8]) {
+    if let Ok(stored) = gate::scan_stored(update)
+        && let Ok(placed) = stored.scan.place(update, places)
+    {
+        places.note(placed, update);
+    }
 }
 
 pub(super) fn head_of(loaded: &Loaded) -> Seq {

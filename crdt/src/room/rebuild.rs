@@ -9,10 +9,9 @@ use super::effect::Effect;
 use super::flush::Batch;
 use super::input::Loaded;
 use super::known::Known;
-use super::live::{Live, depths_of, head_of};
+use super::live::{Live, head_of, note_stored, places_of};
 use super::members::Feed;
 use crate::design::{Applied, ApplyFault, DesignDoc};
-use crate::gate;
 use crate::ids::Millis;
 use crate::limits;
 use crate::wire::{CloseCode, Notice, RefusalCode};
@@ -76,11 +75,14 @@ impl Live {
         };
         self.doc = replayed.doc;
         self.doc_version += 1;
-        self.depths = depths_of(loaded);
-        let applied_again = in_flight.iter().filter_map(|update| gate::scan_update(update, usize::MAX).ok());
-        applied_again.for_each(|scan| scan.note(&mut self.depths));
+        self.places = places_of(loaded);
+        if let Some(update) = &in_flight {
+            note_stored(&mut self.places, update);
+        }
         for survivor in &replayed.batch.passed {
-            survivor.scan.note(&mut self.depths);
+            if let Ok(placed) = survivor.scan.place(&survivor.update, &self.places) {
+                self.places.note(placed, &survivor.update);
+            }
         }
         self.generation = loaded.generation;
         let head = head_of(loaded);

@@ -119,9 +119,10 @@ impl Live {
     }
 
     fn take_over(&mut self, update: &Bytes) -> Result<Vec<ClockRange>, ()> {
-        let scan = gate::scan_update(update, limits::DOCUMENT_BYTES_MAX).map_err(|_| ())?;
+        let scan = gate::scan_stored(update).map_err(|_| ())?.scan;
+        let placed = scan.place(update, &self.places).map_err(|_| ())?;
         self.doc.apply(&[&update[..]], false).map_err(|_| ())?;
-        scan.note(&mut self.depths);
+        self.places.note(placed, update);
         self.doc_version += 1;
         self.name = self.doc.name();
         Ok(scan.ranges)
