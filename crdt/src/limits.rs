@@ -41,6 +41,16 @@ pub const ANY_VALUES_MAX: usize = 200_000;
 /// Bytes. A map key or the name of a root.
 pub const KEY_BYTES_MAX: usize = 1_024;
 
+// What is stored was written under the limits of its day, which may have been others. These ceilings say what yrs
+// survives at all on a thread's stack (a test of the gate runs at them); they are never lowered.
+
+/// Bytes. One stored update or snapshot.
+pub const STORED_BYTES_MAX: usize = 1 << 30;
+/// Nesting of `Any` values in what is stored.
+pub const STORED_ANY_DEPTH_MAX: usize = 256;
+/// Nesting of shared types in what is stored.
+pub const STORED_TYPE_DEPTH_MAX: usize = 64;
+
 /// Nodes of a design.
 pub const NODES_MAX: usize = 10_000;
 /// Edges of a design.
@@ -136,6 +146,12 @@ const _: () = {
     assert!(AWARENESS_EXPIRY_MS <= AWARENESS_ID_KEPT_MS);
     assert!(AWARENESS_STATES_PER_CONN_MAX * AWARENESS_STATE_BYTES_MAX < AWARENESS_BYTES_PER_ROOM_MAX);
     assert!(AWARENESS_CLOCK_MAX < u32::MAX);
+    assert!(ANY_DEPTH_MAX <= STORED_ANY_DEPTH_MAX);
+    // Depths are kept in a byte, with room above the deepest that is allowed.
+    assert!(TYPE_DEPTH_MAX <= STORED_TYPE_DEPTH_MAX && STORED_TYPE_DEPTH_MAX < 250);
+    assert!(DOCUMENT_BYTES_MAX <= STORED_BYTES_MAX);
+    // Places of keys inside an update are kept in 32 bits.
+    assert!(STORED_BYTES_MAX <= u32::MAX as usize);
     assert!(DOCUMENT_CLIENTS_MAX <= CLIENTS_PER_UPDATE_MAX);
     assert!(DOCUMENT_DELETE_RANGES_MAX <= DELETE_RANGES_MAX);
     // A count of at most 5 bytes; for each client an id of 53 bits and a clock of 31, seven bits a byte.
