@@ -205,10 +205,11 @@ impl Presence {
         self.here.get(&client).map(|here| here.owner)
     }
 
-    /// The user whose connection speaks for this id.
+    /// The user whose connection speaks for this id, or did until lately ([`AWARENESS_ID_KEPT_MS`]).
     #[must_use]
     pub fn user(&self, client: ClientId) -> Option<UserId> {
-        self.here.get(&client).map(|here| here.user)
+        let gone = || self.gone.get(&client).map(|gone| gone.user);
+        self.here.get(&client).map(|here| here.user).or_else(gone)
     }
 
     /// How many states there are.
