@@ -108,11 +108,21 @@ impl Presence {
     /// Everything else is skipped, and so are clocks above [`AWARENESS_CLOCK_MAX`], new ids of a connection that has
     /// [`AWARENESS_STATES_PER_CONN_MAX`] or in a room that has [`AWARENESS_STATES_PER_ROOM_MAX`], and states that
     /// would bring those of the room beyond [`AWARENESS_BYTES_PER_ROOM_MAX`].
-    pub fn receive(&mut self, now: Millis, conn: ConnId, user: UserId, update: &[u8]) -> Result<(), Refusal> {
+    ///
+    /// `is_foreign` tells of an id that nobody here speaks for whether somebody else has written under it.
+    pub fn receive(
+        &mut self,
+        now: Millis,
+        conn: ConnId,
+        user: UserId,
+        update: &[u8],
+        is_foreign: impl Fn(ClientId) -> bool,
+    ) -> Result<(), Refusal> {
         self.tell(now);
         let mut accepted = Vec::new();
         for entry in entries(update)? {
-            if self.concerns(conn, user, &entry) {
+            let is_new = !self.here.contains_key(&entry.client);
+            if self.concerns(conn, user, &entry) && !(is_new && is_foreign(entry.client)) {
                 if let Some(state) = entry.state {
                     check_state(state)?;
                 }
@@ -193,6 +203,12 @@ impl Presence {
     #[must_use]
     pub fn owner(&self, client: ClientId) -> Option<ConnId> {
         self.here.get(&client).map(|here| here.owner)
+    }
+
+    /// The user whose connection speaks for this id.
+    #[must_use]
+    pub fn user(&self, client: ClientId) -> Option<UserId> {
+        self.here.get(&client).map(|here| here.user)
     }
 
     /// How many states there are.

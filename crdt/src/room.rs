@@ -6,8 +6,9 @@
 //!
 //! In reading order: [`input`](Input) and [`effect`](Effect); `phase` (Loading, Live, Draining, Closed);
 //! `members` (connections, and the counting behind `Saved`); `live` (what a loaded room is, and how frames enter);
-//! `durability` (what waits, what is in flight); `flush` (judge, apply, append, and what follows the commit);
-//! `remote` (other pods); `rebuild` (when yrs itself fails); `known` (the state vector of the log).
+//! `stored` (reading what the store holds); `durability` (what waits, what is in flight); `judge`, with `owners`, `size`
+//! and `quarantine` (what each frame is worth); `flush` (apply, append, and what follows the commit); `remote` (other
+//! pods); `rebuild` (when yrs itself fails); `known` (the state vector of the log).
 
 mod input;
 mod effect;
@@ -16,6 +17,11 @@ mod members;
 mod live;
 mod known;
 mod durability;
+mod owners;
+mod quarantine;
+mod size;
+mod stored;
+mod judge;
 mod flush;
 mod remote;
 mod rebuild;
@@ -175,8 +181,8 @@ impl Room {
             Input::Writable { conn } => live.writable(conn, effects),
             Input::Appended { append_id, seq } => live.appended(append_id, seq, effects),
             Input::AppendFailed { append_id, reason: _ } => live.append_failed(now, append_id, effects),
-            Input::Remote { generation, seq, update, claims: _ } => {
-                live.remote(now, generation, seq, update, effects)
+            Input::Remote { generation, seq, update, claims } => {
+                live.remote(now, generation, seq, update, claims, effects);
             }
             Input::CaughtUp { rows } => live.caught_up(now, rows, effects),
             Input::CatchUpFailed { reason: _ } => live.catch_up_failed(now),

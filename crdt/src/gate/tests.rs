@@ -1,7 +1,7 @@
 //! What the scan lets through: updates of real documents, read as yrs reads them, and mutated ones. What it stops
 //! is in `traps.rs`.
 
-mod depths;
+mod places;
 mod traps;
 
 use proptest::prelude::*;

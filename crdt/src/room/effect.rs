@@ -67,8 +67,6 @@ pub struct Claim {
 /// An update that passed every check and that the document still could not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantine {
-    /// Who sent it.
-    pub user: UserId,
     /// Yjs update v1, as it came.
     pub update: Bytes,
     pub mark: QuarantineMark,
@@ -79,9 +77,11 @@ pub struct Quarantine {
 /// By what an update in quarantine is known again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuarantineMark {
+    /// Who sent it.
+    pub user: UserId,
     /// SHA-256 of its bytes.
     pub hash: [u8; 32],
-    /// The client ids under which it would have written something new. They are spent.
+    /// The client ids under which it would have written something new. They are spent for this user.
     pub clients: Vec<ClientId>,
 }
 

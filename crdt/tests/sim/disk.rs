@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atlas_crdt::design::DesignDoc;
-use atlas_crdt::ids::{AppendId, ClientId, Epoch, Generation, Seq};
-use atlas_crdt::room::{Append, Loaded, LogRow};
+use atlas_crdt::ids::{AppendId, ClientId, Epoch, Generation, Seq, UserId};
+use atlas_crdt::room::{Append, Loaded, LogRow, QuarantineMark};
 
 use crate::graph;
 
@@ -17,6 +17,9 @@ pub(crate) struct Disk {
     doc: DesignDoc,
     marks: BTreeSet<String>,
     names: Vec<String>,
+    /// Whose each client id is.
+    claims: BTreeMap<ClientId, Option<UserId>>,
+    quarantined: Vec<QuarantineMark>,
 }
 
 impl Disk {
@@ -27,6 +30,8 @@ impl Disk {
             doc: DesignDoc::new(ClientId::new(1)),
             marks: BTreeSet::new(),
             names: Vec::new(),
+            claims: BTreeMap::new(),
+            quarantined: Vec::new(),
         }
     }
 
@@ -36,6 +41,15 @@ impl Disk {
             return *seq;
         }
         let seq = Seq::new(self.rows.len() as u64 + 1);
+        for claim in &append.claims {
+            assert!(self.claims.insert(claim.client, claim.user).is_none(), "{claim:?} is claimed twice");
+        }
+        for author in &append.authors {
+            for range in &author.wrote {
+                let owner = self.claims.get(&range.client);
+                assert_eq!(owner, Some(&Some(author.user)), "INV-5: somebody else's client id {range:?}");
+            }
+        }
         let applied = self.doc.apply(&[&append.update[..]], false);
         let applied = applied.expect("what a room appends is closed and can be applied");
         assert!(applied.changed, "a row that adds nothing: the same append twice");
@@ -53,8 +67,20 @@ impl Disk {
             snapshot: None,
             tail: self.rows.clone(),
             claims: self.rows.iter().flat_map(|row| row.claims.iter().copied()).collect(),
-            quarantined: Vec::new(),
+            quarantined: self.quarantined.clone(),
         }
+    }
+
+    pub(crate) fn rows_after(&self, after: Seq) -> Vec<LogRow> {
+        self.rows.iter().filter(|row| after < row.seq).cloned().collect()
+    }
+
+    pub(crate) fn claimed(&self) -> Vec<ClientId> {
+        self.claims.keys().copied().collect()
+    }
+
+    pub(crate) fn quarantine(&mut self, mark: QuarantineMark) {
+        self.quarantined.push(mark);
     }
 
     pub(crate) fn has_mark(&self, mark: &str) -> bool {
