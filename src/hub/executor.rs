@@ -217,7 +217,7 @@ impl Executor {
     fn quarantine(&self, quarantine: Quarantine) {
         let design = self.design;
         let hash = hex(&quarantine.mark.hash);
-        let (user, bytes, reason) = (quarantine.user, quarantine.update.len(), &quarantine.reason);
+        let (user, bytes, reason) = (quarantine.mark.user, quarantine.update.len(), &quarantine.reason);
         tracing::error!(%design, %user, hash, bytes, reason, "the document could not take an update: it goes to quarantine");
         let Ok(place) = Arc::clone(&self.quarantine_places).try_acquire_owned() else {
             tracing::error!(%design, hash, "too many updates wait for quarantine: this one is not kept");

@@ -72,13 +72,8 @@ impl Live {
         };
         self.name = name;
         self.size.add(Growth { bytes: update.len(), ..growth });
-        let append = Append {
-            append_id: self.durability.next_append_id(),
-            update,
-            authors,
-            claims,
-            name: renamed,
-        };
+        let append =
+            Append { append_id: self.durability.next_append_id(), update, authors, claims, name: renamed };
         effects.push(Effect::Append(append.clone()));
         self.durability.in_flight = Some(InFlight::new(now, append, batch.acks, sole_author, ranges));
     }

@@ -264,7 +264,8 @@ impl Live {
         let Some(member) = self.members.get_mut(&waiting.conn) else { return };
         let mut may_stay = true;
         if reset {
-            for range in waiting.scan.ranges.iter().filter(|range| clock_of(&known, range.client) < range.end) {
+            for range in waiting.scan.ranges.iter().filter(|range| clock_of(&known, range.client) < range.end)
+            {
                 may_stay &= member.spend(range.client);
             }
         }

@@ -242,16 +242,7 @@ impl Live {
         let scan = gate::scan_update(&update, bytes_max)?;
         let n = member.acks.count();
         let (user, role) = (member.user, member.role);
-        self.durability.push(Waiting {
-            conn,
-            n,
-            is_step2,
-            user,
-            role,
-            update,
-            scan,
-            log_was_asked: false,
-        });
+        self.durability.push(Waiting { conn, n, is_step2, user, role, update, scan, log_was_asked: false });
         Ok(())
     }
 

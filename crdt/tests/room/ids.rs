@@ -158,8 +158,7 @@ fn of_two_who_take_one_id_in_one_flush_the_first_in_the_log_has_it() {
 fn what_another_server_has_committed_is_looked_up_before_anybody_is_refused() {
     let far = Writer::new(100);
     let (first, second) = (far.node("first"), far.node("second"));
-    let row =
-        |seq, update: &Bytes, claims| LogRow { seq: Seq::new(seq), update: update.clone(), claims };
+    let row = |seq, update: &Bytes, claims| LogRow { seq: Seq::new(seq), update: update.clone(), claims };
     for role in [DesignRole::Editor, DesignRole::Viewer] {
         // A peer that comes from a server which knew more: its answer holds others' edits, and a gap for this one.
         for update in [far.everything(), second.clone()] {
@@ -306,7 +305,9 @@ fn a_commenter_comments_and_touches_nothing_else() {
         Bytes::from(txn.encode_update_v1())
     };
     for dialect in BOTH {
-        for forbidden in [&mixed, &put(&Writer::new(301), "nodes", "new"), &put(&Writer::new(302), "meta", "name")] {
+        for forbidden in
+            [&mixed, &put(&Writer::new(301), "nodes", "new"), &put(&Writer::new(302), "meta", "name")]
+        {
             let mut stage = loaded(
                 &[first.clone(), second.clone(), comment.clone(), in_thread.clone(), gone.clone()],
                 &[claim(100, user(ANA)), claim(300, user(EVE))],

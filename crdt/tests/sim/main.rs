@@ -15,9 +15,9 @@ mod plan;
 mod rng;
 mod world;
 
+use plan::{Action, Faults, Outcome};
 use proptest::prelude::*;
 use rng::Rng;
-use plan::{Action, Faults, Outcome};
 use world::World;
 
 const STEPS: usize = 1_500;

@@ -242,7 +242,9 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Load => self.jobs.push_back(Job::Load),
-                Effect::Report { what } => assert!(0 < self.faults.attacks, "honest architects, and yet: {what}"),
+                Effect::Report { what } => {
+                    assert!(0 < self.faults.attacks, "honest architects, and yet: {what}")
+                }
                 Effect::Quarantine(quarantine) => {
                     assert_eq!(quarantine.mark.user, mallory::USER, "{}", quarantine.reason);
                     self.faults.quarantined += 1;

@@ -13,9 +13,12 @@ use super::super::testing::{Mood, Pod, eventually};
 
 fn culprit(n: u8) -> Quarantine {
     Quarantine {
-        user: UserId::from_u128(7),
         update: Bytes::from(vec![n; 100]),
-        mark: QuarantineMark { hash: [n; 32], clients: vec![ClientId::new(u64::from(n))] },
+        mark: QuarantineMark {
+            user: UserId::from_u128(7),
+            hash: [n; 32],
+            clients: vec![ClientId::new(u64::from(n))],
+        },
         reason: "it did not apply".to_owned(),
     }
 }

@@ -10,14 +10,14 @@ use futures_util::future::join_all;
 use super::{create, design_id, hash, register, user_id};
 use crate::store::{QUARANTINE_BYTES_MAX, QUARANTINE_PAYLOADS_MAX, Store, StoreError};
 
+fn mark(n: u8, clients: &[u64]) -> QuarantineMark {
+    let clients = clients.iter().copied().map(ClientId::new).collect();
+    QuarantineMark { user: user_id(u128::from(n)), hash: hash(n), clients }
+}
+
 fn culprit(n: u8, bytes: usize) -> Quarantine {
-    let clients = vec![ClientId::new(u64::from(n)), ClientId::new((1 << 53) - 1)];
-    Quarantine {
-        user: user_id(2),
-        update: Bytes::from(vec![n; bytes]),
-        mark: QuarantineMark { hash: hash(n), clients },
-        reason: format!("culprit {n}"),
-    }
+    let mark = mark(n, &[u64::from(n), (1 << 53) - 1]);
+    Quarantine { update: Bytes::from(vec![n; bytes]), mark, reason: format!("culprit {n}") }
 }
 
 async fn marks(store: &dyn Store, design: DesignId) -> Vec<QuarantineMark> {
@@ -30,18 +30,12 @@ pub(super) async fn what_is_in_quarantine_is_known_by_its_hash(store: Arc<dyn St
         (create(&*store, 1, owner, "a design").await, create(&*store, 2, owner, "other").await);
     assert_eq!(marks(&*store, design).await, []);
     store.quarantine(design, culprit(1, 10)).await.unwrap();
-    store
-        .quarantine(
-            design,
-            Quarantine { mark: QuarantineMark { hash: hash(2), clients: vec![] }, ..culprit(2, 0) },
-        )
-        .await
-        .unwrap();
-    let expected = [culprit(1, 10).mark, QuarantineMark { hash: hash(2), clients: vec![] }];
+    store.quarantine(design, Quarantine { mark: mark(2, &[]), ..culprit(2, 0) }).await.unwrap();
+    let expected = [culprit(1, 10).mark, mark(2, &[])];
     assert_eq!(marks(&*store, design).await, expected);
 
     // Once more, and many times at once: the first word about a hash stays.
-    let another = Quarantine { mark: QuarantineMark { hash: hash(1), clients: vec![] }, ..culprit(3, 5) };
+    let another = Quarantine { mark: QuarantineMark { hash: hash(1), ..mark(3, &[]) }, ..culprit(3, 5) };
     for answer in join_all((0..5).map(|_| store.quarantine(design, another.clone()))).await {
         answer.unwrap();
     }

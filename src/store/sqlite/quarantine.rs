@@ -1,8 +1,9 @@
 //! Updates that a document could not take.
 
-use atlas_crdt::ids::{ClientId, DesignId};
+use atlas_crdt::ids::{ClientId, DesignId, UserId};
 use atlas_crdt::room::{Quarantine, QuarantineMark};
 use sqlx::sqlite::SqliteConnection;
+use uuid::Uuid;
 
 use super::values::{column, id};
 use crate::store::{QUARANTINE_BYTES_MAX, QUARANTINE_PAYLOADS_MAX, Result, StoreError};
@@ -26,7 +27,7 @@ pub(super) async fn insert(
     )
     .bind(id(design.as_u128()))
     .bind(&quarantine.mark.hash[..])
-    .bind(id(quarantine.user.as_u128()))
+    .bind(id(quarantine.mark.user.as_u128()))
     .bind(clients)
     .bind(column(bytes as u64))
     .bind(&quarantine.reason)
@@ -67,17 +68,17 @@ async fn forget_the_oldest_payloads(tx: &mut SqliteConnection, design: DesignId)
 }
 
 pub(super) async fn marks(tx: &mut SqliteConnection, design: DesignId) -> Result<Vec<QuarantineMark>> {
-    let found: Vec<(Vec<u8>, String)> =
-        sqlx::query_as("SELECT hash, clients FROM quarantine WHERE design_id = ?1 ORDER BY rowid")
+    let found: Vec<(Uuid, Vec<u8>, String)> =
+        sqlx::query_as("SELECT user_id, hash, clients FROM quarantine WHERE design_id = ?1 ORDER BY rowid")
             .bind(id(design.as_u128()))
             .fetch_all(tx)
             .await?;
-    found.into_iter().map(|(hash, clients)| mark(&hash, &clients)).collect()
+    found.into_iter().map(|(user, hash, clients)| mark(user, &hash, &clients)).collect()
 }
 
-fn mark(hash: &[u8], clients: &str) -> Result<QuarantineMark> {
+fn mark(user: Uuid, hash: &[u8], clients: &str) -> Result<QuarantineMark> {
     let damaged = || StoreError::Damaged("a mark in quarantine cannot be read".to_owned());
     let hash = hash.try_into().map_err(|_| damaged())?;
     let clients: Vec<ClientId> = serde_json::from_str(clients).map_err(|_| damaged())?;
-    Ok(QuarantineMark { hash, clients })
+    Ok(QuarantineMark { user: UserId::from_u128(user.as_u128()), hash, clients })
 }

@@ -294,9 +294,10 @@ async fn quarantine_keeps_the_newest_payloads_within_its_bounds() {
     let store = open(root.path()).await;
     let designs = some_designs(&store, 2).await;
     let put = async |n: u8, bytes: usize| {
-        let mark = QuarantineMark { hash: [n; 32], clients: vec![ClientId::new(u64::from(n))] };
+        let (user, clients) = (UserId::from_u128(7), vec![ClientId::new(u64::from(n))]);
+        let mark = QuarantineMark { user, hash: [n; 32], clients };
         let update = Bytes::from(vec![n; bytes]);
-        let culprit = Quarantine { user: UserId::from_u128(7), update, mark, reason: "why".to_owned() };
+        let culprit = Quarantine { update, mark, reason: "why".to_owned() };
         store.quarantine(designs[0], culprit).await.unwrap();
     };
     // What the page for operators tells them to ask.
