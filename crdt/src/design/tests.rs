@@ -235,7 +235,7 @@ fn a_new_design_reads_as_it_was_given() {
         edges: vec![("e".into(), object(json!({"source": "a", "target": "b", "data": "odd"})))],
     };
     let update = create(ClientId::new(5), &new).unwrap();
-    assert!(crate::gate::scan_update(&update, crate::limits::DOCUMENT_BYTES_MAX).is_ok());
+    assert!(gate::scan_update(&update, crate::limits::DOCUMENT_BYTES_MAX).is_ok());
     let view = DesignDoc::load(ClientId::new(6), [&*update]).unwrap().view();
     assert_eq!(Value::Object(view.nodes[0].body.clone()), node);
     assert_eq!(

@@ -137,7 +137,7 @@ impl Live {
                 let message = "an earlier edit under this client id was refused";
                 return Judgement::refuse(RefusalCode::SpentClient, message);
             }
-            if !self.owners.is_claimed(range.client)
+            if self.owners.of(range.client).is_none()
                 && batch.is_claimed_by_another(range.client, waiting.user)
             {
                 return Judgement::Contested;
@@ -184,7 +184,7 @@ impl Live {
             || self.members.get(&waiting.conn).is_some_and(|member| member.spent.contains(&client))
     }
 
-    /// Whoever wrote first under an id owns it; until somebody has, whoever announces it in presence does.
+    /// Whoever wrote first under an id owns it; until somebody has, whoever announced it does.
     fn is_foreign(&self, client: ClientId, user: UserId) -> bool {
         match self.owners.of(client) {
             Some(owner) => owner != Some(user),

@@ -207,7 +207,9 @@ impl Live {
             ClientFrame::Awareness { update } => {
                 // Nobody speaks for an id under which somebody else has written.
                 let is_foreign = |client| self.owners.is_foreign(client, user);
-                self.presence.receive(now, conn, user, &update, is_foreign)
+                let read = self.presence.receive(now, conn, user, &update, is_foreign);
+                self.note_announced(effects);
+                read
             }
             ClientFrame::QueryAwareness => {
                 if let Some(states) = self.presence.snapshot() {
@@ -220,6 +222,17 @@ impl Live {
         };
         if let Err(refusal) = read {
             self.close(now, conn, refusal.close_code(), &refusal.to_string(), effects);
+        }
+    }
+
+    /// Whoever announced an id first has it, also when nobody is here any more who remembers.
+    fn note_announced(&mut self, effects: &mut Vec<Effect>) {
+        for (client, user) in self.presence.take_arrived() {
+            let members = &mut self.members.values();
+            let may_write = members.any(|member| member.user == user && member.role != DesignRole::Viewer);
+            if may_write && self.owners.announce(client, user) {
+                effects.push(Effect::Announce { client, user });
+            }
         }
     }
 

@@ -90,6 +90,37 @@ fn nobody_writes_under_an_id_that_a_colleague_has_announced() {
     }
 }
 
+// R-ID-3
+#[test]
+fn an_announced_id_stays_its_announcers_when_everybody_is_gone() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    stage.sync(BEN, DesignRole::Viewer, Dialect::Atlas);
+    announce(&mut stage, ANA, 100);
+    announce(&mut stage, BEN, 101);
+    announce(&mut stage, ANA, 100);
+    let told: Vec<Claim> = stage
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Announce { client, user } => Some(Claim { client: *client, user: Some(*user) }),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [claim(100, user(ANA))], "once, and not of those who may not write");
+    // A week later, on another server; ANA was offline, with her page open.
+    let mut stage = Stage::loading();
+    stage.input(Input::Loaded(Loaded { announced: told, ..empty() }));
+    stage.sync(EVE, DesignRole::Editor, Dialect::Atlas);
+    announce(&mut stage, EVE, 100);
+    stage.edit(EVE, &Writer::new(100).node("forged"));
+    is_refused(&mut stage, EVE, Dialect::Atlas, "foreign_client");
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    stage.frame(ANA, ClientFrame::SyncStep2 { update: Writer::new(100).node("real") });
+    stage.wait(20);
+    assert_eq!(stage.take_append().unwrap().claims, [claim(100, user(ANA))], "claimed for good now");
+}
+
 // R-ID-4
 #[test]
 fn an_id_under_which_somebody_wrote_is_not_to_be_announced_by_others() {
