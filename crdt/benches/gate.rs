@@ -2,13 +2,13 @@
 //!
 //! Both sides take the same updates one after the other, as a room does: the gate scans, judges and notes each; yrs
 //! decodes each and applies it in a transaction of its own, commit included. Neither side's preparation (the document,
-//! the index) is measured. For each case one line says both medians and their ratio.
+//! the index) is measured. criterion reports each side by itself; then both sides take turns, so that a busy machine
+//! slows down both alike, and for each case one line says both medians and their ratio.
 
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 #![expect(clippy::print_stdout, reason = "and prints it")]
 #![expect(clippy::expect_used, reason = "and may give up")]
 
-use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ const AUTHORS: u64 = 5;
 const WRITER: u64 = 4_000_000_007;
 /// Updates that are taken one after the other before the document is made anew.
 const CHAIN: u32 = 500;
+/// Turns of each side, one chain each, from which the ratio is taken.
+const TURNS: usize = 61;
 
 fn doc(client: u64) -> Doc {
     let mut options = Options::with_client_id(yrs::ClientID::new(client));
@@ -186,17 +188,17 @@ fn chains(iters: u64, updates: &[Vec<u8>], mut chain: impl FnMut(&[Vec<u8>]) -> 
     measured
 }
 
-fn median_ns(samples: &RefCell<Vec<f64>>) -> f64 {
-    let mut samples = samples.borrow_mut();
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
+/// Nanoseconds for one update: the median of all turns.
+fn median_ns(mut turns: Vec<Duration>) -> f64 {
+    turns.sort_unstable();
+    turns[turns.len() / 2].as_secs_f64() * 1e9 / f64::from(CHAIN)
 }
 
 fn main() {
     let mut criterion = Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_millis(2_500))
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(600))
         .without_plots()
         .configure_from_args();
     let design = design();
@@ -211,32 +213,18 @@ fn main() {
     let mut group = criterion.benchmark_group("one small update");
     for (name, edit) in cases {
         let updates = updates(&design, edit);
-        let bytes = updates.iter().map(Vec::len).sum::<usize>() / updates.len();
-        let (gate, yrs) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
-        #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-        let note = |samples: &RefCell<Vec<f64>>, iters: u64, measured: Duration| {
-            // Few iterations on fresh memory say little.
-            if u64::from(CHAIN) <= iters {
-                samples.borrow_mut().push(measured.as_nanos() as f64 / iters as f64);
-            }
-            measured
-        };
+        let gate = |part: &[Vec<u8>]| through_gate(&mut places.clone(), &state, part);
+        let yrs = |part: &[Vec<u8>]| through_yrs(&loaded(1, &design), part);
         group.bench_function(BenchmarkId::new("gate", name), |bench| {
-            bench.iter_custom(|iters| {
-                let chain = |part: &[Vec<u8>]| through_gate(&mut places.clone(), &state, part);
-                note(&gate, iters, chains(iters, &updates, chain))
-            });
+            bench.iter_custom(|iters| chains(iters, &updates, gate));
         });
         group.bench_function(BenchmarkId::new("yrs", name), |bench| {
-            bench.iter_custom(|iters| {
-                let chain = |part: &[Vec<u8>]| through_yrs(&loaded(1, &design), part);
-                note(&yrs, iters, chains(iters, &updates, chain))
-            });
+            bench.iter_custom(|iters| chains(iters, &updates, yrs));
         });
-        if gate.borrow().is_empty() || yrs.borrow().is_empty() {
-            continue; // left out by the arguments
-        }
-        let (gate, yrs) = (median_ns(&gate), median_ns(&yrs));
+        let turns = (0..TURNS).map(|_| (gate(&updates), yrs(&updates)));
+        let (gate, yrs): (Vec<_>, Vec<_>) = turns.unzip();
+        let (gate, yrs) = (median_ns(gate), median_ns(yrs));
+        let bytes = updates.iter().map(Vec::len).sum::<usize>() / updates.len();
         let ratio = 100.0 * gate / yrs;
         lines.push(format!(
             "{name} ({bytes} bytes): gate {gate:.0} ns, yrs {yrs:.0} ns, that is {ratio:.0} % (at most 35)"

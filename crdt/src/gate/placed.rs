@@ -296,29 +296,31 @@ impl<'a> Placing<'a> {
                 at(origin.spot, origin.depth)
             }
             Stand::Before(right) => {
-                let right = self.neighbour(right)?;
+                let right = self.anchored(right)?;
+                self.beside(right, right)?;
                 at(right.spot, right.depth)
             }
             Stand::Between(origin, right) => {
-                let origin = self.neighbour(origin)?;
-                let right = self.neighbour(&self.scan.layout.rights[*right as usize])?;
-                if origin.spot != right.spot && !self.scan.is_stored {
-                    return Err(malformed(APART));
-                }
-                let deeper = if right.depth <= origin.depth { origin } else { right };
-                at(deeper.spot, deeper.depth)
+                let origin = self.anchored(origin)?;
+                let right = self.anchored(&self.scan.layout.rights[*right as usize])?;
+                let between = self.beside(origin, right)?;
+                at(between.spot, between.depth)
             }
         })
     }
 
-    /// A neighbour of an item with a right origin: of a sequence, or collected.
-    fn neighbour(&self, anchor: &Anchor) -> Result<Place, Refusal> {
-        let place = self.anchored(anchor)?;
-        if self.is_dead(place.spot) {
-            return Ok(Place { spot: Spot::NOWHERE, ..place });
+    /// Where an item with a right origin stands: both neighbours in one sequence, or both collected. What is stored may
+    /// be otherwise, and counts as deep as the deeper one.
+    fn beside(&self, origin: Place, right: Place) -> Result<Place, Refusal> {
+        let deeper = if right.depth <= origin.depth { origin } else { right };
+        if origin.spot == right.spot && (origin.spot.is_list() || origin.spot.is_nowhere()) {
+            return Ok(deeper);
         }
-        let is_of_map = !place.spot.is_nowhere() && !place.spot.is_list();
-        if is_of_map && !self.scan.is_stored { Err(malformed(APART)) } else { Ok(place) }
+        let is_collected = |place: Place| place.spot.is_nowhere() || self.is_dead(place.spot);
+        if is_collected(origin) && is_collected(right) {
+            return Ok(Place { spot: Spot::NOWHERE, ..deeper });
+        }
+        if self.scan.is_stored { Ok(deeper) } else { Err(malformed(APART)) }
     }
 
     /// Of a run that is known in part, the rest stands where the known part really is: behind it.
@@ -419,12 +421,7 @@ impl<'a> Placing<'a> {
 
     /// Picks out the deletions with types in them.
     fn bury(&mut self) {
-        for range in &self.scan.deletes {
-            let has_type = |(_, place): (ClockRange, Place)| place.kind == Kind::Type;
-            let is_new = self.places.end_of(range.client) < range.end;
-            if is_new || self.places.among(*range).any(has_type) {
-                self.placed.dying.push(*range);
-            }
-        }
+        let may_hold_types = |range: &&ClockRange| self.places.may_hold_types(**range);
+        self.placed.dying.extend(self.scan.deletes.iter().filter(may_hold_types));
     }
 }

@@ -243,6 +243,21 @@ impl Places {
         })
     }
 
+    /// Whether there are types among these clocks, or clocks that are not known.
+    pub(super) fn may_hold_types(&self, range: ClockRange) -> bool {
+        let Some(stretches) = self.clients.get(&range.client) else { return true };
+        let first = stretches.partition_point(|stretch| stretch.end <= range.start);
+        for stretch in &stretches[first..] {
+            if stretch.place.kind == Kind::Type {
+                return true;
+            }
+            if range.end <= stretch.end {
+                return false;
+            }
+        }
+        true
+    }
+
     /// The number of an element, if it is known.
     pub(super) fn element(&self, root: Root, key: &str) -> Option<u32> {
         self.by_key[root as usize].get(key).copied()
