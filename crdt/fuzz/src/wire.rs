@@ -138,10 +138,16 @@ impl Stage {
             let (conn, user) = (u.int_in_range(1..=5)?, u.int_in_range(1..=3)?);
             let (conn, user) = (ConnId::new(conn), UserId::from_u128(user));
             match u.int_in_range(0..=9)? {
-                0 => self.presence.leave(conn),
+                0 => {
+                    self.presence.leave(conn);
+                    assert!(!self.presence.has_removals() || self.presence.has_changes());
+                }
                 1 => {
+                    // A room tells what changed long before anybody expires.
+                    self.listen();
                     self.now += u.int_in_range(0..=2 * AWARENESS_EXPIRY_MS)?;
                     self.presence.expire(Millis::new(self.now));
+                    assert!(self.presence.next_expiry().is_none_or(|at| self.now < at.get()));
                 }
                 2 => self.listen(),
                 3 => {
