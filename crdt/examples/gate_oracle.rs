@@ -165,8 +165,9 @@ fn new_document() -> Doc {
 
 /// What the four roots show, the clocks, and what is deleted, in a form that every library can tell:
 ///
-/// - a number is `n:` and the 16 hexadecimal digits of its 64-bit float, without a sign on zero; an integer beyond
-///   2^53 is `i:` and its digits; text is `s:` and the text, bytes `b:` and their digits, undefined `u:`;
+/// - a number is `n:` and the 16 hexadecimal digits of its 64-bit float, without a sign on zero, also if it is a big
+///   integer that such a float can hold (yrs writes it as one); any other is `i:` and its digits; text is `s:` and the
+///   text, bytes `b:` and their digits, undefined `u:`;
 /// - a shared type is an object with one key: `$map`, `$array` or `$text`.
 fn content(doc: &Doc) -> Value {
     let txn = doc.transact();
@@ -222,12 +223,7 @@ fn plain(any: &Any) -> Value {
         Any::Null => Value::Null,
         Any::Undefined => json!("u:"),
         Any::Bool(value) => json!(value),
-        Any::Number(Number::Int(value)) if value.unsigned_abs() < 1 << 53 => {
-            #[expect(clippy::cast_precision_loss, reason = "below 2^53 there is none")]
-            let value = *value as f64;
-            number(value)
-        }
-        Any::Number(Number::Int(value)) => json!(format!("i:{value}")),
+        Any::Number(Number::Int(value)) => integer(*value),
         Any::Number(Number::Float(value)) => number(*value),
         Any::String(text) => json!(format!("s:{text}")),
         Any::Buffer(bytes) => json!(format!("b:{}", hex(bytes))),
@@ -236,6 +232,14 @@ fn plain(any: &Any) -> Value {
             Value::Object(entries.iter().map(|(key, value)| (key.clone(), plain(value))).collect())
         }
     }
+}
+
+fn integer(value: i64) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "what is lost is looked at")]
+    let float = value as f64;
+    #[expect(clippy::cast_possible_truncation, reason = "128 bits hold whatever 64 bits round to")]
+    let is_exact = float as i128 == i128::from(value);
+    if is_exact { number(float) } else { json!(format!("i:{value}")) }
 }
 
 fn number(value: f64) -> Value {

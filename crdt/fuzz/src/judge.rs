@@ -7,6 +7,11 @@ use atlas_crdt::gate::{Closure, Depths, Refusal, Scan, clock_of, scan_update};
 /// a parent misplaced in what is called clean, and the room makes its document anew.
 pub const PARENTS_ARE_LOOKED_UP: bool = false;
 
+/// Whether the gate compares what an update says about the place of a struct that is known in part with where the known
+/// part stands. While it does not, what is new of such a struct stands in one place in this document, and in another in
+/// every copy, since an item is encoded without its parent once it has a neighbour.
+pub const PLACES_ARE_COMPARED: bool = false;
+
 /// The index beside a document.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Index(Depths);
