@@ -8,6 +8,7 @@
 //! | `N` | begin anew with an empty document | `{}` |
 //! | `A` | apply this update for good, if it is clean | as `U` |
 //! | `U` | judge this update | see [`Answer`]; the document stays as it is |
+//! | `G` | judge it without yrs, which died of it | as `U` |
 //! | `V` | judge this state vector | `gate`, `why`, and `diff`: hexadecimal, what the document would answer |
 
 #![expect(clippy::unwrap_used, reason = "a tool of the tests: a broken request ends it")]
@@ -41,7 +42,8 @@ struct Answer {
     why: String,
     /// Its stable code.
     code: String,
-    /// `ok`, `pending` (something is missing), or how yrs failed; `unasked` where it would reserve memory as told.
+    /// `ok`, `pending` (something is missing), or how yrs failed; `unasked` where it would reserve memory as
+    /// told, or nobody wanted to know.
     yrs: &'static str,
     /// Only where the update is clean and yrs took it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,14 +80,14 @@ struct Session {
 }
 
 impl Session {
-    fn update(&mut self, bytes: &[u8], keep: bool) -> Answer {
+    fn update(&mut self, bytes: &[u8], keep: bool, ask_yrs: bool) -> Answer {
         let verdict = judge(bytes, &self.state, &self.index);
         let (gate, why, code) = match &verdict {
             Verdict::Clean(_) => ("clean", String::new(), String::new()),
             Verdict::Gap => ("gap", String::new(), "gap".to_owned()),
             Verdict::Refused(refusal) => ("refused", refusal.to_string(), refusal.code().as_str().to_owned()),
         };
-        if why.contains("count is larger") {
+        if why.contains("count is larger") || !ask_yrs {
             return Answer { gate, why, code, yrs: "unasked", content: None };
         }
         let (yrs, content) = self.ask_yrs(bytes, matches!(verdict, Verdict::Clean(_)));
@@ -128,15 +130,17 @@ impl Session {
         let (verdict, content) = outcome.unwrap_or(("panicked", None));
         if is_clean && verdict == "ok" {
             // The server's own way comes to the same.
-            match self.document(&[bytes]) {
-                Ok(ours) => {
-                    let again = new_document();
-                    again.transact_mut().apply_update(Update::decode_v1(&ours.encode()).unwrap()).unwrap();
-                    if content != Some(self::content(&again)) {
-                        return ("encoded anew it is another document", content);
-                    }
-                }
-                Err(_) => return ("only yrs alone takes it", content),
+            let Ok(ours) = self.document(&[bytes]) else { return ("only yrs alone takes it", content) };
+            let again = catch_unwind(AssertUnwindSafe(|| {
+                let again = new_document();
+                let update = Update::decode_v1(&ours.encode()).ok()?;
+                again.transact_mut().apply_update(update).ok()?;
+                Some(self::content(&again))
+            }));
+            match again {
+                Ok(Some(again)) if content.as_ref() == Some(&again) => {}
+                Ok(Some(_)) => return ("encoded anew it is another document", content),
+                _ => return ("encoded anew it cannot be read", content),
             }
         }
         (verdict, content)
@@ -271,8 +275,9 @@ fn serve() {
                 session = Session::default();
                 json!({})
             }
-            b'A' => json!(session.update(&bytes, true)),
-            b'U' => json!(session.update(&bytes, false)),
+            b'A' => json!(session.update(&bytes, true, true)),
+            b'U' => json!(session.update(&bytes, false, true)),
+            b'G' => json!(session.update(&bytes, false, false)),
             b'V' => session.state_vector(&bytes),
             other => panic!("no such request: {other}"),
         };

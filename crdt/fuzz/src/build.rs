@@ -49,9 +49,10 @@ impl Writer {
     }
 }
 
-/// One update, and what a document knows once it has it.
-pub fn update(u: &mut Unstructured<'_>, known: &Clocks) -> Result<(Vec<u8>, Clocks)> {
-    let mut build = Build { out: Writer::default(), known: known.clone() };
+/// One update, and what a document knows once it has it. A tame one contradicts nobody: its items have one neighbour at
+/// most, each is one value unless it stands alone in a list, and no struct is known in part.
+pub fn update(u: &mut Unstructured<'_>, known: &Clocks, is_tame: bool) -> Result<(Vec<u8>, Clocks)> {
+    let mut build = Build { out: Writer::default(), known: known.clone(), is_tame };
     let sections = u.int_in_range(0..=3)?;
     build.number(u, sections)?;
     for _ in 0..sections {
@@ -69,12 +70,13 @@ struct Build {
     out: Writer,
     /// With what the update itself has brought so far.
     known: Clocks,
+    is_tame: bool,
 }
 
 impl Build {
     /// Mostly the number itself.
     fn number(&mut self, u: &mut Unstructured<'_>, value: u64) -> Result<()> {
-        let value = if u.ratio(1, 100)? { *u.choose(&WILD)? } else { value };
+        let value = if !self.is_tame && u.ratio(1, 100)? { *u.choose(&WILD)? } else { value };
         self.out.n(value);
         Ok(())
     }
@@ -109,7 +111,7 @@ impl Build {
         let client = self.client(u)?;
         let next = self.known.next.get(&client).copied().unwrap_or(0);
         let start = match u.int_in_range(0..=19)? {
-            0 => next.saturating_sub(u.int_in_range(1..=4)?),
+            0 if !self.is_tame => next.saturating_sub(u.int_in_range(1..=4)?),
             1 => next + 1,
             2 => *u.choose(&WILD)? as u32,
             _ => next,
@@ -146,7 +148,7 @@ impl Build {
             return self.length(u);
         }
         let origin = u.ratio(3, 10)?;
-        let right = u.ratio(2, 10)?;
+        let right = u.ratio(2, 10)? && !(self.is_tame && origin);
         let keyed = u.ratio(6, 10)?;
         let info = kind | u8::from(keyed) << 5 | u8::from(right) << 6 | u8::from(origin) << 7;
         self.out.0.push(info);
@@ -175,7 +177,7 @@ impl Build {
         if kind == 7 && self.known.types.len() < 64 {
             self.known.types.push((client, at));
         }
-        self.content(u, kind)
+        self.content(u, kind, self.is_tame && (keyed || origin || right))
     }
 
     fn length(&mut self, u: &mut Unstructured<'_>) -> Result<u32> {
@@ -184,16 +186,20 @@ impl Build {
         Ok(len as u32)
     }
 
-    fn content(&mut self, u: &mut Unstructured<'_>, kind: u8) -> Result<u32> {
+    fn content(&mut self, u: &mut Unstructured<'_>, kind: u8, is_single: bool) -> Result<u32> {
         match kind {
-            1 => self.length(u),
+            1 if !is_single => self.length(u),
+            1 => {
+                self.out.n(1);
+                Ok(1)
+            }
             3 => {
                 let bytes = u.bytes(u.len().min(3))?;
                 self.out.blob(bytes);
                 Ok(1)
             }
             4 => {
-                let text = *u.choose(&TEXTS)?;
+                let text = if is_single { TEXTS[0] } else { *u.choose(&TEXTS)? };
                 self.out.s(text);
                 Ok(text.encode_utf16().count() as u32)
             }
@@ -206,7 +212,7 @@ impl Build {
                 Ok(1)
             }
             8 => {
-                let values = u.int_in_range(1..=3)?;
+                let values = if is_single { 1 } else { u.int_in_range(1..=3)? };
                 self.number(u, values)?;
                 for _ in 0..values {
                     self.any(u, 0)?;
@@ -246,6 +252,7 @@ impl Build {
                 self.out.n(value);
             }
             124 => self.fixed(u, 4)?,
+            122 if self.is_tame => self.out.0.extend(5_i64.to_be_bytes()),
             122 | 123 => self.fixed(u, 8)?,
             119 => self.out.s(u.choose(&TEXTS)?),
             116 => {

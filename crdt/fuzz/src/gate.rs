@@ -1,7 +1,8 @@
 //! Updates and state vectors through the gate into yrs.
 //!
 //! The first byte says what the others are: 0 an update to the known document, 1 an update to an empty one, 2 a state
-//! vector, everything else a plan from which up to four updates are built, one after the other.
+//! vector, everything else a plan from which up to four updates are built, one after the other; from an odd one wilder
+//! ones.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +15,7 @@ use yrs::StateVector;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 
-use crate::judge::{Index, PARENTS_ARE_LOOKED_UP, PLACES_ARE_COMPARED, Verdict, judge};
+use crate::judge::{HOLES_ARE_CLOSED, Index, PARENTS_ARE_LOOKED_UP, Verdict, judge};
 use crate::build;
 use crate::known::{self, READER};
 
@@ -27,22 +28,23 @@ pub fn run(data: &[u8]) {
     match mode {
         0 => {
             let (mut doc, mut index) = known::copy();
-            let _ = one(&mut doc, &mut index, rest);
+            let _ = one(&mut doc, &mut index, rest, HOLES_ARE_CLOSED);
         }
         1 => {
-            let _ = one(&mut DesignDoc::new(READER), &mut Index::default(), rest);
+            let _ = one(&mut DesignDoc::new(READER), &mut Index::default(), rest, HOLES_ARE_CLOSED);
         }
         2 => state_vector(rest),
         _ => {
             let (mut doc, mut index) = known::copy();
             let mut clocks = known::document().1.clone();
+            let is_tame = mode % 2 == 0;
             let mut u = Unstructured::new(rest);
             for _ in 0..4 {
                 if u.is_empty() {
                     break;
                 }
-                let Ok((bytes, after)) = build::update(&mut u, &clocks) else { break };
-                match one(&mut doc, &mut index, &bytes) {
+                let Ok((bytes, after)) = build::update(&mut u, &clocks, is_tame) else { break };
+                match one(&mut doc, &mut index, &bytes, is_tame || HOLES_ARE_CLOSED) {
                     Next::AsBefore => {}
                     Next::Changed => clocks = after,
                     Next::Unknown => break,
@@ -60,8 +62,8 @@ enum Next {
     Unknown,
 }
 
-/// Judges one update and holds the gate to its word.
-fn one(doc: &mut DesignDoc, index: &mut Index, bytes: &[u8]) -> Next {
+/// Judges one update and holds the gate to its word: copies are compared where they must be equal.
+fn one(doc: &mut DesignDoc, index: &mut Index, bytes: &[u8], copies: bool) -> Next {
     let seen = SEEN.fetch_add(1, Ordering::Relaxed) + 1;
     if seen.is_power_of_two() && 1 << 15 < seen {
         eprintln!("updates: {seen}, clean: {}", CLEAN.load(Ordering::Relaxed));
@@ -90,7 +92,7 @@ fn one(doc: &mut DesignDoc, index: &mut Index, bytes: &[u8]) -> Next {
     index.note(&scan);
     check_announced(&scan, overlaps, &before, &applied, doc);
 
-    if overlaps && !PLACES_ARE_COMPARED {
+    if !copies {
         return Next::Unknown;
     }
     // Encoded anew, whole or in part, it is what the gate lets in again, and the same document for everybody.

@@ -7,10 +7,15 @@ use atlas_crdt::gate::{Closure, Depths, Refusal, Scan, clock_of, scan_update};
 /// a parent misplaced in what is called clean, and the room makes its document anew.
 pub const PARENTS_ARE_LOOKED_UP: bool = false;
 
-/// Whether the gate compares what an update says about the place of a struct that is known in part with where the known
-/// part stands. While it does not, what is new of such a struct stands in one place in this document, and in another in
-/// every copy, since an item is encoded without its parent once it has a neighbour.
-pub const PLACES_ARE_COMPARED: bool = false;
+/// Whether the gate refuses what is clean today and comes out as another design in a copy:
+///
+/// - a struct that is known in part and says another place than the known part has;
+/// - an item whose two neighbours do not stand in this order in one place;
+/// - an item of several values below a key;
+/// - the integer 2^63 - 1, which yrs writes as a float.
+///
+/// While it does not, only what `build` makes in its tame way is held to come out the same.
+pub const HOLES_ARE_CLOSED: bool = false;
 
 /// The index beside a document.
 #[derive(Debug, Clone, Default, PartialEq)]

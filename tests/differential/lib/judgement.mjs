@@ -21,6 +21,7 @@ const ON_PURPOSE = [
   ['malformed: delete ranges that overlap or are out of order', 'nobody writes them'],
   ['malformed: an item inside of a value', 'yrs fails half-way through it'],
   ['malformed: an item builds on a later one of its own client', 'nobody writes it'],
+  ['malformed: items that wait for each other', 'nobody writes it; the libraries may know all of it already'],
   ['malformed: a parent that is neither a root nor an id', 'one form for each number'],
   ['too large', 'keys have a largest size'],
   ['nested too deeply', 'depth is bounded'],
@@ -29,9 +30,10 @@ const ON_PURPOSE = [
 ]
 
 export class Judgement {
-  constructor (name, known) {
+  constructor (name, holes, quirks) {
     this.name = name
-    this.known = known
+    this.holes = holes
+    this.quirks = quirks
     this.inputs = 0
     this.ours = 0
     this.theirs = 0
@@ -52,8 +54,11 @@ export class Judgement {
     if (answer.yrs === 'ok') this.yrs += 1
     const fault = this.fault(answer, theirs)
     if (fault === null) return
-    const known = this.known.find((one) => one.is(fault, input, answer, theirs))
-    if (known !== undefined) this.count(`known, to be mended: ${known.name}`)
+    const finding = { fault, input, answer, theirs, isPycrdt: this.name === 'pycrdt' }
+    const hole = this.holes.find((one) => one.is(finding))
+    const quirk = this.quirks.find((one) => one.is(finding))
+    if (hole !== undefined) this.count(`A HOLE, to be closed: ${hole.name}`)
+    else if (quirk !== undefined) this.count(`differs, and not of our making: ${quirk.name}`)
     else this.findings.push({ fault, answer, theirs, input })
   }
 
@@ -70,9 +75,14 @@ export class Judgement {
     }
     for (const [who, takes] of [[this.name, theirs.valid], ['yrs', answer.yrs === 'ok']]) {
       if (!takes) continue
+      if (why.includes('a count is larger') && theirs.content === null) {
+        this.count(`${who} takes it, refused on purpose: a count beyond 32 bits (yrs wraps it)`)
+        continue
+      }
       if (purpose === undefined) return `${who} takes it, and the gate says: ${why}`
       this.count(`${who} takes it, refused on purpose: ${purpose[0]} (${purpose[1]})`)
     }
+    if (answer.yrs === 'it died' || answer.yrs === 'panicked') this.count(`refused, and yrs: ${answer.yrs}`)
     if (!theirs.valid) this.count(theirs.why === 'it died' ? 'refused, and the library dies of it' : 'refused by both')
     return null
   }

@@ -105,11 +105,16 @@ class Reader {
   }
 }
 
-/** `{tokens, sections, ranges, deletes, rest}`; throws `Unreadable`. Sections are pairs of token indices. */
+/**
+ * `{tokens, sections, end, ranges, items, deletes, rest}`; throws `Unreadable`. Sections are pairs of token indices, `end` is
+ * the token behind them. Of items: where they are, how long, and what they say about their place.
+ */
 export function read (bytes) {
   const reader = new Reader(bytes)
   const sections = []
   const ranges = []
+  const items = []
+  const id = () => [reader.uint('client'), reader.uint('origin')]
   for (let left = reader.uint('sections'); left > 0; left -= 1) {
     const first = reader.tokens.length
     const structs = reader.uint('structs')
@@ -123,14 +128,16 @@ export function read (bytes) {
         clock += reader.uint('length')
         continue
       }
-      if (info & 0x80) { reader.uint('client'); reader.uint('origin') }
-      if (info & 0x40) { reader.uint('client'); reader.uint('origin') }
+      const item = { client, clock, kind }
+      if (info & 0x80) item.left = id()
+      if (info & 0x40) item.right = id()
       if ((info & 0xc0) === 0) {
-        if (reader.uint('parent') === 1) reader.text('root')
-        else { reader.uint('client'); reader.uint('origin') }
-        if (info & 0x20) reader.text('key')
+        item.parent = reader.uint('parent') === 1 ? reader.text('root') : id()
+        if (info & 0x20) item.key = reader.text('key')
       }
-      clock += reader.content(kind)
+      item.length = reader.content(kind)
+      clock += item.length
+      items.push(item)
     }
     ranges.push({ client, start, end: clock })
     sections.push([first, reader.tokens.length])
@@ -144,7 +151,7 @@ export function read (bytes) {
       deletes.push({ client, start, end: start + reader.uint('length') })
     }
   }
-  return { tokens: reader.tokens, sections, end, ranges, deletes, rest: bytes.slice(reader.at) }
+  return { tokens: reader.tokens, sections, end, ranges, items, deletes, rest: bytes.slice(reader.at) }
 }
 
 /** A state vector as Map(client -> clock). */

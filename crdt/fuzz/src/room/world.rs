@@ -17,6 +17,7 @@ use yrs::StateVector;
 
 use super::people::{Person, Socket, is_in};
 use crate::build::{self, Writer};
+use crate::judge::HOLES_ARE_CLOSED;
 use crate::known::{self, Clocks, READER};
 
 /// How many effects one input may have: each person hears a few things about each of the frames that wait.
@@ -148,13 +149,14 @@ impl World {
             clocks.next.insert(client, clock_of(self.log.state(), ClientId::new(client)));
         }
         let frame = match u.int_in_range(0..=9)? {
+            0 if HOLES_ARE_CLOSED => ClientFrame::Update { update: build::update(u, &clocks, false)?.0.into() },
             0 => ClientFrame::Update { update: Bytes::copy_from_slice(u.bytes(u.len().min(16))?) },
             1 => ClientFrame::SyncStep1 { state_vector: Bytes::copy_from_slice(u.bytes(u.len().min(8))?) },
             2 => ClientFrame::QueryAwareness,
             3 => ClientFrame::Awareness { update: Bytes::copy_from_slice(u.bytes(u.len().min(16))?) },
             4 => ClientFrame::Awareness { update: cursor(u.int_in_range(0..=12)?, u.int_in_range(0..=9)?) },
-            5 => ClientFrame::SyncStep2 { update: build::update(u, &clocks)?.0.into() },
-            _ => ClientFrame::Update { update: build::update(u, &clocks)?.0.into() },
+            5 => ClientFrame::SyncStep2 { update: build::update(u, &clocks, true)?.0.into() },
+            _ => ClientFrame::Update { update: build::update(u, &clocks, true)?.0.into() },
         };
         let person = &mut self.people[who];
         if let Some(socket) = &mut person.socket
