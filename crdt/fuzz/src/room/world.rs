@@ -365,7 +365,7 @@ impl World {
                 let is_whole = person.honest && !self.is_hijacked(who);
                 self.people[who].receive(&update, is_whole);
             }
-            ServerFrame::Saved(n) => socket.check_saved(n, &self.log),
+            ServerFrame::Saved(n) => socket.check_saved(n, &self.log, person.honest),
             ServerFrame::Notice(notice) if notice["type"] == "refused" => socket.refused += 1,
             ServerFrame::Notice(_) => assert_eq!(socket.dialect, Dialect::Atlas),
             ServerFrame::PermissionDenied { .. } => assert_eq!(socket.dialect, Dialect::Stock),
