@@ -185,7 +185,9 @@ fn content(doc: &Doc) -> Value {
     let deleted: BTreeMap<String, Vec<(u32, u32)>> = snapshot
         .delete_set
         .iter()
-        .map(|(client, ranges)| (client.get().to_string(), joined(ranges.iter().map(|one| (one.start, one.end)))))
+        .map(|(client, ranges)| {
+            (client.get().to_string(), joined(ranges.iter().map(|one| (one.start, one.end))))
+        })
         .collect();
     json!({"roots": roots, "clocks": clocks, "deleted": deleted})
 }

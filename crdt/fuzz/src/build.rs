@@ -248,7 +248,8 @@ impl Build {
         self.out.0.push(kind);
         match kind {
             125 => {
-                let value = if u.ratio(1, 4)? { *u.choose(&WILD)? } else { u64::from(u8::from(u.ratio(1, 2)?)) };
+                let value =
+                    if u.ratio(1, 4)? { *u.choose(&WILD)? } else { u64::from(u8::from(u.ratio(1, 2)?)) };
                 self.out.n(value);
             }
             124 => self.fixed(u, 4)?,

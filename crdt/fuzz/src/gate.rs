@@ -15,8 +15,8 @@ use yrs::StateVector;
 use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 
-use crate::judge::{HOLES_ARE_CLOSED, Index, PARENTS_ARE_LOOKED_UP, Verdict, judge};
 use crate::build;
+use crate::judge::{HOLES_ARE_CLOSED, Index, PARENTS_ARE_LOOKED_UP, Verdict, judge};
 use crate::known::{self, READER};
 
 /// Of all updates so far: how many there were, and how many were clean.

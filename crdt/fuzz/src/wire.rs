@@ -162,8 +162,13 @@ impl Stage {
             self.check();
         }
         self.listen();
-        let here: BTreeMap<u64, u32> =
-            self.presence.snapshot().iter().flat_map(|bytes| entries(bytes)).map(|(id, clock, _)| (id, clock)).collect();
+        let here: BTreeMap<u64, u32> = self
+            .presence
+            .snapshot()
+            .iter()
+            .flat_map(|bytes| entries(bytes))
+            .map(|(id, clock, _)| (id, clock))
+            .collect();
         assert_eq!(self.heard, here, "who listened knows who is here");
         Ok(())
     }

@@ -66,7 +66,10 @@ impl Socket {
         let n = usize::try_from(n).expect("few");
         assert!(n <= self.sent.len(), "Saved({n}) of {}", self.sent.len());
         let missing = self.sent[..n].iter().flatten().filter(|scan| !is_in(log, scan)).count();
-        assert!(!honest || missing <= self.refused, "INV-2: of {n} saved messages {missing} are not in the log");
+        assert!(
+            !honest || missing <= self.refused,
+            "INV-2: of {n} saved messages {missing} are not in the log"
+        );
     }
 }
 

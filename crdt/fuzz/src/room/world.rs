@@ -149,7 +149,9 @@ impl World {
             clocks.next.insert(client, clock_of(self.log.state(), ClientId::new(client)));
         }
         let frame = match u.int_in_range(0..=9)? {
-            0 if HOLES_ARE_CLOSED => ClientFrame::Update { update: build::update(u, &clocks, false)?.0.into() },
+            0 if HOLES_ARE_CLOSED => {
+                ClientFrame::Update { update: build::update(u, &clocks, false)?.0.into() }
+            }
             0 => ClientFrame::Update { update: Bytes::copy_from_slice(u.bytes(u.len().min(16))?) },
             1 => ClientFrame::SyncStep1 { state_vector: Bytes::copy_from_slice(u.bytes(u.len().min(8))?) },
             2 => ClientFrame::QueryAwareness,
@@ -219,7 +221,10 @@ impl World {
     fn odd(&mut self, who: usize, u: &mut Unstructured<'_>) -> Result<()> {
         let conn = ConnId::new(u.int_in_range(0..=self.conns + 1)?);
         let user = UserId::from_u128(self.people[who].user);
-        let nobody = !self.people.iter().any(|person| person.socket.as_ref().is_some_and(|socket| socket.conn == conn));
+        let nobody = !self
+            .people
+            .iter()
+            .any(|person| person.socket.as_ref().is_some_and(|socket| socket.conn == conn));
         match u.int_in_range(0..=7)? {
             0 => {
                 let role = *u.choose(&ROLES)?;
@@ -234,7 +239,9 @@ impl World {
             }
             1 => self.handle(Input::RoleChanged { user, role: None }),
             2 => self.handle(Input::Appended { append_id: AppendId::from_u128(5), seq: Seq::new(77) }),
-            3 => self.handle(Input::AppendFailed { append_id: AppendId::from_u128(5), reason: String::new() }),
+            3 => {
+                self.handle(Input::AppendFailed { append_id: AppendId::from_u128(5), reason: String::new() })
+            }
             4 if nobody => self.handle(Input::Lagged { conn, since: Arc::new(StateVector::default()) }),
             5 if nobody => self.handle(Input::Writable { conn }),
             6 if nobody => self.handle(Input::Frame { conn, frame: ClientFrame::QueryAwareness }),
@@ -476,9 +483,10 @@ impl World {
             self.pass(10_000);
             let is_quiet = self.jobs.is_empty()
                 && self.room.as_ref().is_none_or(|room| !room.stats().has_unsaved)
-                && self.people.iter().all(|person| {
-                    person.socket.as_ref().is_none_or(|socket| socket.to_server.is_empty())
-                });
+                && self
+                    .people
+                    .iter()
+                    .all(|person| person.socket.as_ref().is_none_or(|socket| socket.to_server.is_empty()));
             if is_quiet {
                 break;
             }
