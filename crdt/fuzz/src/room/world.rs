@@ -10,7 +10,9 @@ use atlas_crdt::ids::{AppendId, ClientId, ConnId, Epoch, Generation, Millis, Seq
 use atlas_crdt::invariants::check_room;
 use atlas_crdt::limits::DOCUMENT_BYTES_MAX;
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Append, Dialect, Effect, FrameKind, Input, Join, Loaded, LogRow, Room, RoomConfig};
+use atlas_crdt::room::{
+    Append, Claim, Dialect, Effect, FrameKind, Input, Join, Loaded, LogRow, QuarantineMark, Room, RoomConfig,
+};
 use atlas_crdt::wire::{self, ClientFrame, ServerFrame};
 use bytes::Bytes;
 use yrs::StateVector;
@@ -43,6 +45,8 @@ pub(super) struct World {
     rows: Vec<LogRow>,
     log: DesignDoc,
     appended: BTreeMap<AppendId, Seq>,
+    announced: Vec<Claim>,
+    quarantined: Vec<QuarantineMark>,
     /// Commits of other pods that the bus has not brought.
     bus: VecDeque<LogRow>,
     /// For plans of hostile updates.
@@ -54,7 +58,7 @@ impl World {
         let (bytes, clocks) = known::document();
         let people = [(1, 1_000, true), (2, 2_000, true), (3, 3_000, false), (1, 4_000, false)];
         let people = people.map(|(user, client, honest)| Person::new(user, client, honest));
-        let first = LogRow { seq: Seq::new(1), update: Bytes::from_static(bytes) };
+        let first = LogRow { seq: Seq::new(1), update: Bytes::from_static(bytes), claims: Vec::new() };
         Self {
             room: None,
             rooms: 0,
@@ -65,6 +69,8 @@ impl World {
             rows: vec![first],
             log: known::copy().0,
             appended: BTreeMap::new(),
+            announced: Vec::new(),
+            quarantined: Vec::new(),
             bus: VecDeque::new(),
             clocks: clocks.clone(),
         }
@@ -203,17 +209,19 @@ impl World {
         known::receive(&pod.doc, &self.log.encode());
         let update = pod.edit(u)?;
         if scan_update(&update, DOCUMENT_BYTES_MAX).is_ok_and(|scan| !scan.is_empty()) {
-            let seq = self.write(&update);
-            self.bus.push_back(LogRow { seq, update });
+            let claims =
+                vec![Claim { client: ClientId::new(pod.client), user: Some(UserId::from_u128(pod.user)) }];
+            let seq = self.write(&update, &claims);
+            self.bus.push_back(LogRow { seq, update, claims });
         }
         Ok(())
     }
 
     fn deliver_remote(&mut self, is_lost: bool) {
-        if let Some(LogRow { seq, update }) = self.bus.pop_front()
+        if let Some(LogRow { seq, update, claims }) = self.bus.pop_front()
             && !is_lost
         {
-            self.handle(Input::Remote { generation: Generation::new(0), seq, update });
+            self.handle(Input::Remote { generation: Generation::new(0), seq, update, claims });
         }
     }
 
@@ -249,7 +257,7 @@ impl World {
                 // A bus message from before, or from another generation of the log.
                 let (generation, seq) = (Generation::new(u.int_in_range(0..=1)?), Seq::new(1));
                 let update = self.rows[0].update.clone();
-                self.handle(Input::Remote { generation, seq, update });
+                self.handle(Input::Remote { generation, seq, update, claims: Vec::new() });
             }
             _ => {}
         }
@@ -314,6 +322,10 @@ impl World {
                         self.people[who].reset();
                     }
                 }
+                Effect::Announce { client, user } => {
+                    self.announced.push(Claim { client, user: Some(user) });
+                }
+                Effect::Quarantine(quarantine) => self.quarantined.push(quarantine.mark),
                 Effect::Report { what } => assert!(!what.is_empty()),
                 Effect::Evict => {
                     let room = self.room.take().expect("a room goes once");
@@ -419,18 +431,35 @@ impl World {
         if let Some(seq) = self.appended.get(&append.append_id) {
             return *seq;
         }
-        let seq = self.write(&append.update);
+        let seq = self.write(&append.update, &append.claims);
+        self.check_authors(append);
         self.appended.insert(append.append_id, seq);
         seq
     }
 
+    /// INV-5: nobody writes under a client id that somebody else wrote under first. The log's first row has no owner.
+    fn check_authors(&self, append: &Append) {
+        let claims: BTreeMap<ClientId, Option<UserId>> = self
+            .rows
+            .iter()
+            .rev()
+            .flat_map(|row| &row.claims)
+            .map(|claim| (claim.client, claim.user))
+            .collect();
+        for author in &append.authors {
+            for range in &author.wrote {
+                assert_eq!(claims.get(&range.client), Some(&Some(author.user)), "INV-5: {range:?}");
+            }
+        }
+    }
+
     /// Whatever is logged builds on the log, adds something, and passes the gate again.
-    fn write(&mut self, update: &Bytes) -> Seq {
+    fn write(&mut self, update: &Bytes, claims: &[Claim]) -> Seq {
         let scan = scan_update(update, DOCUMENT_BYTES_MAX).expect("what is logged passes the gate");
         assert!(!scan.has_skip, "what is logged leaves nothing out");
         self.log.apply(&[update], false).expect("what is logged can be applied");
         let seq = Seq::new(self.rows.len() as u64 + 1);
-        self.rows.push(LogRow { seq, update: update.clone() });
+        self.rows.push(LogRow { seq, update: update.clone(), claims: claims.to_vec() });
         seq
     }
 
@@ -441,7 +470,15 @@ impl World {
         let folded = DesignDoc::load(READER, parts).expect("the log can be read");
         let snapshot = self.rows[..at].last().map(|row| (row.seq, folded.encode()));
         let (generation, epoch) = (Generation::new(0), Epoch::new(0));
-        Loaded { generation, epoch, snapshot, tail: self.rows[at..].to_vec() }
+        Loaded {
+            generation,
+            epoch,
+            snapshot,
+            tail: self.rows[at..].to_vec(),
+            claims: self.rows.iter().flat_map(|row| row.claims.iter().copied()).collect(),
+            announced: self.announced.clone(),
+            quarantined: self.quarantined.clone(),
+        }
     }
 
     fn pass(&mut self, ms: u64) {
