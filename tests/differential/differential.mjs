@@ -62,7 +62,7 @@ async function one (library, oracle, judgement, input) {
     // yrs alone may die of what the gate refuses: that is what it is for.
     oracle.start()
     for (const update of input.base) await oracle.request('A', update)
-    answer = { ...await oracle.request('G', input.update), yrs: 'it died' }
+    answer = { ...await oracle.request('G', input.update), yrs: error.message }
   }
   judgement.compare(answer, await library.judge(input.base, input.update), input)
 }
