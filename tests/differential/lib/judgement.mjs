@@ -75,8 +75,8 @@ export class Judgement {
     }
     for (const [who, takes] of [[this.name, theirs.valid], ['yrs', answer.yrs === 'ok']]) {
       if (!takes) continue
-      if (why.includes('a count is larger') && theirs.content === null) {
-        this.count(`${who} takes it, refused on purpose: a count beyond 32 bits (yrs wraps it)`)
+      if ((why.includes('a count is larger') || why.includes('the bytes end too early')) && theirs.content === null) {
+        this.count(`${who} takes it, refused on purpose: a number beyond 32 bits (yrs wraps it)`)
         continue
       }
       if (purpose === undefined) return `${who} takes it, and the gate says: ${why}`
