@@ -55,14 +55,17 @@ async function tell (library, oracle, judgement, seed) {
 
 async function one (library, oracle, judgement, input) {
   let answer
-  try {
-    answer = await oracle.request('U', input.update)
-  } catch (error) {
-    if (!(error instanceof Died)) throw error
-    // yrs alone may die of what the gate refuses: that is what it is for.
-    oracle.start()
-    for (const update of input.base) await oracle.request('A', update)
-    answer = { ...await oracle.request('G', input.update), yrs: 'it died' }
+  // Once may be bad luck with the machine.
+  for (let tries = 2; answer === undefined; tries -= 1) {
+    try {
+      answer = await oracle.request('U', input.update)
+    } catch (error) {
+      if (!(error instanceof Died)) throw error
+      oracle.start()
+      for (const update of input.base) await oracle.request('A', update)
+      // yrs alone may die of what the gate refuses: that is what it is for.
+      if (tries === 1) answer = { ...await oracle.request('G', input.update), yrs: error.message }
+    }
   }
   judgement.compare(answer, await library.judge(input.base, input.update), input)
 }

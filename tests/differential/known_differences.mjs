@@ -97,7 +97,8 @@ function find (doc, [client, clock]) {
 /** Whether the item's right neighbour stands behind its left one, below the same key of the same parent. */
 function isBetween (doc, { left, right }) {
   const [before, after] = [find(doc, left), find(doc, right)]
-  if (!(before instanceof Y.Item) || !(after instanceof Y.Item)) return true
+  // Yjs collects an item of which one neighbour is collected, yrs leaves it beside the other.
+  if (!(before instanceof Y.Item) || !(after instanceof Y.Item)) return before?.constructor === after?.constructor
   if (before.parent !== after.parent || before.parentSub !== after.parentSub) return false
   if (before === after) return left[1] < right[1]
   for (let item = before.right; item !== null; item = item.right) if (item === after) return true
