@@ -8,7 +8,7 @@ INTEROP := tests/interop
 DEBUG_BIN := target/debug/atlas-collab
 RELEASE_BIN := target/release/atlas-collab
 
-.PHONY: help run test test-full lint bench sim tools
+.PHONY: help run test test-full lint bench fuzz sim tools
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,9 +26,14 @@ test: tools ## every test: Rust, then the published npm clients against the real
 	@scripts/section "Published yjs and y-websocket against $(DEBUG_BIN)"
 	cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
 	ATLAS_BIN=$(CURDIR)/$(DEBUG_BIN) node --test --test-concurrency=1 --test-reporter=spec $(INTEROP)/*.test.mjs
+	@scripts/section "The gate beside yjs, pycrdt and yrs"
+	scripts/differential $(or $(DIFF_SECS),12)
+	@scripts/section "Fuzzing: what is kept, then $(or $(FUZZ_SECS),20) s of each target"
+	scripts/fuzz $(or $(FUZZ_SECS),20)
 
 test-full: ## the long runs as well: more seeds, more kills, more cases
-	ATLAS_SIM_SEEDS=20000 PROPTEST_CASES=5000 ATLAS_KILLS=200 ATLAS_FIFTY_SECS=120 $(MAKE) test
+	ATLAS_SIM_SEEDS=20000 PROPTEST_CASES=5000 ATLAS_KILLS=200 ATLAS_FIFTY_SECS=120 \
+		DIFF_SECS=300 FUZZ_SECS=600 $(MAKE) test
 
 lint: ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check
@@ -37,6 +42,9 @@ lint: ## formatting and lints, warnings are errors
 bench: ## figures, beside a bare relay on the same machine
 	$(CARGO) build --release --workspace --bins
 	@scripts/bench
+
+fuzz: tools ## look for bytes that do harm: make fuzz SECS=600 for each target
+	@scripts/fuzz $(or $(SECS),60)
 
 sim: ## the seeded simulation: make sim SEEDS=100000, or SEED=17 for one
 	ATLAS_SIM_SEEDS=$(or $(SEEDS),10000) $(if $(SEED),ATLAS_SIM_SEED=$(SEED)) \

@@ -68,6 +68,10 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps an update that the document could not take. One with the same hash is there already: nothing changes.
     /// Payloads are kept within [`QUARANTINE_BYTES_MAX`] and [`QUARANTINE_PAYLOADS_MAX`], marks always.
     async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()>;
+    /// Remembers whose an id is under which nothing is written yet; of each user the newest
+    /// [`atlas_crdt::limits::ANNOUNCED_IDS_PER_USER_MAX`] in a design. Changes nothing when the id is somebody's already, or when there is
+    /// no such design.
+    async fn announce(&self, design: DesignId, client: ClientId, user: UserId) -> Result<()>;
 
     // --- designs
     /// Creates the design, its head, its owner's membership and the first log row with its claims in one transaction.

@@ -66,6 +66,8 @@ pub const ELEMENT_ID_CHARS_MAX: usize = 128;
 
 /// Awareness states one connection may own. Stock clients own one; a relay of several tabs a few.
 pub const AWARENESS_STATES_PER_CONN_MAX: usize = 8;
+/// Client ids that one user has announced in a design, and under which nothing is written yet, that stay the user's.
+pub const ANNOUNCED_IDS_PER_USER_MAX: usize = 64;
 /// Awareness states in one room.
 pub const AWARENESS_STATES_PER_ROOM_MAX: usize = 4_096;
 /// Entries in one awareness update: stock clients echo everybody they know.
@@ -146,6 +148,7 @@ const _: () = {
     assert!(AWARENESS_EXPIRY_MS <= AWARENESS_ID_KEPT_MS);
     assert!(AWARENESS_STATES_PER_CONN_MAX * AWARENESS_STATE_BYTES_MAX < AWARENESS_BYTES_PER_ROOM_MAX);
     assert!(AWARENESS_CLOCK_MAX < u32::MAX);
+    assert!(AWARENESS_STATES_PER_CONN_MAX < ANNOUNCED_IDS_PER_USER_MAX);
     assert!(ANY_DEPTH_MAX <= STORED_ANY_DEPTH_MAX);
     // Depths are kept in a byte, with room above the deepest that is allowed.
     assert!(TYPE_DEPTH_MAX <= STORED_TYPE_DEPTH_MAX && STORED_TYPE_DEPTH_MAX < 250);

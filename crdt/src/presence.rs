@@ -58,6 +58,8 @@ pub struct Presence {
     changed: BTreeSet<ClientId>,
     /// Ids in `gone` of which the next update tells. They are kept in `gone` until then.
     removed: BTreeSet<ClientId>,
+    /// Ids that somebody began to speak for, and the user, until they are taken.
+    arrived: Vec<(ClientId, UserId)>,
     /// Somebody left or expired since the last update.
     lost: bool,
 }
@@ -205,10 +207,16 @@ impl Presence {
         self.here.get(&client).map(|here| here.owner)
     }
 
-    /// The user whose connection speaks for this id.
+    /// The ids that somebody began to speak for since this was last asked, each with its user.
+    pub fn take_arrived(&mut self) -> Vec<(ClientId, UserId)> {
+        std::mem::take(&mut self.arrived)
+    }
+
+    /// The user whose connection speaks for this id, or did until lately ([`AWARENESS_ID_KEPT_MS`]).
     #[must_use]
     pub fn user(&self, client: ClientId) -> Option<UserId> {
-        self.here.get(&client).map(|here| here.user)
+        let gone = || self.gone.get(&client).map(|gone| gone.user);
+        self.here.get(&client).map(|here| here.user).or_else(gone)
     }
 
     /// How many states there are.
@@ -280,6 +288,9 @@ impl Presence {
     fn put(&mut self, client: ClientId, here: Here) {
         if let Some(gone) = self.gone.remove(&client) {
             self.gone_order.remove(&gone.order);
+        }
+        if !self.here.contains_key(&client) {
+            self.arrived.push((client, here.user));
         }
         self.heard.insert((here.heard, client));
         self.owned.entry(here.owner).or_default().insert(client);

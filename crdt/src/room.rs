@@ -95,7 +95,7 @@ impl Room {
         match &self.phase {
             Phase::Loading { .. } | Phase::Closed => None,
             Phase::Live(live) => {
-                let idle = live.idle_since.filter(|_| live.durability.is_clean());
+                let idle = live.idle_since.filter(|_| live.durability.is_clean() && live.rebuild.is_none());
                 let evict = idle.map(|since| since.plus(self.config.idle_evict_ms));
                 [live.deadline(), evict].into_iter().flatten().min()
             }
@@ -265,9 +265,10 @@ impl Live {
     fn run_due(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         self.watch_append(now, effects);
         self.retry_rebuild_if_due(now, effects);
-        self.ask_log_if_due(now, effects);
         self.answer_waiting(effects);
         self.flush_if_due(now, effects);
+        // What the flush set aside needs an answer from the log.
+        self.ask_log_if_due(now, effects);
         self.shed_if_over_budget(now, effects);
         self.flush_presence(now, effects);
     }

@@ -1,6 +1,7 @@
 -- Whose the client ids of a design are, and updates that a document could not take.
 
--- A client id belongs to whoever wrote under it first, for as long as the design exists. No foreign key to `users`:
+-- A client id belongs to whoever wrote under it first, for as long as the design exists, and until somebody has, to
+-- whoever first announced it. No foreign key to `users`:
 -- an account that goes must not give its ids away, and not everybody who edits has an account.
 CREATE TABLE client_ids (
     design_id BLOB NOT NULL REFERENCES designs (id) ON DELETE CASCADE,
@@ -8,12 +9,17 @@ CREATE TABLE client_ids (
     client    INTEGER NOT NULL,
     -- NULL: the server wrote under it, once. Nobody may.
     user_id   BLOB,
-    -- The log row that claimed it.
-    seq       INTEGER NOT NULL,
+    -- The log row that claimed it. NULL: announced, and nothing is written under it yet.
+    seq       INTEGER,
+    -- Set while `seq` is not: the newest of each user are kept.
+    announced_at INTEGER,
+    CHECK ((seq IS NULL) = (announced_at IS NOT NULL)),
     PRIMARY KEY (design_id, client)
 ) STRICT, WITHOUT ROWID;
 -- Who reads the log on reads the claims of the same rows.
-CREATE INDEX client_ids_by_seq ON client_ids (design_id, seq);
+CREATE INDEX client_ids_by_seq ON client_ids (design_id, seq) WHERE seq IS NOT NULL;
+-- What one user has announced in a design is counted.
+CREATE INDEX client_ids_announced ON client_ids (design_id, user_id, announced_at) WHERE seq IS NULL;
 
 -- Updates that passed every check and that the document still could not take. Payloads are large, hence rows by rowid.
 CREATE TABLE quarantine (

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use atlas_crdt::ids::{ConnId, DesignId, Seq};
+use atlas_crdt::ids::{ClientId, ConnId, DesignId, Seq, UserId};
 use atlas_crdt::limits::CATCH_UP_ROWS_MAX;
 use atlas_crdt::room::{Append, Effect, FrameKind, Input, Quarantine};
 use atlas_crdt::view::hex;
@@ -131,6 +131,7 @@ impl Executor {
                         conn.outbox.close(code, reason);
                     }
                 }
+                Effect::Announce { client, user } => self.announce(client, user),
                 Effect::Quarantine(quarantine) => self.quarantine(quarantine),
                 Effect::Report { what } => tracing::warn!(design = %self.design, what, "a room reports"),
                 Effect::Evict => self.evicted = true,
@@ -209,6 +210,16 @@ impl Executor {
                 }
             };
             input.into()
+        }));
+    }
+
+    /// One try: the client announces itself again on its next socket.
+    fn announce(&self, client: ClientId, user: UserId) {
+        let (design, hub) = (self.design, Arc::clone(&self.hub));
+        drop(self.hub.deps.tasks.spawn("announcement of a client id", async move {
+            if let Err(error) = hub.deps.store.announce(design, client, user).await {
+                log_store_error(design, &error, "whose a client id is could not be remembered");
+            }
         }));
     }
 

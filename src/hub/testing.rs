@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use atlas_crdt::ids::{AppendId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
+use atlas_crdt::ids::{AppendId, ClientId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
 use atlas_crdt::roles::DesignRole;
 use atlas_crdt::room::{Append, Claim, Dialect, Loaded, LogRow, Quarantine};
 use atlas_crdt::wire::{self, ClientFrame, ServerFrame};
@@ -49,6 +49,7 @@ pub(super) struct FakeStore {
     pub(super) loads: AtomicUsize,
     logs: Mutex<HashMap<DesignId, Vec<Row>>>,
     quarantine: Mutex<Vec<(DesignId, Quarantine)>>,
+    announced: Mutex<Vec<Claim>>,
     /// Appends under way: a design's one owner has at most one.
     appends: Mutex<HashSet<DesignId>>,
     /// What only two owners of one design could have done (INV-4).
@@ -80,6 +81,7 @@ impl FakeStore {
             loads: AtomicUsize::new(0),
             logs: Mutex::default(),
             quarantine: Mutex::default(),
+            announced: Mutex::default(),
             appends: Mutex::default(),
             two_owners: Mutex::default(),
         })
@@ -180,6 +182,7 @@ impl Store for FakeStore {
             claims: tail.iter_mut().flat_map(|row| std::mem::take(&mut row.claims)).collect(),
             tail,
             quarantined,
+            announced: self.announced.lock().unwrap().clone(),
         }))
     }
 
@@ -195,6 +198,11 @@ impl Store for FakeStore {
             self.quarantine.lock().unwrap().push((design, quarantine));
         }
         if forgetful { Err(unavailable()) } else { Ok(()) }
+    }
+
+    async fn announce(&self, _design: DesignId, client: ClientId, user: UserId) -> Result<()> {
+        self.announced.lock().unwrap().push(Claim { client, user: Some(user) });
+        Ok(())
     }
 
     async fn check(&self) -> Result<()> {

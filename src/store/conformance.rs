@@ -40,6 +40,7 @@ pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     claims::one_id_is_claimed_by_one_of_many(open("claims-race").await).await;
     claims::claims_are_read_on_with_their_rows(open("claims-read-on").await).await;
     claims::fifty_thousand_claims_load(open("claims-many").await).await;
+    claims::announced_ids_are_remembered_until_they_are_claimed(open("announced").await).await;
     quarantine::what_is_in_quarantine_is_known_by_its_hash(open("quarantine").await).await;
     quarantine::the_oldest_payloads_go_and_every_hash_stays(&open).await;
     designs::a_design_is_created_whole_or_not_at_all(open("create").await).await;

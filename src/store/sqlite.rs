@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use atlas_crdt::ids::{DesignId, Seq, SessionId, UserId};
+use atlas_crdt::ids::{ClientId, DesignId, Seq, SessionId, UserId};
+use atlas_crdt::limits::ANNOUNCED_IDS_PER_USER_MAX;
 use atlas_crdt::roles::DesignRole;
 use atlas_crdt::room::{Append, Loaded, LogRow, Quarantine};
 use sqlx::ConnectOptions;
@@ -205,6 +206,14 @@ impl Store for SqliteStore {
         let work = self
             .writer
             .write(move |tx| Box::pin(async move { quarantine::insert(tx, design, &quarantine, now).await }));
+        work.await
+    }
+
+    async fn announce(&self, design: DesignId, client: ClientId, user: UserId) -> Result<()> {
+        let (keep, now) = (ANNOUNCED_IDS_PER_USER_MAX, self.now());
+        let work = self.writer.write(move |tx| {
+            Box::pin(async move { claims::announce(tx, design, (client, user), keep, now).await })
+        });
         work.await
     }
 

@@ -85,7 +85,7 @@ struct Budget {
 #[derive(Debug, Clone, Copy, Default)]
 struct Open {
     /// Values that are still to come; never 0.
-    left: usize,
+    left: u32,
     has_keys: bool,
 }
 
@@ -121,6 +121,7 @@ fn pass_any<const DEPTH_MAX: usize>(reader: &mut Reader<'_>, budget: &mut Budget
                 let has_keys = kind == 118;
                 let bytes_min = if has_keys { 2 } else { 1 };
                 let left = count(reader, bytes_min, "values in one item", budget.max)?;
+                let left = u32::try_from(left).map_err(|_| Refusal::TooLarge)?;
                 if 0 < left {
                     open[depth] = Open { left, has_keys };
                     depth += 1;

@@ -2,6 +2,7 @@
 
 use std::mem::size_of;
 
+use super::{Refusal, malformed};
 use crate::ids::ClientId;
 use crate::schema::Root;
 
@@ -14,38 +15,6 @@ pub(super) enum Kind {
     Value,
     /// Deleted, collected or left out: it may have been a type, and what was in it is gone as well.
     Gone,
-}
-
-/// What the place of a struct follows from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
-    /// Nothing is known: collected, or left out.
-    Nowhere,
-    /// Under a key of a root.
-    InRoot,
-    /// In a root, without a key.
-    InRootList,
-    /// Under a key of a type.
-    InMap,
-    /// In a type, without a key.
-    InList,
-    /// Behind its origin.
-    Behind,
-    /// Before its right origin.
-    Before,
-    /// Between both.
-    Between,
-}
-
-impl How {
-    /// How many items it is anchored to.
-    pub(super) const fn anchors(self) -> usize {
-        match self {
-            Self::Nowhere | Self::InRoot | Self::InRootList => 0,
-            Self::InMap | Self::InList | Self::Behind | Self::Before => 1,
-            Self::Between => 2,
-        }
-    }
 }
 
 /// What a run stands for that is not in the same update.
@@ -61,7 +30,10 @@ pub(super) struct Anchor {
 }
 
 impl Anchor {
-    pub(super) const NOTHING: Self = Self { client: ClientId::new(0), clock: 0, run: OUTSIDE };
+    /// The run is found out later.
+    pub(super) const fn new((client, clock): (ClientId, u32)) -> Self {
+        Self { client, clock, run: OUTSIDE }
+    }
 
     fn is_same_as(&self, other: &Self) -> bool {
         self.client == other.client && self.clock == other.clock
@@ -84,6 +56,27 @@ impl Name {
     }
 }
 
+/// What the place of a struct follows from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// Nothing is known: collected, or left out.
+    Nowhere,
+    /// Under a key of a root.
+    InRoot(Name),
+    /// In a root, without a key. The name is empty.
+    InRootList(Name),
+    /// Under a key of a type.
+    InMap(Anchor),
+    /// In a type, without a key.
+    InList(Anchor),
+    /// Behind its origin.
+    Behind(Anchor),
+    /// Before its right origin.
+    Before(Anchor),
+    /// Behind its origin, and before a right origin: this one of [`Layout::rights`].
+    Between(Anchor, u32),
+}
+
 /// Structs of one client, one after the other, that are of one kind and stand in the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
@@ -91,89 +84,118 @@ pub(super) struct Run {
     pub(super) section: u32,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// Its first anchor, or its name if it stands in a root.
-    pub(super) first: u32,
-    pub(super) how: How,
+    pub(super) stand: Stand,
     pub(super) kind: Kind,
+    /// How deep the type that holds it is, as far as the update tells: 0 for a root, or where nothing is known.
+    depth: u8,
 }
 
 /// Runs stand in an order in which each comes after its anchors.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Layout {
     pub(super) runs: Vec<Run>,
-    pub(super) anchors: Vec<Anchor>,
-    pub(super) names: Vec<Name>,
+    pub(super) rights: Vec<Anchor>,
 }
 
+/// The depth of a type that is not in the update: right below a root. That is the least that it can be; where it
+/// really lies is asked later, of the index beside the document ([`super::Scan::place`]).
+const DEPTH_OUTSIDE: u8 = 1;
+
 impl Layout {
-    /// Adds a struct of the client with this index. `run` is the run of the struct before it. Returns the run that
-    /// it is in now.
+    /// Adds a struct of the client with this index; everything that it builds on has been added. `before` is the run of
+    /// the struct before it. Returns the run that it is in now.
+    ///
+    /// Fails if it stands in a value, or if it is a type more than `depth_max` deep.
     pub(super) fn add(
         &mut self,
-        run: Option<u32>,
-        section: usize,
+        before: Option<u32>,
+        section: u32,
         (start, end): (u32, u32),
-        (how, kind, name): (How, Kind, u32),
-        anchors: &[Anchor],
-    ) -> u32 {
-        if let Some(run) = run
-            && self.joins(run, how, kind, anchors)
+        (stand, kind): (Stand, Kind),
+        depth_max: usize,
+    ) -> Result<u32, Refusal> {
+        let depth = self.depth_of(&stand)?;
+        if depth_max < usize::from(depth) + usize::from(kind == Kind::Type) {
+            return Err(Refusal::TooDeep);
+        }
+        if let Some(run) = before
+            && self.joins(run, &stand, kind)
         {
             self.runs[run as usize].end = end;
-            return run;
+            return Ok(run);
         }
-        // The limits of an update keep all of these numbers far below 2^32.
-        let number = |len: usize| u32::try_from(len).unwrap_or(OUTSIDE);
-        let first = if anchors.is_empty() { name } else { number(self.anchors.len()) };
-        self.anchors.extend_from_slice(anchors);
-        self.runs.push(Run { section: number(section), start, end, first, how, kind });
-        number(self.runs.len() - 1)
+        self.runs.push(Run { section, start, end, stand, kind, depth });
+        Ok(numbered(self.runs.len() - 1))
+    }
+
+    /// An item between two others. If it joins a run, its right origin is left over; those of one run are equal.
+    pub(super) fn between(&mut self, origin: Anchor, right: Anchor) -> Stand {
+        if self.rights.last() != Some(&right) {
+            self.rights.push(right);
+        }
+        Stand::Between(origin, numbered(self.rights.len() - 1))
+    }
+
+    fn depth_of(&self, stand: &Stand) -> Result<u8, Refusal> {
+        let of = |anchor: &Anchor| self.runs.get(anchor.run as usize);
+        let beside = |anchor: &Anchor| of(anchor).map_or(0, |run| run.depth);
+        Ok(match stand {
+            Stand::Nowhere | Stand::InRoot(_) | Stand::InRootList(_) => 0,
+            Stand::InMap(parent) | Stand::InList(parent) => match of(parent) {
+                Some(run) if run.kind == Kind::Value => return Err(malformed("an item inside of a value")),
+                Some(run) => run.depth.saturating_add(1),
+                None => DEPTH_OUTSIDE,
+            },
+            Stand::Behind(one) | Stand::Before(one) => beside(one),
+            Stand::Between(origin, right) => beside(origin).max(beside(&self.rights[*right as usize])),
+        })
     }
 
     /// Whether a struct right behind the run certainly stands in the same place. One with a right origin joins only a
     /// run that is known to be of a sequence, so that what it may not stand beside is not lost.
-    fn joins(&self, run: u32, how: How, kind: Kind, anchors: &[Anchor]) -> bool {
+    fn joins(&self, run: u32, stand: &Stand, kind: Kind) -> bool {
         let last = &self.runs[run as usize];
         if last.kind != kind {
             return false;
         }
-        let own = self.anchors_of(last);
-        let is_shared = |anchor: &Anchor| own.iter().any(|other| other.is_same_as(anchor));
+        let right = |at: u32| &self.rights[at as usize];
         let is_inside = |anchor: &Anchor| anchor.run == run;
-        match (how, last.how) {
-            (How::Nowhere, How::Nowhere) => true,
+        // Inside of the run, or where the run stands itself.
+        let is_within = |anchor: &Anchor| match last.stand {
+            _ if is_inside(anchor) => true,
+            Stand::Behind(own) | Stand::Before(own) => anchor.is_same_as(&own),
+            Stand::Between(own, other) => anchor.is_same_as(&own) || anchor.is_same_as(right(other)),
+            _ => false,
+        };
+        let is_of_list = matches!(last.stand, Stand::InList(_) | Stand::Before(_) | Stand::Between(..));
+        match (stand, last.stand) {
+            (Stand::Nowhere, Stand::Nowhere) => true,
             // Of collected clocks the document may know more, and with them of what stands behind them.
-            (_, How::Nowhere) => false,
-            (How::InMap, How::InMap) | (How::InList, How::InList) => anchors.iter().all(is_shared),
-            (How::Behind, How::Behind) => anchors.iter().all(|one| is_inside(one) || is_shared(one)),
-            (How::Behind, _) | (How::Before | How::Between, How::InList) => anchors.iter().all(is_inside),
-            (How::Before | How::Between, How::Before | How::Between) => {
-                anchors.iter().all(|one| is_inside(one) || is_shared(one))
+            (_, Stand::Nowhere) => false,
+            (Stand::InMap(parent), Stand::InMap(own)) | (Stand::InList(parent), Stand::InList(own)) => {
+                parent.is_same_as(&own)
             }
+            (Stand::Behind(origin), _) => is_within(origin),
+            (Stand::Before(one), _) => is_of_list && is_within(one),
+            (Stand::Between(origin, at), _) => is_of_list && is_within(origin) && is_within(right(*at)),
             _ => false,
         }
     }
 
-    pub(super) fn anchors_of(&self, run: &Run) -> &[Anchor] {
-        let first = run.first as usize;
-        match run.how.anchors() {
-            0 => &[],
-            count => &self.anchors[first..first + count],
-        }
-    }
-
     pub(super) fn heap_bytes(&self) -> usize {
-        self.runs.capacity() * size_of::<Run>()
-            + self.anchors.capacity() * size_of::<Anchor>()
-            + self.names.capacity() * size_of::<Name>()
+        self.runs.capacity() * size_of::<Run>() + self.rights.capacity() * size_of::<Anchor>()
     }
 
     /// Gives back what is held in vain, where it is worth the copying.
     pub(super) fn shrink(&mut self) {
         if 1_024 < self.heap_bytes() {
             self.runs.shrink_to_fit();
-            self.anchors.shrink_to_fit();
-            self.names.shrink_to_fit();
+            self.rights.shrink_to_fit();
         }
     }
+}
+
+/// The limits of an update keep all numbers of what is in it far below 2^32.
+pub(super) fn numbered(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(OUTSIDE)
 }

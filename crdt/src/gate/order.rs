@@ -1,37 +1,24 @@
-//! Whether the structs of one update can be applied one after the other, and how deep its shared types are nested.
+//! Whether the structs of one update can be applied one after the other.
 //!
 //! Two clients whose structs wait for each other's can never be applied: yrs would park them and the document would
-//! wait for ever. And the depth of a type is known only once its parent's is, which may stand anywhere in the
-//! update. Both follow from walking the structs in an order in which each comes after what it builds on. The walk
-//! keeps its own stack; each section is on it at most once.
+//! wait for ever. And where a struct stands is known only once it is known of what it builds on, which may stand
+//! anywhere in the update. Both follow from walking the structs in an order in which each comes after what it builds
+//! on. The walk keeps its own stack; each section is on it at most once.
+//!
+//! Most updates have one section only. Its structs build on earlier ones, so that they are settled as they are read.
 
-use super::layout::{Anchor, How, Kind, Layout, Name, OUTSIDE};
+use super::layout::{Anchor, Kind, Layout, OUTSIDE, Stand, numbered};
 use super::{Refusal, malformed};
 use crate::ids::ClientId;
 use crate::room::ClockRange;
 
-/// The depth of a type that is not in the update: right below a root. That is the least that it can be; where it
-/// really lies is asked later, of the index beside the document ([`super::Scan::place`]).
-const DEPTH_OUTSIDE: u8 = 1;
-
-/// Something that an item builds on.
-#[derive(Debug, Clone, Copy)]
-struct Dependency {
-    client: ClientId,
-    clock: u32,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Struct {
     clock: u32,
-    /// Its first dependency, or its name if it stands in a root.
-    first: u32,
     /// Its run in the layout, once it has been walked.
     run: u32,
-    how: How,
+    stand: Stand,
     kind: Kind,
-    /// How deep the type that holds it is: 0 for a root. Known only once the struct has been walked.
-    parent_depth: u8,
 }
 
 #[derive(Debug)]
@@ -47,165 +34,172 @@ struct Section {
     on_stack: bool,
 }
 
-/// The structs of an update and what they build on. Filled section by section, then checked once.
-#[derive(Debug, Default)]
+/// The structs of an update and what they build on. Filled section by section.
+#[derive(Debug)]
 pub(super) struct Order {
+    layout: Layout,
+    /// How deep types may be nested.
+    depth_max: usize,
+    /// The only section, if there is to be one only: its structs go straight into the layout.
+    only: Option<ClockRange>,
     sections: Vec<Section>,
     structs: Vec<Struct>,
-    dependencies: Vec<Dependency>,
-    names: Vec<Name>,
-}
-
-/// The limits of an update keep all of these numbers far below 2^32.
-fn number(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(OUTSIDE)
 }
 
 impl Order {
-    /// The structs that follow, this many, belong to `client`, from `start` on.
+    pub(super) fn new(sections: usize, depth_max: usize) -> Self {
+        let nothing = ClockRange { client: ClientId::new(0), start: 0, end: 0 };
+        let only = if sections == 1 { Some(nothing) } else { None };
+        Self { layout: Layout::default(), depth_max, only, sections: Vec::new(), structs: Vec::new() }
+    }
+
+    /// The structs that follow belong to `client`, from `start` on.
     pub(super) fn begin(&mut self, client: ClientId, start: u32) {
+        if let Some(only) = &mut self.only {
+            *only = ClockRange { client, start, end: start };
+            return;
+        }
         let first = self.structs.len();
         let section =
             Section { client, start, end: start, first, after: first, next: first, on_stack: false };
         self.sections.push(section);
     }
 
-    /// Adds a struct. What it builds on has been named just before, or its name if it stands in a root.
-    pub(super) fn add(&mut self, clock: u32, how: How, kind: Kind) {
-        let first = match how {
-            How::InRoot | How::InRootList => number(self.names.len()).wrapping_sub(1),
-            _ => number(self.dependencies.len()).wrapping_sub(number(how.anchors())),
+    /// An item between two others.
+    pub(super) fn between(&mut self, origin: (ClientId, u32), right: (ClientId, u32)) -> Stand {
+        let found = |id| {
+            let mut anchor = Anchor::new(id);
+            self.find_run(&mut anchor);
+            anchor
         };
-        self.structs.push(Struct { clock, first, run: OUTSIDE, how, kind, parent_depth: 0 });
+        let (origin, right) = (found(origin), found(right));
+        self.layout.between(origin, right)
     }
 
-    /// The struct that is added next builds on this.
-    pub(super) fn depend(&mut self, (client, clock): (ClientId, u32)) {
-        self.dependencies.push(Dependency { client, clock });
+    /// The next struct of the section, up to `end`.
+    pub(super) fn add(&mut self, end: u32, mut stand: Stand, kind: Kind) -> Result<(), Refusal> {
+        if let Some(ClockRange { end: start, .. }) = self.only {
+            if let Stand::InMap(one) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) =
+                &mut stand
+            {
+                self.find_run(one);
+            }
+            let before = self.layout.runs.len().checked_sub(1).map(numbered);
+            self.layout.add(before, 0, (start, end), (stand, kind), self.depth_max)?;
+            self.only = self.only.map(|only| ClockRange { end, ..only });
+        } else if let Some(section) = self.sections.last_mut() {
+            self.structs.push(Struct { clock: section.end, run: OUTSIDE, stand, kind });
+            (section.end, section.after) = (end, self.structs.len());
+        }
+        Ok(())
     }
 
-    /// The struct that is added next stands under this name in a root.
-    pub(super) fn name(&mut self, name: Name) {
-        self.names.push(name);
-    }
-
-    /// The section ends before `end`.
-    pub(super) fn finish(&mut self, end: u32) {
-        if let Some(section) = self.sections.last_mut() {
-            section.end = end;
-            section.after = self.structs.len();
+    /// Of the only section the runs are in the order of their clocks.
+    fn find_run(&self, anchor: &mut Anchor) {
+        if let Some(only) = self.only
+            && only.client == anchor.client
+            && only.start <= anchor.clock
+        {
+            let runs = &self.layout.runs;
+            anchor.run = numbered(runs.partition_point(|run| run.end <= anchor.clock));
         }
     }
 
-    /// Fails if a client stands twice, if structs wait for each other, if types are nested more than `depth_max` deep,
-    /// or if a value is to hold items. Returns the clocks of each client, sorted, and how the structs stand.
-    pub(super) fn check(mut self, depth_max: usize) -> Result<(Vec<ClockRange>, Layout), Refusal> {
+    /// Fails if a client stands twice, or if structs wait for each other; and as [`Layout::add`]. Returns the clocks of
+    /// each client, sorted, and how the structs stand.
+    pub(super) fn check(mut self) -> Result<(Vec<ClockRange>, Layout), Refusal> {
+        if let Some(only) = self.only {
+            self.layout.shrink();
+            return Ok((vec![only], self.layout));
+        }
         self.sections.sort_unstable_by_key(|section| section.client);
         if self.sections.windows(2).any(|two| two[0].client == two[1].client) {
             return Err(malformed("a client stands twice in an update"));
         }
-        let mut layout = Layout { names: std::mem::take(&mut self.names), ..Layout::default() };
         // (section, the struct up to which it is to be walked)
         let mut stack: Vec<(usize, usize)> = Vec::new();
         for root in 0..self.sections.len() {
-            let mut top = Some((root, self.sections[root].after));
-            while let Some((section, until)) = top {
+            stack.push((root, self.sections[root].after));
+            self.sections[root].on_stack = true;
+            while let Some(&(section, until)) = stack.last() {
                 let next = self.sections[section].next;
                 if until <= next {
                     self.sections[section].on_stack = false;
-                    top = stack.pop();
+                    stack.pop();
                 } else if let Some((other, index)) = self.missing(next) {
-                    self.sections[section].on_stack = true;
                     if self.sections[other].on_stack {
                         return Err(malformed("items that wait for each other"));
                     }
-                    stack.push((section, until));
-                    top = Some((other, index + 1));
+                    self.sections[other].on_stack = true;
+                    stack.push((other, index + 1));
                 } else {
-                    self.walk(section, next, depth_max, &mut layout)?;
+                    self.walk(section, next)?;
                     self.sections[section].next += 1;
                 }
             }
         }
-        layout.shrink();
+        self.layout.shrink();
         let range =
             |section: &Section| ClockRange { client: section.client, start: section.start, end: section.end };
-        Ok((self.sections.iter().map(range).collect(), layout))
+        Ok((self.sections.iter().map(range).collect(), self.layout))
     }
 
     /// The first thing that the struct builds on and that is in the update, but has not been walked.
     fn missing(&self, at: usize) -> Option<(usize, usize)> {
-        if self.sections.len() == 1 {
-            return None; // nothing builds on a later clock of its own client
-        }
-        self.of(&self.structs[at])
-            .iter()
-            .filter_map(|dependency| self.find(dependency))
+        self.anchors_of(self.structs[at].stand)
+            .into_iter()
+            .flatten()
+            .filter_map(|anchor| self.find(&anchor))
             .find(|(section, index)| self.sections[*section].next <= *index)
     }
 
-    /// Settles how the struct stands; everything that it builds on has been walked.
-    fn walk(
-        &mut self,
-        section: usize,
-        at: usize,
-        depth_max: usize,
-        layout: &mut Layout,
-    ) -> Result<(), Refusal> {
+    /// Settles where the struct stands; everything that it builds on has been walked.
+    fn walk(&mut self, section: usize, at: usize) -> Result<(), Refusal> {
         let one = self.structs[at];
-        let is_in_parent = matches!(one.how, How::InMap | How::InList);
-        let mut depth = 0;
-        let mut anchors = [Anchor::NOTHING; 2];
-        let dependencies = self.of(&one);
-        for (anchor, dependency) in anchors.iter_mut().zip(dependencies) {
-            let mut run = OUTSIDE;
-            if let Some((_, index)) = self.find(dependency) {
-                let found = &self.structs[index];
-                if is_in_parent && found.kind == Kind::Value {
-                    return Err(malformed("an item inside of a value"));
-                }
-                depth = depth.max(found.parent_depth + u8::from(is_in_parent));
-                run = found.run;
-            } else if is_in_parent {
-                depth = depth.max(DEPTH_OUTSIDE);
+        let found = |anchor: Anchor| match self.find(&anchor) {
+            Some((_, index)) => Anchor { run: self.structs[index].run, ..anchor },
+            None => anchor,
+        };
+        let stand = match one.stand {
+            Stand::InMap(parent) => Stand::InMap(found(parent)),
+            Stand::InList(parent) => Stand::InList(found(parent)),
+            Stand::Behind(origin) => Stand::Behind(found(origin)),
+            Stand::Before(right) => Stand::Before(found(right)),
+            Stand::Between(origin, right) => {
+                let (origin, other) = (found(origin), found(self.layout.rights[right as usize]));
+                self.layout.rights[right as usize] = other;
+                Stand::Between(origin, right)
             }
-            *anchor = Anchor { client: dependency.client, clock: dependency.clock, run };
-        }
-        if depth_max < usize::from(depth) + usize::from(one.kind == Kind::Type) {
-            return Err(Refusal::TooDeep);
-        }
-        let anchors = &anchors[..dependencies.len()];
+            known => known,
+        };
         let Section { first, after, end, .. } = self.sections[section];
         let clocks = (one.clock, if at + 1 < after { self.structs[at + 1].clock } else { end });
         let before = if first < at { Some(self.structs[at - 1].run) } else { None };
-        let run = layout.add(before, section, clocks, (one.how, one.kind, one.first), anchors);
-        let walked = &mut self.structs[at];
-        (walked.parent_depth, walked.run) = (depth, run);
+        self.structs[at].run =
+            self.layout.add(before, numbered(section), clocks, (stand, one.kind), self.depth_max)?;
         Ok(())
     }
 
-    fn of(&self, one: &Struct) -> &[Dependency] {
-        let first = one.first as usize;
-        match one.how.anchors() {
-            0 => &[],
-            count => &self.dependencies[first..first + count],
+    fn anchors_of(&self, stand: Stand) -> [Option<Anchor>; 2] {
+        match stand {
+            Stand::Nowhere | Stand::InRoot(_) | Stand::InRootList(_) => [None, None],
+            Stand::InMap(one) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) => {
+                [Some(one), None]
+            }
+            Stand::Between(origin, right) => [Some(origin), Some(self.layout.rights[right as usize])],
         }
     }
 
     /// The section and the struct that hold what is named, if it is in the update.
-    fn find(&self, dependency: &Dependency) -> Option<(usize, usize)> {
-        let at = match &self.sections[..] {
-            [only] if only.client == dependency.client => 0,
-            [_] => return None,
-            many => many.binary_search_by_key(&dependency.client, |section| section.client).ok()?,
-        };
+    fn find(&self, anchor: &Anchor) -> Option<(usize, usize)> {
+        let at = self.sections.binary_search_by_key(&anchor.client, |section| section.client).ok()?;
         let section = &self.sections[at];
-        if dependency.clock < section.start || section.end <= dependency.clock {
+        if anchor.clock < section.start || section.end <= anchor.clock {
             return None;
         }
         let structs = &self.structs[section.first..section.after];
         // The first struct starts at the start of the section, so that at least one is not after the clock.
-        let index = structs.partition_point(|one| one.clock <= dependency.clock);
+        let index = structs.partition_point(|one| one.clock <= anchor.clock);
         Some((at, section.first + index - 1))
     }
 }

@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::mem::size_of;
 
-use super::layout::{Anchor, How, Kind, Name, Run};
+use super::layout::{Anchor, Kind, Name, Run, Stand, numbered};
 use super::places::{List, Place, Places, Spot};
 use super::{Closure, Refusal, Scan, Verdict, malformed};
 use crate::ids::ClientId;
@@ -158,33 +158,33 @@ const KNOWN_ELSEWHERE: &str = "an item that is known to stand in another place";
 #[derive(Debug)]
 struct Numbered<K> {
     list: Vec<K>,
-    index: HashMap<K, u32>,
+    /// Made when it is needed.
+    index: Option<HashMap<K, u32>>,
 }
 
 impl<K: Copy + Eq + Hash> Numbered<K> {
     const FEW: usize = 8;
 
     fn new() -> Self {
-        Self { list: Vec::new(), index: HashMap::new() }
+        Self { list: Vec::new(), index: None }
     }
 
     /// The number of a thing, and whether it was not here before.
     fn number(&mut self, key: K) -> (u32, bool) {
-        let next = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-        let found = if self.list.len() <= Self::FEW {
-            self.list.iter().zip(0..).find(|(other, _)| **other == key).map(|(_, number)| number)
+        let next = numbered(self.list.len());
+        let list = &self.list;
+        let found = if list.len() <= Self::FEW {
+            list.iter().zip(0..).find(|(other, _)| **other == key).map(|(_, number)| number)
         } else {
-            if self.index.is_empty() {
-                self.index = self.list.iter().copied().zip(0..).collect();
-            }
-            self.index.get(&key).copied()
+            let index = self.index.get_or_insert_with(|| list.iter().copied().zip(0..).collect());
+            index.get(&key).copied()
         };
         if let Some(number) = found {
             return (number, false);
         }
         self.list.push(key);
-        if !self.index.is_empty() {
-            self.index.insert(key, next);
+        if let Some(index) = &mut self.index {
+            index.insert(key, next);
         }
         (next, true)
     }
@@ -278,61 +278,60 @@ impl<'a> Placing<'a> {
     /// Where the run stands by what it is anchored to.
     fn place_of(&mut self, run: &Run) -> Result<Place, Refusal> {
         let at = |spot, depth| Place { spot, depth, kind: run.kind };
-        let anchors = self.scan.layout.anchors_of(run);
-        Ok(match (run.how, anchors) {
-            (How::Nowhere, _) => at(Spot::NOWHERE, 0),
-            (How::InRoot | How::InRootList, _) => {
-                at(self.element(self.scan.layout.names[run.first as usize]), 1)
-            }
-            (How::InMap | How::InList, [parent]) => {
+        Ok(match &run.stand {
+            Stand::Nowhere => at(Spot::NOWHERE, 0),
+            Stand::InRoot(name) | Stand::InRootList(name) => at(self.element(*name), 1),
+            Stand::InMap(parent) | Stand::InList(parent) => {
                 let holder = self.anchored(parent)?;
                 let depth = holder.depth.saturating_add(1);
-                match holder.kind {
-                    Kind::Value => return Err(malformed("an item inside of a value")),
-                    Kind::Gone => at(Spot::NOWHERE, depth),
-                    Kind::Type if run.how == How::InList => at(self.list(parent, holder.spot), depth),
-                    Kind::Type => at(self.element_of(holder.spot), depth),
+                match (holder.kind, &run.stand) {
+                    (Kind::Value, _) => return Err(malformed("an item inside of a value")),
+                    (Kind::Gone, _) => at(Spot::NOWHERE, depth),
+                    (Kind::Type, Stand::InList(_)) => at(self.list(parent, holder.spot), depth),
+                    (Kind::Type, _) => at(self.element_of(holder.spot), depth),
                 }
             }
-            (How::Behind, [origin]) => {
+            Stand::Behind(origin) => {
                 let origin = self.anchored(origin)?;
                 at(origin.spot, origin.depth)
             }
-            (_, neighbours) => self.between(neighbours, run.kind)?,
+            Stand::Before(right) => {
+                let right = self.anchored(right)?;
+                self.beside(right, right)?;
+                at(right.spot, right.depth)
+            }
+            Stand::Between(origin, right) => {
+                let origin = self.anchored(origin)?;
+                let right = self.anchored(&self.scan.layout.rights[*right as usize])?;
+                let between = self.beside(origin, right)?;
+                at(between.spot, between.depth)
+            }
         })
     }
 
-    /// Where an item with a right origin stands.
-    fn between(&self, neighbours: &[Anchor], kind: Kind) -> Result<Place, Refusal> {
-        let mut between: Option<Place> = None;
-        for neighbour in neighbours {
-            let mut place = self.anchored(neighbour)?;
-            place.kind = kind;
-            if self.is_dead(place.spot) {
-                place.spot = Spot::NOWHERE;
-            }
-            let is_apart = !place.spot.is_nowhere() && !place.spot.is_list()
-                || between.is_some_and(|other| other.spot != place.spot);
-            if is_apart && !self.scan.is_stored {
-                return Err(malformed(APART));
-            }
-            between = Some(match between {
-                Some(other) if place.depth <= other.depth => other,
-                _ => place,
-            });
+    /// Where an item with a right origin stands: both neighbours in one sequence, or both collected. What is stored may
+    /// be otherwise, and counts as deep as the deeper one.
+    fn beside(&self, origin: Place, right: Place) -> Result<Place, Refusal> {
+        let deeper = if right.depth <= origin.depth { origin } else { right };
+        if origin.spot == right.spot && (origin.spot.is_list() || origin.spot.is_nowhere()) {
+            return Ok(deeper);
         }
-        between.ok_or(malformed(MISSING))
+        let is_collected = |place: Place| place.spot.is_nowhere() || self.is_dead(place.spot);
+        if is_collected(origin) && is_collected(right) {
+            return Ok(Place { spot: Spot::NOWHERE, ..deeper });
+        }
+        if self.scan.is_stored { Ok(deeper) } else { Err(malformed(APART)) }
     }
 
     /// Of a run that is known in part, the rest stands where the known part really is: behind it.
     fn agree(&self, run: &Run, declared: Place) -> Result<Place, Refusal> {
         // What is collected from here on is collected, whatever stood before it.
-        if run.how == How::Nowhere {
+        if run.stand == Stand::Nowhere {
             return Ok(declared);
         }
         let is_lost = declared.spot.is_nowhere() || self.is_dead(declared.spot);
         // Behind something collected, the rest of a map entry is collected as well, and nothing stands beside it.
-        let may_be_lost = is_lost || run.how == How::Behind && !declared.spot.is_list();
+        let may_be_lost = is_lost || matches!(run.stand, Stand::Behind(_)) && !declared.spot.is_list();
         let mut place = declared;
         let known = ClockRange { client: self.client, start: run.start, end: self.known };
         for (_, part) in self.places.among(known) {
@@ -422,12 +421,7 @@ impl<'a> Placing<'a> {
 
     /// Picks out the deletions with types in them.
     fn bury(&mut self) {
-        for range in &self.scan.deletes {
-            let has_type = |(_, place): (ClockRange, Place)| place.kind == Kind::Type;
-            let is_new = self.places.end_of(range.client) < range.end;
-            if is_new || self.places.among(*range).any(has_type) {
-                self.placed.dying.push(*range);
-            }
-        }
+        let may_hold_types = |range: &&ClockRange| self.places.may_hold_types(**range);
+        self.placed.dying.extend(self.scan.deletes.iter().filter(may_hold_types));
     }
 }

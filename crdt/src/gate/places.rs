@@ -175,7 +175,9 @@ impl Places {
     /// The elements in which these clocks stand, as far as they are known: each at least once.
     pub fn elements_of<'a>(&'a self, ranges: &'a [ClockRange]) -> impl Iterator<Item = (Root, &'a str)> {
         let mut last = Spot::NOWHERE;
-        let spots = ranges.iter().flat_map(|range| self.among(*range)).map(|(_, place)| place.spot);
+        let element = |spot| self.list_at(spot).map_or(spot, |list| list.element);
+        let spots =
+            ranges.iter().flat_map(|range| self.among(*range)).map(move |(_, place)| element(place.spot));
         spots
             .filter(move |spot| std::mem::replace(&mut last, *spot) != *spot)
             .filter_map(|spot| self.named(spot))
@@ -241,6 +243,21 @@ impl Places {
             start = part.end;
             (part.start < part.end).then_some((part, stretch.place))
         })
+    }
+
+    /// Whether there are types among these clocks, or clocks that are not known.
+    pub(super) fn may_hold_types(&self, range: ClockRange) -> bool {
+        let Some(stretches) = self.clients.get(&range.client) else { return true };
+        let first = stretches.partition_point(|stretch| stretch.end <= range.start);
+        for stretch in &stretches[first..] {
+            if stretch.place.kind == Kind::Type {
+                return true;
+            }
+            if range.end <= stretch.end {
+                return false;
+            }
+        }
+        true
     }
 
     /// The number of an element, if it is known.

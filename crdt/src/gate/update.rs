@@ -1,6 +1,6 @@
 //! Reading an update v1: client sections with their structs, then the delete set.
 
-use super::layout::{How, Kind, Name};
+use super::layout::{Anchor, Kind, Name, Stand, numbered};
 use super::order::Order;
 use super::{Refusal, Scan, Stored, Unsupported, clock, content, count, end, malformed};
 use crate::ids::ClientId;
@@ -105,7 +105,7 @@ fn scan(bytes: &[u8], bounds: &'static Bounds) -> Result<Scan, Refusal> {
         return Err(malformed("bytes after the end"));
     }
     let Pass { mut scan, needs, .. } = pass;
-    (scan.ranges, scan.layout) = order.check(bounds.type_depth)?;
+    (scan.ranges, scan.layout) = order.check()?;
     scan.needs = needs.all();
     Ok(scan)
 }
@@ -121,8 +121,8 @@ struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     fn sections(&mut self) -> Result<Order, Refusal> {
-        let mut order = Order::default();
         let sections = count(&mut self.reader, SECTION_BYTES_MIN, "clients", self.bounds.clients)?;
+        let mut order = Order::new(sections, self.bounds.type_depth);
         for _ in 0..sections {
             let structs = count(&mut self.reader, STRUCT_BYTES_MIN, "structs", self.bounds.structs)?;
             let client = ClientId::new(self.reader.var_uint()?);
@@ -139,7 +139,6 @@ impl<'a> Pass<'a> {
             for _ in 0..structs {
                 next = self.one_struct(client, next, &mut order)?;
             }
-            order.finish(next);
         }
         Ok(order)
     }
@@ -162,30 +161,28 @@ impl<'a> Pass<'a> {
                     self.scan.has_skip = true;
                     self.scan.skipped.get_or_insert(ClockRange { client, start: at, end: after });
                 }
-                order.add(at, How::Nowhere, Kind::Gone);
+                order.add(after, Stand::Nowhere, Kind::Gone)?;
                 Ok(after)
             }
             kind => {
-                let how = self.position(client, at, info, order)?;
-                order.add(at, how, content::kind(kind));
-                end(at, content::pass(&mut self.reader, kind, self.bounds)?)
+                let stand = self.position(client, at, info, order)?;
+                let after = end(at, content::pass(&mut self.reader, kind, self.bounds)?)?;
+                order.add(after, stand, content::kind(kind))?;
+                Ok(after)
             }
         }
     }
 
     /// Reads where an item stands: its neighbours when it was written, or else its parent.
-    fn position(&mut self, client: ClientId, at: u32, info: u8, order: &mut Order) -> Result<How, Refusal> {
-        if info & INFO_ORIGIN != 0 {
-            order.depend(self.id(client, at)?);
-        }
-        if info & INFO_RIGHT_ORIGIN != 0 {
-            order.depend(self.id(client, at)?);
-        }
+    fn position(&mut self, client: ClientId, at: u32, info: u8, order: &mut Order) -> Result<Stand, Refusal> {
         match info & (INFO_ORIGIN | INFO_RIGHT_ORIGIN) {
             0 => {}
-            INFO_ORIGIN => return Ok(How::Behind),
-            INFO_RIGHT_ORIGIN => return Ok(How::Before),
-            _ => return Ok(How::Between),
+            INFO_ORIGIN => return Ok(Stand::Behind(Anchor::new(self.id(client, at)?))),
+            INFO_RIGHT_ORIGIN => return Ok(Stand::Before(Anchor::new(self.id(client, at)?))),
+            _ => {
+                let origin = self.id(client, at)?;
+                return Ok(order.between(origin, self.id(client, at)?));
+            }
         }
         let has_key = info & INFO_PARENT_SUB != 0;
         match self.reader.var_uint()? {
@@ -200,17 +197,16 @@ impl<'a> Pass<'a> {
                 }
                 let len = if has_key { self.key()?.len() } else { 0 };
                 let at = self.bytes.len() - self.reader.remaining() - len;
-                // Below 2^32 by the ceiling on the bytes.
-                let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-                order.name(Name { root, at: number(at), len: number(len) });
-                Ok(if has_key { How::InRoot } else { How::InRootList })
+                let name = Name { root, at: numbered(at), len: numbered(len) };
+                Ok(if has_key { Stand::InRoot(name) } else { Stand::InRootList(name) })
             }
             0 => {
-                order.depend(self.id(client, at)?);
+                let parent = Anchor::new(self.id(client, at)?);
                 if has_key {
                     self.key()?;
+                    return Ok(Stand::InMap(parent));
                 }
-                Ok(if has_key { How::InMap } else { How::InList })
+                Ok(Stand::InList(parent))
             }
             _ => Err(malformed("a parent that is neither a root nor an id")),
         }

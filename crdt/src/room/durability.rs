@@ -24,6 +24,9 @@ pub(super) struct Waiting {
     pub(super) scan: Scan,
     /// The log was asked since this arrived: what the room does not know now, nobody knows.
     pub(super) log_was_asked: bool,
+    /// Somebody else wrote under one of its client ids in the same flush, unseen: whatever of that reaches the log, this is
+    /// not a repetition of it.
+    pub(super) is_contested: bool,
 }
 
 impl Waiting {
@@ -168,6 +171,14 @@ impl Durability {
         self.aside.push_back(waiting);
     }
 
+    /// The same for what had been aside before, and is older than what is aside now.
+    pub(super) fn set_aside_first(&mut self, all: Vec<Waiting>) {
+        for waiting in all.into_iter().rev() {
+            self.aside_bytes += waiting.memory();
+            self.aside.push_front(waiting);
+        }
+    }
+
     pub(super) fn conns_aside(&self) -> impl Iterator<Item = ConnId> {
         self.aside.iter().map(|waiting| waiting.conn)
     }
@@ -187,15 +198,19 @@ impl Durability {
         self.aside_asked = 0;
     }
 
-    /// The log has answered: whoever waited for it is judged next, before everybody who came later.
+    /// The log has answered: whoever waited for it is judged next, before everybody who came later, and after those for
+    /// whom it answered before.
     pub(super) fn answered(&mut self) {
+        let before = self.waiting.iter().take_while(|waiting| waiting.log_was_asked).count();
+        let later = self.waiting.split_off(before);
         let asked = std::mem::take(&mut self.aside_asked);
-        for mut waiting in self.aside.drain(..asked).rev() {
+        for mut waiting in self.aside.drain(..asked) {
             waiting.log_was_asked = true;
             self.aside_bytes -= waiting.memory();
             self.waiting_bytes += waiting.memory();
-            self.waiting.push_front(waiting);
+            self.waiting.push_back(waiting);
         }
+        self.waiting.extend(later);
     }
 
     /// Gives up everything that is neither in the log nor on its way into it.

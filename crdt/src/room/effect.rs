@@ -19,6 +19,8 @@ pub enum Effect {
     Append(Append),
     /// Tell the other pods. Only ever after the commit (INV-3).
     Publish { generation: Generation, seq: Seq, update: Bytes, claims: Vec<Claim> },
+    /// Remember that this id is this user's, though nothing is written under it yet. Needs no answer.
+    Announce { client: ClientId, user: UserId },
     /// Keep what the document could not take, for inspection and so that it never comes again. Needs no answer.
     Quarantine(Quarantine),
     /// Queue one frame for each of these connections.

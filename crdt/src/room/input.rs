@@ -88,6 +88,8 @@ pub struct Loaded {
     pub tail: Vec<LogRow>,
     /// Whose every client id is in snapshot and tail is. The rows themselves need not say it again.
     pub claims: Vec<Claim>,
+    /// Whose further ids are: announced, and nothing is written under them yet. The oldest first of each user.
+    pub announced: Vec<Claim>,
     /// What is in quarantine.
     pub quarantined: Vec<QuarantineMark>,
 }

@@ -46,8 +46,10 @@ enum Judgement {
     /// Changes nothing.
     Nothing,
     Gap,
-    /// It depends on whether something else in this flush reaches the log.
+    /// It stands behind something of the same socket that is aside.
     Later,
+    /// Somebody else writes under the same new client id in this flush: whose it is, the log will tell.
+    Contested,
     Refuse(RefusalCode, Cow<'static, str>),
     /// Bytes that no design can hold, which only the document could show.
     Close(Refusal),
@@ -63,7 +65,7 @@ impl Judgement {
     const fn is_early(&self, waiting: &Waiting) -> bool {
         use RefusalCode::{ForeignClient, NotPermitted, ReadOnly};
         match self {
-            Self::Later => true,
+            Self::Later | Self::Contested => true,
             Self::Gap | Self::Refuse(ForeignClient | NotPermitted | ReadOnly, _) => !waiting.log_was_asked,
             Self::Pass { .. } | Self::Nothing | Self::Refuse(..) | Self::Close(_) => false,
         }
@@ -73,23 +75,31 @@ impl Judgement {
 impl Live {
     pub(super) fn judge(&mut self, now: Millis, effects: &mut Vec<Effect>) -> Batch {
         let mut batch = Batch::default();
-        let mut held: BTreeSet<ConnId> = self.durability.conns_aside().collect();
-        for waiting in self.durability.take_waiting() {
-            if !waiting.log_was_asked && held.contains(&waiting.conn) {
-                self.durability.set_aside(waiting);
-                continue;
-            }
-            match self.judge_one(&batch, &waiting) {
+        // Sockets of which something is aside: from before, and by this flush.
+        let before: BTreeSet<ConnId> = self.durability.conns_aside().collect();
+        let mut now_aside: BTreeSet<ConnId> = BTreeSet::new();
+        // What the log was asked for is older than everything that is still aside.
+        let mut first = Vec::new();
+        for mut waiting in self.durability.take_waiting() {
+            let is_behind =
+                now_aside.contains(&waiting.conn) || !waiting.log_was_asked && before.contains(&waiting.conn);
+            let judgement = if is_behind { Judgement::Later } else { self.judge_one(&batch, &waiting) };
+            match judgement {
                 judgement if judgement.is_early(&waiting) => {
-                    held.insert(waiting.conn);
-                    self.durability.set_aside(waiting);
+                    now_aside.insert(waiting.conn);
+                    waiting.is_contested |= matches!(judgement, Judgement::Contested);
+                    if waiting.log_was_asked {
+                        first.push(waiting);
+                    } else {
+                        self.durability.set_aside(waiting);
+                    }
                 }
                 Judgement::Pass { placed, growth } => {
                     let overlaps = placed.overlaps;
                     self.places.note(placed, &waiting.update);
                     batch.take(waiting, growth, overlaps);
                 }
-                Judgement::Nothing | Judgement::Later => batch.ack(&waiting),
+                Judgement::Nothing | Judgement::Later | Judgement::Contested => batch.ack(&waiting),
                 Judgement::Gap => self.gap(now, &waiting, &mut batch, effects),
                 Judgement::Refuse(code, message) => {
                     self.refuse(now, &waiting, code, &message, &mut batch, effects);
@@ -99,6 +109,7 @@ impl Live {
                 }
             }
         }
+        self.durability.set_aside_first(first);
         batch
     }
 
@@ -120,13 +131,16 @@ impl Live {
                 || self.doc.deletes_anything(&scan.deletes);
             return if adds { self.not_here() } else { Judgement::Nothing };
         }
-        for range in scan.ranges.iter().filter(|range| clock(range.client) < range.end) {
+        let is_new = |range: &&ClockRange| in_log(range.client) < range.end || waiting.is_contested;
+        for range in scan.ranges.iter().filter(is_new) {
             if self.is_spent(waiting, range.client) {
                 let message = "an earlier edit under this client id was refused";
                 return Judgement::refuse(RefusalCode::SpentClient, message);
             }
-            if batch.is_claimed_by_another(range.client, waiting.user) {
-                return Judgement::Later;
+            if self.owners.of(range.client).is_none()
+                && batch.is_claimed_by_another(range.client, waiting.user)
+            {
+                return Judgement::Contested;
             }
             if self.is_foreign(range.client, waiting.user) {
                 let message = "this client id belongs to somebody else";
@@ -170,7 +184,7 @@ impl Live {
             || self.members.get(&waiting.conn).is_some_and(|member| member.spent.contains(&client))
     }
 
-    /// Whoever wrote first under an id owns it; until somebody has, whoever announces it in presence does.
+    /// Whoever wrote first under an id owns it; until somebody has, whoever announced it does.
     fn is_foreign(&self, client: ClientId, user: UserId) -> bool {
         match self.owners.of(client) {
             Some(owner) => owner != Some(user),

@@ -207,7 +207,9 @@ impl Live {
             ClientFrame::Awareness { update } => {
                 // Nobody speaks for an id under which somebody else has written.
                 let is_foreign = |client| self.owners.is_foreign(client, user);
-                self.presence.receive(now, conn, user, &update, is_foreign)
+                let read = self.presence.receive(now, conn, user, &update, is_foreign);
+                self.note_announced(effects);
+                read
             }
             ClientFrame::QueryAwareness => {
                 if let Some(states) = self.presence.snapshot() {
@@ -220,6 +222,17 @@ impl Live {
         };
         if let Err(refusal) = read {
             self.close(now, conn, refusal.close_code(), &refusal.to_string(), effects);
+        }
+    }
+
+    /// Whoever announced an id first has it, also when nobody is here any more who remembers.
+    fn note_announced(&mut self, effects: &mut Vec<Effect>) {
+        for (client, user) in self.presence.take_arrived() {
+            let members = &mut self.members.values();
+            let may_write = members.any(|member| member.user == user && member.role != DesignRole::Viewer);
+            if may_write && self.owners.announce(client, user) {
+                effects.push(Effect::Announce { client, user });
+            }
         }
     }
 
@@ -239,10 +252,25 @@ impl Live {
         } else {
             limits::UPDATE_BYTES_MAX
         };
-        let scan = gate::scan_update(&update, bytes_max)?;
+        let scan = if self.read_only.is_some() && update.len() <= bytes_max {
+            // It will not be applied, and may bring back what the design holds, which is beyond today's limits.
+            gate::scan_stored(&update)?.scan
+        } else {
+            gate::scan_update(&update, bytes_max)?
+        };
         let n = member.acks.count();
         let (user, role) = (member.user, member.role);
-        self.durability.push(Waiting { conn, n, is_step2, user, role, update, scan, log_was_asked: false });
+        self.durability.push(Waiting {
+            conn,
+            n,
+            is_step2,
+            user,
+            role,
+            update,
+            scan,
+            log_was_asked: false,
+            is_contested: false,
+        });
         Ok(())
     }
 

@@ -61,7 +61,7 @@ impl Stored {
             doc,
             head: head_of(loaded),
             places,
-            owners: Owners::new(&loaded.claims),
+            owners: Owners::new(&loaded.claims, &loaded.announced),
             marks: Marks::new(&loaded.quarantined),
             size,
             read_only,

@@ -84,6 +84,7 @@ fn a_culprit_is_kept_for_inspection_and_refused_from_then_on(
         assert!(quarantined(stage).is_empty() && !stage.effects.iter().any(|e| matches!(e, Effect::Load)));
         // To anybody else the id is as good as it was.
         stage.edit(ANA, &Writer::new(300).node("hers by right"));
+        stage.wait(20);
         assert!(stage.take_append().is_some());
     };
     comes_back(&mut stage);

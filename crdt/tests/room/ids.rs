@@ -84,9 +84,41 @@ fn nobody_writes_under_an_id_that_a_colleague_has_announced() {
         stage.edit(EVE, &Writer::new(100).node("forged"));
         is_refused(&mut stage, EVE, dialect, "foreign_client");
         stage.edit(ANA, &Writer::new(100).node("real"));
+        stage.wait(20);
         let append = stage.take_append().unwrap();
         assert_eq!(append.claims, [claim(100, user(ANA))]);
     }
+}
+
+// R-ID-3
+#[test]
+fn an_announced_id_stays_its_announcers_when_everybody_is_gone() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    stage.sync(BEN, DesignRole::Viewer, Dialect::Atlas);
+    announce(&mut stage, ANA, 100);
+    announce(&mut stage, BEN, 101);
+    announce(&mut stage, ANA, 100);
+    let told: Vec<Claim> = stage
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Announce { client, user } => Some(Claim { client: *client, user: Some(*user) }),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [claim(100, user(ANA))], "once, and not of those who may not write");
+    // A week later, on another server; ANA was offline, with her page open.
+    let mut stage = Stage::loading();
+    stage.input(Input::Loaded(Loaded { announced: told, ..empty() }));
+    stage.sync(EVE, DesignRole::Editor, Dialect::Atlas);
+    announce(&mut stage, EVE, 100);
+    stage.edit(EVE, &Writer::new(100).node("forged"));
+    is_refused(&mut stage, EVE, Dialect::Atlas, "foreign_client");
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    stage.frame(ANA, ClientFrame::SyncStep2 { update: Writer::new(100).node("real") });
+    stage.wait(20);
+    assert_eq!(stage.take_append().unwrap().claims, [claim(100, user(ANA))], "claimed for good now");
 }
 
 // R-ID-4
@@ -157,15 +189,19 @@ fn of_two_who_take_one_id_in_one_flush_the_first_in_the_log_has_it() {
 #[test]
 fn what_another_server_has_committed_is_looked_up_before_anybody_is_refused() {
     let far = Writer::new(100);
-    let (first, second) = (far.node("first"), far.node("second"));
+    let (first, second, all) = (far.node("first"), far.node("second"), far.everything());
     let row = |seq, update: &Bytes, claims| LogRow { seq: Seq::new(seq), update: update.clone(), claims };
-    for role in [DesignRole::Editor, DesignRole::Viewer] {
-        // A peer that comes from a server which knew more: its answer holds others' edits, and a gap for this one.
-        for update in [far.everything(), second.clone()] {
+    // A peer that comes from a server which knew more: its answer holds others' edits, or a gap for this one.
+    for (role, updates) in [
+        (DesignRole::Editor, vec![&second]),
+        (DesignRole::Viewer, vec![&second, &all]),
+        (DesignRole::Commenter, vec![&second, &all]),
+    ] {
+        for update in updates {
             let mut stage = Stage::live();
             stage.log_answers = false;
             stage.sync(ANA, role, Dialect::Atlas);
-            stage.frame(ANA, ClientFrame::SyncStep2 { update });
+            stage.frame(ANA, ClientFrame::SyncStep2 { update: update.clone() });
             stage.wait(20);
             let asks = stage.effects.iter().filter(|effect| matches!(effect, Effect::CatchUp { .. })).count();
             assert_eq!(asks, 1);

@@ -174,6 +174,7 @@ fn an_edit_under_the_clocks_of_a_culprit_is_saved_only_when_it_is_in_the_log() {
         tail: vec![LogRow { seq: Seq::new(1), update: name, claims: Vec::new() }],
         ..empty()
     }));
+    stage.wait(20);
     assert_eq!(stage.heard(ANA), [], "not acknowledged yet (INV-2)");
     let second = stage.take_append().expect("the edit goes into the log");
     assert_eq!(second.update, edit);

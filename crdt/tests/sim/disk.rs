@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atlas_crdt::design::DesignDoc;
 use atlas_crdt::ids::{AppendId, ClientId, Epoch, Generation, Seq, UserId};
-use atlas_crdt::room::{Append, Loaded, LogRow, QuarantineMark};
+use atlas_crdt::room::{Append, Claim, Loaded, LogRow, QuarantineMark};
 
 use crate::graph;
 
@@ -19,6 +19,7 @@ pub(crate) struct Disk {
     names: Vec<String>,
     /// Whose each client id is.
     claims: BTreeMap<ClientId, Option<UserId>>,
+    announced: Vec<Claim>,
     quarantined: Vec<QuarantineMark>,
 }
 
@@ -31,6 +32,7 @@ impl Disk {
             marks: BTreeSet::new(),
             names: Vec::new(),
             claims: BTreeMap::new(),
+            announced: Vec::new(),
             quarantined: Vec::new(),
         }
     }
@@ -67,6 +69,7 @@ impl Disk {
             snapshot: None,
             tail: self.rows.clone(),
             claims: self.rows.iter().flat_map(|row| row.claims.iter().copied()).collect(),
+            announced: self.announced.clone(),
             quarantined: self.quarantined.clone(),
         }
     }
@@ -76,7 +79,11 @@ impl Disk {
     }
 
     pub(crate) fn claimed(&self) -> Vec<ClientId> {
-        self.claims.keys().copied().collect()
+        self.claims.keys().copied().chain(self.announced.iter().map(|claim| claim.client)).collect()
+    }
+
+    pub(crate) fn announce(&mut self, client: ClientId, user: UserId) {
+        self.announced.push(Claim { client, user: Some(user) });
     }
 
     pub(crate) fn quarantine(&mut self, mark: QuarantineMark) {

@@ -245,6 +245,7 @@ impl World {
                 Effect::Report { what } => {
                     assert!(0 < self.faults.attacks, "honest architects, and yet: {what}")
                 }
+                Effect::Announce { client, user } => self.disk.announce(client, user),
                 Effect::Quarantine(quarantine) => {
                     assert_eq!(quarantine.mark.user, mallory::USER, "{}", quarantine.reason);
                     self.faults.quarantined += 1;

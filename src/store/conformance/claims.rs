@@ -192,3 +192,42 @@ pub(super) async fn fifty_thousand_claims_load(store: Arc<dyn Store>) {
     let rows = store.log_after(design, Seq::new(1), 10).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.claims.len()).collect::<Vec<_>>(), [many.len(), 0]);
 }
+
+pub(super) async fn announced_ids_are_remembered_until_they_are_claimed(store: Arc<dyn Store>) {
+    use atlas_crdt::limits::ANNOUNCED_IDS_PER_USER_MAX;
+
+    let (ana, ben) = (register(&*store, 1).await, register(&*store, 2).await);
+    let design = create(&*store, 1, ana, "a design").await;
+    let announced = async || store.load(design).await.unwrap().unwrap().announced;
+    let claims = async || store.load(design).await.unwrap().unwrap().claims;
+    let written = claims().await;
+    let id = ClientId::new;
+    store.announce(design, id(70), ana).await.unwrap();
+    store.announce(design, id(70), ben).await.unwrap();
+    store.announce(design_id(9), id(71), ben).await.unwrap();
+    assert_eq!(announced().await, [Claim { client: id(70), user: Some(ana) }], "the first has it");
+    assert_eq!(claims().await, written, "nothing is written under it");
+
+    let claim = Claim { client: id(70), user: Some(ana) };
+    store.append(design, Append { claims: vec![claim], ..step(design, 1) }).await.unwrap();
+    assert_eq!(announced().await, []);
+    assert!(claims().await.contains(&claim));
+    assert_eq!(store.log_after(design, Seq::new(1), 10).await.unwrap()[0].claims, [claim]);
+    store.announce(design, id(70), ben).await.unwrap();
+    assert_eq!(announced().await, []);
+
+    // The room knows better what is in its log: what somebody only announced does not stand in the way.
+    store.announce(design, id(80), ben).await.unwrap();
+    let claim = Claim { client: id(80), user: Some(ana) };
+    store.append(design, Append { claims: vec![claim], ..step(design, 2) }).await.unwrap();
+    assert!(claims().await.contains(&claim) && announced().await.is_empty());
+
+    for client in 0..ANNOUNCED_IDS_PER_USER_MAX as u64 + 10 {
+        store.announce(design, id(1_000 + client), ben).await.unwrap();
+    }
+    store.announce(design, id(5_000), ana).await.unwrap();
+    let kept = announced().await;
+    let of_ben = kept.iter().filter(|claim| claim.user == Some(ben)).count();
+    assert_eq!((of_ben, kept.len()), (ANNOUNCED_IDS_PER_USER_MAX, ANNOUNCED_IDS_PER_USER_MAX + 1));
+    assert!(kept.contains(&Claim { client: id(5_000), user: Some(ana) }));
+}

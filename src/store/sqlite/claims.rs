@@ -42,7 +42,7 @@ impl Claims {
             // CROSS JOIN: look each claim up; the other way round costs their product.
             "SELECT taken.client FROM json_each(?2) AS claim
              CROSS JOIN client_ids AS taken ON taken.design_id = ?1 AND taken.client = claim.value ->> 0
-             WHERE taken.user_id IS NOT unhex(claim.value ->> 1, '-') LIMIT 1",
+             WHERE taken.seq IS NOT NULL AND taken.user_id IS NOT unhex(claim.value ->> 1, '-') LIMIT 1",
         )
         .bind(id(design.as_u128()))
         .bind(&self.0)
@@ -59,7 +59,8 @@ impl Claims {
         sqlx::query(
             "INSERT INTO client_ids (design_id, client, user_id, seq)
              SELECT ?1, value ->> 0, unhex(value ->> 1, '-'), ?3 FROM json_each(?2) WHERE TRUE
-             ON CONFLICT (design_id, client) DO NOTHING",
+             ON CONFLICT (design_id, client) DO UPDATE
+                 SET user_id = excluded.user_id, seq = excluded.seq, announced_at = NULL WHERE seq IS NULL",
         )
         .bind(id(design.as_u128()))
         .bind(&self.0)
@@ -70,10 +71,57 @@ impl Claims {
     }
 }
 
-/// Every client id that the design knows.
+/// Notes what a user has announced, unless it is somebody's already, and forgets the oldest beyond `keep`. `now` in
+/// microseconds.
+pub(super) async fn announce(
+    tx: &mut SqliteConnection,
+    design: DesignId,
+    (client, user): (ClientId, UserId),
+    keep: usize,
+    now: i64,
+) -> Result<()> {
+    let done = sqlx::query(
+        "INSERT INTO client_ids (design_id, client, user_id, announced_at)
+         SELECT id, ?2, ?3, ?4 FROM designs WHERE id = ?1
+         ON CONFLICT (design_id, client) DO NOTHING",
+    )
+    .bind(id(design.as_u128()))
+    .bind(column(client.get()))
+    .bind(id(user.as_u128()))
+    .bind(now)
+    .execute(&mut *tx)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(());
+    }
+    sqlx::query(
+        "DELETE FROM client_ids WHERE design_id = ?1 AND client IN
+             (SELECT client FROM client_ids WHERE design_id = ?1 AND user_id = ?2 AND seq IS NULL
+              ORDER BY announced_at DESC, client LIMIT -1 OFFSET ?3)",
+    )
+    .bind(id(design.as_u128()))
+    .bind(id(user.as_u128()))
+    .bind(column(keep as u64))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What was announced and not written under, oldest first.
+pub(super) async fn announced(tx: &mut SqliteConnection, design: DesignId) -> Result<Vec<Claim>> {
+    let found: Vec<(i64, Option<Uuid>)> = sqlx::query_as(
+        "SELECT client, user_id FROM client_ids WHERE design_id = ?1 AND seq IS NULL ORDER BY announced_at, client",
+    )
+    .bind(id(design.as_u128()))
+    .fetch_all(tx)
+    .await?;
+    found.into_iter().map(|(client, user)| claim(client, user)).collect()
+}
+
+/// Every client id that the design's log knows.
 pub(super) async fn all(tx: &mut SqliteConnection, design: DesignId) -> Result<Vec<Claim>> {
     let found: Vec<(i64, Option<Uuid>)> =
-        sqlx::query_as("SELECT client, user_id FROM client_ids WHERE design_id = ?1")
+        sqlx::query_as("SELECT client, user_id FROM client_ids WHERE design_id = ?1 AND seq IS NOT NULL")
             .bind(id(design.as_u128()))
             .fetch_all(tx)
             .await?;

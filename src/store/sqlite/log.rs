@@ -108,13 +108,22 @@ pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) ->
     let folded = snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
     let tail = rows_after(&mut tx, design, folded, i64::MAX).await?;
     let claims = claims::all(&mut tx, design).await?;
+    let announced = claims::announced(&mut tx, design).await?;
     let quarantined = quarantine::marks(&mut tx, design).await?;
     tx.commit().await?;
     let end = tail.last().map_or(folded, |row| row.seq);
     if end != head.seq {
         return Err(hole(design, end.next()));
     }
-    Ok(Some(Loaded { generation: head.generation, epoch: head.epoch, snapshot, tail, claims, quarantined }))
+    Ok(Some(Loaded {
+        generation: head.generation,
+        epoch: head.epoch,
+        snapshot,
+        tail,
+        claims,
+        announced,
+        quarantined,
+    }))
 }
 
 pub(super) async fn log_after(

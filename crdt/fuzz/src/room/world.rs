@@ -1,0 +1,576 @@
+//! The world around one room: a log, jobs that take their time, other pods, and people.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use arbitrary::{Result, Unstructured};
+use atlas_crdt::design::DesignDoc;
+use atlas_crdt::gate::{clock_of, scan_update};
+use atlas_crdt::ids::{AppendId, ClientId, ConnId, Epoch, Generation, Millis, Seq, UserId};
+use atlas_crdt::invariants::check_room;
+use atlas_crdt::limits::DOCUMENT_BYTES_MAX;
+use atlas_crdt::roles::DesignRole;
+use atlas_crdt::room::{
+    Append, Claim, Dialect, Effect, FrameKind, Input, Join, Loaded, LogRow, QuarantineMark, Room, RoomConfig,
+};
+use atlas_crdt::wire::{self, ClientFrame, ServerFrame};
+use bytes::Bytes;
+use yrs::StateVector;
+
+use super::people::{Person, Socket, is_in};
+use crate::build::{self, Writer};
+use crate::judge::HOLES_ARE_CLOSED;
+use crate::known::{self, Clocks, READER};
+
+/// How many effects one input may have: each person hears a few things about each of the frames that wait.
+const EFFECTS_MAX: usize = 2_000;
+const ROLES: [DesignRole; 4] =
+    [DesignRole::Owner, DesignRole::Editor, DesignRole::Commenter, DesignRole::Viewer];
+
+/// What the executor has to do.
+enum Job {
+    Load,
+    CatchUp { after: Seq },
+    Append(Append),
+}
+
+pub(super) struct World {
+    room: Option<Room>,
+    rooms: u64,
+    now: Millis,
+    people: Vec<Person>,
+    conns: u64,
+    jobs: VecDeque<Job>,
+    /// The log, what it holds as a document, and where each append stands in it.
+    rows: Vec<LogRow>,
+    log: DesignDoc,
+    appended: BTreeMap<AppendId, Seq>,
+    announced: Vec<Claim>,
+    quarantined: Vec<QuarantineMark>,
+    /// Commits of other pods that the bus has not brought.
+    bus: VecDeque<LogRow>,
+    /// For plans of hostile updates.
+    clocks: Clocks,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let (bytes, clocks) = known::document();
+        let people = [(1, 1_000, true), (2, 2_000, true), (3, 3_000, false), (1, 4_000, false)];
+        let people = people.map(|(user, client, honest)| Person::new(user, client, honest));
+        let first = LogRow { seq: Seq::new(1), update: Bytes::from_static(bytes), claims: Vec::new() };
+        Self {
+            room: None,
+            rooms: 0,
+            now: Millis::new(0),
+            people: people.into(),
+            conns: 0,
+            jobs: VecDeque::new(),
+            rows: vec![first],
+            log: known::copy().0,
+            appended: BTreeMap::new(),
+            announced: Vec::new(),
+            quarantined: Vec::new(),
+            bus: VecDeque::new(),
+            clocks: clocks.clone(),
+        }
+    }
+
+    pub(super) fn step(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let who = u.int_in_range(0..=3)?;
+        match u.int_in_range(0..=31)? {
+            0..=2 => self.connect(who, *u.choose(&ROLES)?, u.ratio(1, 2)?),
+            3 => self.leave(who),
+            4..=9 => self.edit(who, u)?,
+            10..=14 => self.hostile(who, u)?,
+            15..=17 => self.arrive(who),
+            18..=22 => self.work(u.int_in_range(0..=5)?),
+            23 | 24 => self.pass(u.int_in_range(1..=20)?),
+            25 => self.pass(u.int_in_range(1..=40_000)?),
+            26 => self.stall(who),
+            27 => self.unstall(who),
+            28 => self.other_pod(u)?,
+            29 => self.deliver_remote(u.ratio(1, 3)?),
+            30 => self.odd(who, u)?,
+            _ => self.end(u.int_in_range(0..=5)?),
+        }
+        Ok(())
+    }
+
+    // --- people
+
+    /// A room is opened by whoever comes first.
+    fn open(&mut self) {
+        if self.room.is_some() {
+            return;
+        }
+        self.rooms += 1;
+        let config = RoomConfig::new(self.rooms, u128::from(self.rooms) << 64, READER);
+        let (room, effects) = Room::new(config);
+        self.room = Some(room);
+        self.execute(effects);
+        self.work(0);
+    }
+
+    fn connect(&mut self, who: usize, role: DesignRole, is_atlas: bool) {
+        if self.people[who].socket.is_some() {
+            return;
+        }
+        self.open();
+        self.conns += 1;
+        let conn = ConnId::new(self.conns);
+        let dialect = if is_atlas { Dialect::Atlas } else { Dialect::Stock };
+        let mut socket = Socket::new(conn, role, dialect);
+        let person = &mut self.people[who];
+        socket.to_server.push_back(person.step1());
+        person.socket = Some(socket);
+        let user = UserId::from_u128(person.user);
+        self.handle(Input::Join(Join { conn, user, role, dialect, epoch: None }));
+    }
+
+    fn leave(&mut self, who: usize) {
+        if let Some(socket) = self.people[who].socket.take() {
+            self.handle(Input::Leave { conn: socket.conn });
+        }
+    }
+
+    fn edit(&mut self, who: usize, u: &mut Unstructured<'_>) -> Result<()> {
+        let person = &mut self.people[who];
+        let update = person.edit(u)?;
+        if let Some(socket) = &mut person.socket {
+            if person.honest && !socket.role.may_edit() {
+                // What a viewer wrote is refused, and stays with the viewer: everything later has a gap.
+                person.reset();
+                return Ok(());
+            }
+            socket.to_server.push_back(ClientFrame::Update { update });
+        }
+        Ok(())
+    }
+
+    /// Frames of somebody who wants to know how much the room bears.
+    fn hostile(&mut self, who: usize, u: &mut Unstructured<'_>) -> Result<()> {
+        let mut clocks = self.clocks.clone();
+        for client in [1, 2, 3, 1_000, 1_001, 2_000, 3_000] {
+            clocks.next.insert(client, clock_of(self.log.state(), ClientId::new(client)));
+        }
+        let frame = match u.int_in_range(0..=9)? {
+            0 if HOLES_ARE_CLOSED => {
+                ClientFrame::Update { update: build::update(u, &clocks, false)?.0.into() }
+            }
+            0 => ClientFrame::Update { update: Bytes::copy_from_slice(u.bytes(u.len().min(16))?) },
+            1 => ClientFrame::SyncStep1 { state_vector: Bytes::copy_from_slice(u.bytes(u.len().min(8))?) },
+            2 => ClientFrame::QueryAwareness,
+            3 => ClientFrame::Awareness { update: Bytes::copy_from_slice(u.bytes(u.len().min(16))?) },
+            4 => ClientFrame::Awareness { update: cursor(u.int_in_range(0..=12)?, u.int_in_range(0..=9)?) },
+            5 => ClientFrame::SyncStep2 { update: build::update(u, &clocks, true)?.0.into() },
+            _ => ClientFrame::Update { update: build::update(u, &clocks, true)?.0.into() },
+        };
+        let person = &mut self.people[who];
+        if let Some(socket) = &mut person.socket
+            && !person.honest
+        {
+            socket.to_server.push_back(frame);
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self, who: usize) {
+        if !self.room.as_ref().is_some_and(Room::accepts_frames) {
+            return;
+        }
+        let Some(socket) = &mut self.people[who].socket else { return };
+        let Some(frame) = socket.to_server.pop_front() else { return };
+        socket.note_sent(&frame);
+        let conn = socket.conn;
+        self.handle(Input::Frame { conn, frame });
+    }
+
+    fn stall(&mut self, who: usize) {
+        if let Some(socket) = &mut self.people[who].socket {
+            socket.stalled = true;
+        }
+    }
+
+    fn unstall(&mut self, who: usize) {
+        let Some(socket) = &mut self.people[who].socket else { return };
+        socket.stalled = false;
+        if std::mem::take(&mut socket.lag_reported) {
+            let conn = socket.conn;
+            self.handle(Input::Writable { conn });
+        }
+    }
+
+    // --- other pods, and inputs that come of themselves
+
+    /// Another pod commits an edit upon all of the log.
+    fn other_pod(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
+        let mut pod = Person::new(9, 9_000 + self.rows.len() as u64, true);
+        known::receive(&pod.doc, &self.log.encode());
+        let update = pod.edit(u)?;
+        if scan_update(&update, DOCUMENT_BYTES_MAX).is_ok_and(|scan| !scan.is_empty()) {
+            let claims =
+                vec![Claim { client: ClientId::new(pod.client), user: Some(UserId::from_u128(pod.user)) }];
+            let seq = self.write(&update, &claims);
+            self.bus.push_back(LogRow { seq, update, claims });
+        }
+        Ok(())
+    }
+
+    fn deliver_remote(&mut self, is_lost: bool) {
+        if let Some(LogRow { seq, update, claims }) = self.bus.pop_front()
+            && !is_lost
+        {
+            self.handle(Input::Remote { generation: Generation::new(0), seq, update, claims });
+        }
+    }
+
+    /// What may come at any moment, whether or not anybody asked.
+    fn odd(&mut self, who: usize, u: &mut Unstructured<'_>) -> Result<()> {
+        let conn = ConnId::new(u.int_in_range(0..=self.conns + 1)?);
+        let user = UserId::from_u128(self.people[who].user);
+        let nobody = !self
+            .people
+            .iter()
+            .any(|person| person.socket.as_ref().is_some_and(|socket| socket.conn == conn));
+        match u.int_in_range(0..=7)? {
+            0 => {
+                let role = *u.choose(&ROLES)?;
+                for person in &mut self.people {
+                    if UserId::from_u128(person.user) == user
+                        && let Some(socket) = &mut person.socket
+                    {
+                        socket.role = role;
+                    }
+                }
+                self.handle(Input::RoleChanged { user, role: Some(role) });
+            }
+            1 => self.handle(Input::RoleChanged { user, role: None }),
+            2 => self.handle(Input::Appended { append_id: AppendId::from_u128(5), seq: Seq::new(77) }),
+            3 => {
+                self.handle(Input::AppendFailed { append_id: AppendId::from_u128(5), reason: String::new() })
+            }
+            4 if nobody => self.handle(Input::Lagged { conn, since: Arc::new(StateVector::default()) }),
+            5 if nobody => self.handle(Input::Writable { conn }),
+            6 if nobody => self.handle(Input::Frame { conn, frame: ClientFrame::QueryAwareness }),
+            7 => {
+                // A bus message from before, or from another generation of the log.
+                let (generation, seq) = (Generation::new(u.int_in_range(0..=1)?), Seq::new(1));
+                let update = self.rows[0].update.clone();
+                self.handle(Input::Remote { generation, seq, update, claims: Vec::new() });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The room ends in one way or the other.
+    fn end(&mut self, how: u8) {
+        match how {
+            0 => self.handle(Input::Drain),
+            1 => {
+                // kill -9: the append in flight may have been written.
+                let jobs = std::mem::take(&mut self.jobs);
+                if let Some(Job::Append(append)) = jobs.front() {
+                    self.append(append);
+                }
+                self.room = None;
+                for person in &mut self.people {
+                    person.socket = None;
+                }
+            }
+            2 => self.pass(100_000),
+            _ => {}
+        }
+    }
+
+    // --- the pod
+
+    fn handle(&mut self, input: Input) {
+        let Some(room) = &mut self.room else { return };
+        let mut effects = Vec::new();
+        room.handle(self.now, input, &mut effects);
+        check_room(room).expect("the room's invariants");
+        assert!(effects.len() <= EFFECTS_MAX, "INV-6: {} effects of one input", effects.len());
+        self.execute(effects);
+    }
+
+    fn execute(&mut self, effects: Vec<Effect>) {
+        let mut lagging = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Load => self.jobs.push_back(Job::Load),
+                Effect::CatchUp { after } => self.jobs.push_back(Job::CatchUp { after }),
+                Effect::Append(append) => {
+                    let busy = self.jobs.iter().any(|job| matches!(job, Job::Append(_)));
+                    assert!(!busy, "two appends in flight");
+                    self.jobs.push_back(Job::Append(append));
+                }
+                Effect::Publish { seq, update, .. } => {
+                    let row = &self.rows[usize::try_from(seq.get()).expect("few") - 1];
+                    assert_eq!(row.update, update, "INV-3: published, and not what the log holds");
+                }
+                Effect::Send { to, frame, kind } => {
+                    for conn in to {
+                        self.deliver(conn, &frame, &kind, &mut lagging);
+                    }
+                }
+                Effect::Close { conn, .. } => {
+                    if let Some(who) = self.find(conn) {
+                        self.people[who].socket = None;
+                        // Whatever the reason: what was not saved is not relied upon here.
+                        self.people[who].reset();
+                    }
+                }
+                Effect::Announce { client, user } => {
+                    self.announced.push(Claim { client, user: Some(user) });
+                }
+                Effect::Quarantine(quarantine) => self.quarantined.push(quarantine.mark),
+                Effect::Report { what } => assert!(!what.is_empty()),
+                Effect::Evict => {
+                    let room = self.room.take().expect("a room goes once");
+                    assert!(!room.stats().has_unsaved, "INV-7");
+                    assert!(!self.jobs.iter().any(|job| matches!(job, Job::Append(_))), "INV-7");
+                    self.jobs.clear();
+                }
+            }
+        }
+        for (conn, since) in lagging {
+            self.handle(Input::Lagged { conn, since });
+        }
+    }
+
+    fn find(&self, conn: ConnId) -> Option<usize> {
+        self.people.iter().position(|person| person.socket.as_ref().is_some_and(|socket| socket.conn == conn))
+    }
+
+    fn deliver(
+        &mut self,
+        conn: ConnId,
+        frame: &Bytes,
+        kind: &FrameKind,
+        lagging: &mut Vec<(ConnId, Arc<StateVector>)>,
+    ) {
+        let read = wire::decode_server(frame).expect("the room speaks the protocol");
+        // INV-3, whoever it is for and whether or not it gets there.
+        if let ServerFrame::SyncStep2 { update } | ServerFrame::Update { update } = &read {
+            let scan = scan_update(update, DOCUMENT_BYTES_MAX).expect("the room sends what its gate lets in");
+            assert!(is_in(&self.log, &scan), "INV-3: sent, and not in the log");
+        }
+        let Some(who) = self.find(conn) else { return };
+        let person = &mut self.people[who];
+        let Some(socket) = &mut person.socket else { return };
+        match kind {
+            FrameKind::Document { since } if socket.stalled => {
+                socket.lag_reported = true;
+                lagging.push((conn, Arc::clone(since)));
+                return;
+            }
+            FrameKind::Presence if socket.stalled => return,
+            _ => {}
+        }
+        match read {
+            ServerFrame::SyncStep1 { state_vector } => {
+                let answer = person.step2(&state_vector);
+                let may_edit = person.socket.as_ref().is_some_and(|socket| socket.role.may_edit());
+                if (may_edit || !person.honest)
+                    && let Some(socket) = &mut person.socket
+                {
+                    socket.to_server.push_back(answer);
+                }
+            }
+            ServerFrame::SyncStep2 { update } | ServerFrame::Update { update } => {
+                // Somebody may have written under this person's client id: then their documents differ for ever.
+                let is_whole = person.honest && !self.is_hijacked(who);
+                self.people[who].receive(&update, is_whole);
+            }
+            ServerFrame::Saved(n) => socket.check_saved(n, &self.log, person.honest),
+            ServerFrame::Notice(notice) if notice["type"] == "refused" => socket.refused += 1,
+            ServerFrame::Notice(_) => assert_eq!(socket.dialect, Dialect::Atlas),
+            ServerFrame::PermissionDenied { .. } => assert_eq!(socket.dialect, Dialect::Stock),
+            ServerFrame::Awareness { .. } | ServerFrame::QueryAwareness => {}
+            ServerFrame::Unknown { .. } => panic!("an unknown frame"),
+        }
+    }
+
+    /// Hostile people write under these, too.
+    fn is_hijacked(&self, who: usize) -> bool {
+        matches!(self.people[who].client, 1_000 | 1_001 | 2_000)
+    }
+
+    // --- the store
+
+    fn work(&mut self, outcome: u8) {
+        let Some(job) = self.jobs.pop_front() else { return };
+        match (job, outcome) {
+            (Job::Load, 5) => self.handle(Input::LoadFailed { reason: "disk".to_owned() }),
+            (Job::Load, _) => {
+                let loaded = self.load();
+                self.handle(Input::Loaded(loaded));
+            }
+            (Job::CatchUp { .. }, 5) => self.handle(Input::CatchUpFailed { reason: "disk".to_owned() }),
+            (Job::CatchUp { after }, _) => {
+                let rows = self.rows.iter().filter(|row| after < row.seq).cloned().collect();
+                self.handle(Input::CaughtUp { rows });
+            }
+            (Job::Append(append), 4 | 5) => {
+                // Failed after it was written, or before.
+                if outcome == 4 {
+                    self.append(&append);
+                }
+                self.handle(Input::AppendFailed { append_id: append.append_id, reason: "disk".to_owned() });
+            }
+            (Job::Append(append), _) => {
+                let seq = self.append(&append);
+                self.handle(Input::Appended { append_id: append.append_id, seq });
+            }
+        }
+    }
+
+    fn append(&mut self, append: &Append) -> Seq {
+        if let Some(seq) = self.appended.get(&append.append_id) {
+            return *seq;
+        }
+        let seq = self.write(&append.update, &append.claims);
+        self.check_authors(append);
+        self.appended.insert(append.append_id, seq);
+        seq
+    }
+
+    /// INV-5: nobody writes under a client id that somebody else wrote under first. The log's first row has no owner.
+    fn check_authors(&self, append: &Append) {
+        let claims: BTreeMap<ClientId, Option<UserId>> = self
+            .rows
+            .iter()
+            .rev()
+            .flat_map(|row| &row.claims)
+            .map(|claim| (claim.client, claim.user))
+            .collect();
+        for author in &append.authors {
+            for range in &author.wrote {
+                assert_eq!(claims.get(&range.client), Some(&Some(author.user)), "INV-5: {range:?}");
+            }
+        }
+    }
+
+    /// Whatever is logged builds on the log, adds something, and passes the gate again.
+    fn write(&mut self, update: &Bytes, claims: &[Claim]) -> Seq {
+        let scan = scan_update(update, DOCUMENT_BYTES_MAX).expect("what is logged passes the gate");
+        assert!(!scan.has_skip, "what is logged leaves nothing out");
+        self.log.apply(&[update], false).expect("what is logged can be applied");
+        let seq = Seq::new(self.rows.len() as u64 + 1);
+        self.rows.push(LogRow { seq, update: update.clone(), claims: claims.to_vec() });
+        seq
+    }
+
+    /// A snapshot of the older half, and the tail.
+    fn load(&self) -> Loaded {
+        let at = self.rows.len() / 2;
+        let parts = self.rows[..at].iter().map(|row| &row.update[..]);
+        let folded = DesignDoc::load(READER, parts).expect("the log can be read");
+        let snapshot = self.rows[..at].last().map(|row| (row.seq, folded.encode()));
+        let (generation, epoch) = (Generation::new(0), Epoch::new(0));
+        Loaded {
+            generation,
+            epoch,
+            snapshot,
+            tail: self.rows[at..].to_vec(),
+            claims: self.rows.iter().flat_map(|row| row.claims.iter().copied()).collect(),
+            announced: self.announced.clone(),
+            quarantined: self.quarantined.clone(),
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        let target = self.now.plus(ms);
+        let mut turns = 0;
+        while let Some(deadline) = self.room.as_ref().and_then(Room::deadline).filter(|at| *at <= target) {
+            self.now = self.now.max(deadline);
+            self.handle(Input::Tick);
+            let next = self.room.as_ref().and_then(Room::deadline);
+            assert!(next.is_none_or(|next| self.now < next), "a deadline that does not move on");
+            turns += 1;
+            assert!(turns < 10_000, "a room that never rests");
+        }
+        self.now = target;
+        self.handle(Input::Tick);
+    }
+
+    // --- the end
+
+    /// Every fault ends; what the room then shows is the log and nothing else.
+    pub(super) fn settle(&mut self) {
+        for who in 0..self.people.len() {
+            self.unstall(who);
+        }
+        for _ in 0..200 {
+            for who in 0..self.people.len() {
+                while self.people[who].socket.as_ref().is_some_and(|socket| !socket.to_server.is_empty())
+                    && self.room.as_ref().is_some_and(Room::accepts_frames)
+                {
+                    self.arrive(who);
+                }
+            }
+            while !self.bus.is_empty() {
+                self.deliver_remote(false);
+            }
+            while !self.jobs.is_empty() {
+                self.work(0);
+            }
+            self.pass(10_000);
+            let is_quiet = self.jobs.is_empty()
+                && self.room.as_ref().is_none_or(|room| !room.stats().has_unsaved)
+                && self
+                    .people
+                    .iter()
+                    .all(|person| person.socket.as_ref().is_none_or(|socket| socket.to_server.is_empty()));
+            if is_quiet {
+                break;
+            }
+        }
+        self.check_end();
+    }
+
+    fn check_end(&mut self) {
+        let parts = self.rows.iter().map(|row| &row.update[..]);
+        let replayed = DesignDoc::load(READER, parts).expect("the log can be read");
+        assert_eq!(replayed.state_vector(), self.log.state_vector());
+        let view = replayed.view();
+        assert_eq!(view, self.log.view(), "the log replays into another design");
+        if !self.room.as_ref().is_some_and(|room| !room.stats().has_unsaved) {
+            return;
+        }
+        // Somebody new asks for everything.
+        let Some(room) = &mut self.room else { return };
+        let head = room.stats().head;
+        let (conn, user) = (ConnId::new(self.conns + 1), UserId::from_u128(77));
+        let (role, dialect) = (DesignRole::Viewer, Dialect::Stock);
+        let mut effects = Vec::new();
+        room.handle(self.now, Input::Join(Join { conn, user, role, dialect, epoch: None }), &mut effects);
+        let frame = ClientFrame::SyncStep1 { state_vector: Bytes::from_static(&[0]) };
+        room.handle(self.now, Input::Frame { conn, frame }, &mut effects);
+        let whole = effects.iter().find_map(|effect| match effect {
+            Effect::Send { to, frame, .. } if to.contains(&conn) => match wire::decode_server(frame) {
+                Ok(ServerFrame::SyncStep2 { update }) => Some(update),
+                _ => None,
+            },
+            _ => None,
+        });
+        let Some(whole) = whole else { return };
+        let shown = DesignDoc::load(READER, [&whole[..]]).expect("the room shows an update");
+        let parts = self.rows[..usize::try_from(head.get()).expect("few")].iter().map(|row| &row.update[..]);
+        let logged = DesignDoc::load(READER, parts).expect("the log can be read");
+        assert_eq!(shown.state_vector(), logged.state_vector(), "the room shows other clocks than the log");
+        assert_eq!(shown.view(), logged.view(), "the room shows another design than the log");
+    }
+}
+
+/// An awareness update about one client.
+fn cursor(client: u64, clock: u64) -> Bytes {
+    let mut out = Writer::default();
+    out.n(1);
+    out.n(client);
+    out.n(clock);
+    out.s("{}");
+    out.0.into()
+}
