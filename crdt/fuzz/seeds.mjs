@@ -64,7 +64,7 @@ const attacks = {
   'an-unknown-parent': update(1, inside(8, 4242, 1), NULL),
   'an-unknown-origin': update(1, n(0x88, 4242, 1), NULL),
   'a-parent-that-is-a-value': update(2, item(8), NULL, inside(8, 7, 0), NULL),
-  'a-parent-in-the-document-that-is-a-value': cat(n(1, 1, 1, 7), inside(8, 1, 1), NULL, n(0)),
+  'a-parent-in-the-document-that-is-a-value': cat(n(1, 1, 1, 7), inside(8, 1, 4), NULL, n(0)),
   'a-circle': cat(n(2, 1, 1, 7, 0x88, 2, 12), NULL, n(1, 2, 12, 0x88, 1, 7), NULL, n(0)),
   'an-item-upon-itself': update(1, n(0x88, 7, 0), NULL),
   'a-skip': update(2, n(10, 3), item(8), NULL),
