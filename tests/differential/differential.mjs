@@ -6,7 +6,8 @@
 // DIFF_SEED the first seed (default 1), DIFF_SECS how long for each library (default 12), DIFF_STORIES instead: how many
 // stories. DIFF_ORACLE and DIFF_PYTHON name the two programs. Exit code 1: something differs that is not on purpose.
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { HOLES, QUIRKS } from './known_differences.mjs'
@@ -70,8 +71,20 @@ async function one (library, oracle, judgement, input) {
   judgement.compare(answer, await library.judge(input.base, input.update), input)
 }
 
+/** What the fuzzer keeps of updates to an empty document: those begin with a 1 (crdt/fuzz/src/gate.rs). */
+async function kept (library, oracle, judgement) {
+  await oracle.request('N')
+  for (const folder of ['corpus', 'regressions'].map((name) => at(`crdt/fuzz/${name}/gate`))) {
+    for (const name of readdirSync(folder)) {
+      const bytes = new Uint8Array(readFileSync(join(folder, name)))
+      if (bytes[0] === 1) await one(library, oracle, judgement, { seed: name, what: 'kept', base: [], update: bytes.slice(1) })
+    }
+  }
+}
+
 async function run (library, oracle) {
   const judgement = new Judgement(library.name, HOLES, QUIRKS)
+  await kept(library, oracle, judgement)
   const until = Date.now() + SECS * 1000
   let seed = FIRST
   for (; seed - FIRST < STORIES && (STORIES < Infinity || Date.now() < until); seed += 1) {
