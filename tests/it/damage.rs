@@ -191,7 +191,12 @@ async fn a_stored_design_that_breaks_todays_limits_opens_read_only(
         let refused = client.notice("refused").await.unwrap();
         assert_eq!((&refused["code"], &refused["reset"]), (&json!("read_only"), &json!(false)));
     } else {
-        client.wait_until("the reason", |seen| !seen.denied.is_empty()).await.unwrap();
+        client
+            .wait_until(std::time::Duration::from_secs(20), "the reason", |client| {
+                client.look(|seen| !seen.denied.is_empty())
+            })
+            .await
+            .unwrap();
         let denied = client.look(|seen| seen.denied.clone());
         assert!(denied[0].contains("read-only"), "{denied:?}");
     }
