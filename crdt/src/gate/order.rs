@@ -12,6 +12,9 @@ use super::{Refusal, malformed};
 use crate::ids::ClientId;
 use crate::room::ClockRange;
 
+/// Runs that are made room for at once; the bytes say how many structs there are, but not how many runs.
+const RUNS_EXPECTED: usize = 16;
+
 #[derive(Debug, Clone, Copy)]
 struct Struct {
     clock: u32,
@@ -53,10 +56,11 @@ impl Order {
         Self { layout: Layout::default(), depth_max, only, sections: Vec::new(), structs: Vec::new() }
     }
 
-    /// The structs that follow belong to `client`, from `start` on.
-    pub(super) fn begin(&mut self, client: ClientId, start: u32) {
+    /// The structs that follow, this many, belong to `client`, from `start` on.
+    pub(super) fn begin(&mut self, client: ClientId, start: u32, structs: usize) {
         if let Some(only) = &mut self.only {
             *only = ClockRange { client, start, end: start };
+            self.layout.runs.reserve(structs.min(RUNS_EXPECTED));
             return;
         }
         let first = self.structs.len();
