@@ -170,8 +170,8 @@ impl Order {
             Stand::Behind(origin) => Stand::Behind(found(origin)),
             Stand::Before(right) => Stand::Before(found(right)),
             Stand::Between(origin, right) => {
-                let (origin, other) = (found(origin), found(self.layout.rights[right as usize]));
-                self.layout.rights[right as usize] = other;
+                let (origin, other) = (found(origin), found(self.layout.rights.of(right)));
+                self.layout.rights.found(right, other);
                 Stand::Between(origin, right)
             }
             known => known,
@@ -190,7 +190,7 @@ impl Order {
             Stand::InMap(one) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) => {
                 [Some(one), None]
             }
-            Stand::Between(origin, right) => [Some(origin), Some(self.layout.rights[right as usize])],
+            Stand::Between(origin, right) => [Some(origin), Some(self.layout.rights.of(right))],
         }
     }
 
