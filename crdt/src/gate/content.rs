@@ -99,7 +99,7 @@ fn pass_any<const DEPTH_MAX: usize>(reader: &mut Reader<'_>, budget: &mut Budget
     let mut depth = 0;
     loop {
         if 0 < depth && open[depth - 1].has_keys {
-            reader.var_str()?;
+            reader.skip_var_str()?;
         }
         budget.left = budget
             .left
@@ -116,7 +116,7 @@ fn pass_any<const DEPTH_MAX: usize>(reader: &mut Reader<'_>, budget: &mut Budget
             122 if budget.has_big_integers => pass_bytes(reader, 8)?,
             122 => return Err(Refusal::Unsupported(Unsupported::BigInteger)),
             119 => {
-                reader.var_str()?;
+                reader.skip_var_str()?;
             }
             // A map's entry has at least the length of its key and the kind of its value.
             118 | 117 => {
