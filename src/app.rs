@@ -101,6 +101,9 @@ impl App {
         let router = http::router(state.clone());
         let serve = accept::serve(listener, router, limits, accepting.clone(), state.tasks.clone());
         state.tasks.spawn("accept loop", serve);
+        if atlas_crdt::design::CAN_BE_POISONED {
+            tracing::warn!("this is a build for tests: it fails on purpose at certain updates");
+        }
         tracing::info!(%addr, data = %data.display(), "ready: the page under / says how to get in");
         Ok(Running { addr, state, accepting, store_tasks, drain: config.server.drain })
     }

@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use atlas_crdt::ids::{DesignId, Generation, PodId, Seq};
+use atlas_crdt::room::Claim;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -18,6 +19,8 @@ pub struct BusMessage {
     pub generation: Generation,
     pub seq: Seq,
     pub update: Bytes,
+    /// The client ids under which it writes first.
+    pub claims: Vec<Claim>,
 }
 
 /// What a subscriber holds; dropping it unsubscribes. The queue is bounded: what does not fit is lost.

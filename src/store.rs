@@ -5,15 +5,20 @@
 //! implementation passes the same suite.
 
 use async_trait::async_trait;
-use atlas_crdt::ids::{AppendId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
+use atlas_crdt::ids::{AppendId, ClientId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
 use atlas_crdt::roles::{DesignRole, PlatformRole};
-use atlas_crdt::room::{Append, Loaded, LogRow};
+use atlas_crdt::room::{Append, Claim, Loaded, LogRow, Quarantine};
 use bytes::Bytes;
 use time::OffsetDateTime;
 
 #[cfg(test)]
 pub mod conformance;
 pub mod sqlite;
+
+/// Bytes. What quarantine keeps of one design's updates; beyond it the oldest lose their payload.
+pub const QUARANTINE_BYTES_MAX: usize = 16 << 20;
+/// Updates in quarantine that keep their payload, for each design.
+pub const QUARANTINE_PAYLOADS_MAX: usize = 100;
 
 /// Why the store did not do it. Nothing was changed, except where `Unavailable` says that it is unknown.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +35,9 @@ pub enum StoreError {
     /// The row exists already (an e-mail address, an id).
     #[error("{0} exists already")]
     Conflict(&'static str),
+    /// An append claims a client id that belongs to somebody else, or that the server wrote under.
+    #[error("client id {client} belongs to somebody else")]
+    Foreign { client: ClientId },
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -46,22 +54,32 @@ pub trait Store: Send + Sync + 'static {
     // --- the log
     /// Appends one step and returns its `seq`: the head's successor. Returns only after the commit is durable.
     /// The same `append_id` again returns the `seq` it got the first time and changes nothing.
+    /// Its claims are written with it: a claim that holds already is none, one of somebody else's id fails the
+    /// append as `Foreign` and changes nothing.
     /// `NoSuchDesign` for a deleted design. Concurrent appends of many designs share one commit.
     async fn append(&self, design: DesignId, append: Append) -> Result<Seq>;
-    /// Snapshot and tail in one consistent read; `None`: no such design. Refuses a tail with holes as `Damaged`.
+    /// Snapshot, tail, every claim and every mark in quarantine in one consistent read; `None`: no such design. Refuses
+    /// a tail with holes as `Damaged`.
     async fn load(&self, design: DesignId) -> Result<Option<Loaded>>;
-    /// At most `limit` rows after `after`, oldest first, without holes.
+    /// At most `limit` rows after `after`, oldest first, without holes, each with what it claimed.
     async fn log_after(&self, design: DesignId, after: Seq, limit: usize) -> Result<Vec<LogRow>>;
     /// `None`: no such design.
     async fn head(&self, design: DesignId) -> Result<Option<Head>>;
+    /// Keeps an update that the document could not take. One with the same hash is there already: nothing changes.
+    /// Payloads are kept within [`QUARANTINE_BYTES_MAX`] and [`QUARANTINE_PAYLOADS_MAX`], marks always.
+    async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()>;
+    /// Remembers whose an id is under which nothing is written yet; of each user the newest
+    /// [`atlas_crdt::limits::ANNOUNCED_IDS_PER_USER_MAX`] in a design. Changes nothing when the id is somebody's already, or when there is
+    /// no such design.
+    async fn announce(&self, design: DesignId, client: ClientId, user: UserId) -> Result<()>;
 
     // --- designs
-    /// Creates the design, its head, its owner's membership and the first log row in one transaction.
+    /// Creates the design, its head, its owner's membership and the first log row with its claims in one transaction.
     async fn create_design(&self, new: NewDesign) -> Result<DesignRow>;
     async fn design(&self, design: DesignId) -> Result<Option<DesignRow>>;
     /// Newest change first. `visible_to: None` lists every design.
     async fn list_designs(&self, query: ListDesigns) -> Result<Page<DesignRow>>;
-    /// Erases the design with its log, snapshots, members and tickets. False: there was none.
+    /// Erases the design with its log, snapshots, claims, quarantine, members and tickets. False: there was none.
     async fn delete_design(&self, design: DesignId) -> Result<bool>;
 
     // --- members
@@ -122,6 +140,8 @@ pub struct NewDesign {
     pub description: Option<String>,
     /// Log row 1: the whole document as one Yjs update v1.
     pub first: Bytes,
+    /// Whose the client ids in `first` are: the server's.
+    pub claims: Vec<Claim>,
     pub append_id: AppendId,
     pub now: OffsetDateTime,
 }

@@ -19,7 +19,7 @@ use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use atlas_crdt::design::DesignDoc;
-use atlas_crdt::gate::{Closure, Depths, Refusal, Scan, clock_of, scan_state_vector, scan_update};
+use atlas_crdt::gate::{Placed, Places, Refusal, Verdict as Gate, clock_of, scan_state_vector, scan_update};
 use atlas_crdt::ids::ClientId;
 use atlas_crdt::limits::UPDATE_BYTES_MAX;
 use atlas_crdt::schema::ROOTS;
@@ -54,22 +54,20 @@ struct Answer {
 
 /// The one place that asks the gate.
 enum Verdict {
-    Clean(Scan),
+    Clean(Placed),
     Gap,
     Refused(Refusal),
 }
 
-fn judge(bytes: &[u8], state: &StateVector, index: &Depths) -> Verdict {
+fn judge(bytes: &[u8], state: &StateVector, index: &Places) -> Verdict {
     let scan = match scan_update(bytes, UPDATE_BYTES_MAX) {
         Ok(scan) => scan,
         Err(refusal) => return Verdict::Refused(refusal),
     };
-    match scan.closure(|client| clock_of(state, client)) {
-        Closure::Gap { .. } => Verdict::Gap,
-        Closure::Closed { .. } => match scan.fits(index) {
-            Ok(()) => Verdict::Clean(scan),
-            Err(refusal) => Verdict::Refused(refusal),
-        },
+    match scan.judge(bytes, |client| clock_of(state, client), index) {
+        Gate::Gap { .. } => Verdict::Gap,
+        Gate::Clean(placed) => Verdict::Clean(placed),
+        Gate::Refused(refusal) => Verdict::Refused(refusal),
     }
 }
 
@@ -78,7 +76,7 @@ fn judge(bytes: &[u8], state: &StateVector, index: &Depths) -> Verdict {
 struct Session {
     updates: Vec<Vec<u8>>,
     state: StateVector,
-    index: Depths,
+    index: Places,
 }
 
 impl Session {
@@ -93,9 +91,9 @@ impl Session {
             return Answer { gate, why, code, yrs: "unasked", content: None };
         }
         let (yrs, content) = self.ask_yrs(bytes, matches!(verdict, Verdict::Clean(_)));
-        if let (Verdict::Clean(scan), true, "ok") = (verdict, keep, yrs) {
+        if let (Verdict::Clean(placed), true, "ok") = (verdict, keep, yrs) {
             self.state = self.document(&[bytes]).unwrap().state_vector();
-            scan.note(&mut self.index);
+            self.index.note(placed, bytes);
             self.updates.push(bytes.to_vec());
         }
         Answer { gate, why, code, yrs, content }

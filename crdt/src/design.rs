@@ -17,6 +17,8 @@
 //! the bytes tell it to, and nothing can catch an overflowing stack.
 
 mod create;
+#[cfg(any(test, feature = "poison"))]
+pub mod poison;
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem::ManuallyDrop;
@@ -27,13 +29,17 @@ use bytes::Bytes;
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, IdSet, Map, OffsetKind, Options, Out, ReadTxn, StateVector, Transact, Update};
 
+use crate::gate::{self, Refusal};
 use crate::ids::ClientId;
 use crate::limits::NAME_CHARS_MAX;
 use crate::room::ClockRange;
-use crate::schema;
+use crate::schema::{self, Root};
 use crate::view::{self, DesignView};
 
 pub use create::{CreateError, NewDesign, create};
+
+/// Whether this was built for tests, with updates at which the document fails on purpose.
+pub const CAN_BE_POISONED: bool = cfg!(any(test, feature = "poison"));
 
 /// One design as a live Yjs document.
 pub struct DesignDoc {
@@ -65,6 +71,9 @@ pub struct Applied {
 /// An update could not be applied as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyFault {
+    /// What the log holds would hurt, or is no update. The document is as it was.
+    #[error("what is stored cannot be read: {0}")]
+    Unreadable(#[from] Refusal),
     /// The bytes are not an update. The document is as it was.
     #[error("the bytes are not a Yjs update")]
     Undecodable(#[source] yrs::encoding::read::Error),
@@ -93,11 +102,23 @@ impl DesignDoc {
         Self { doc: Some(doc), state: Arc::default(), deleted: OnceLock::new() }
     }
 
-    /// The document that these updates make, oldest first, in one transaction. The bytes are trusted: they come from the
-    /// log, so they passed the gate when they were written.
+    /// The document that these updates make, oldest first, in one transaction. They come from the log, so they passed the
+    /// gate when they were written, under the limits of that day; what could hurt is refused all the same.
     ///
     /// A fault means that the log is damaged or has a hole.
     pub fn load<'a>(
+        client: ClientId,
+        updates: impl IntoIterator<Item = &'a [u8], IntoIter: Clone>,
+    ) -> Result<Self, ApplyFault> {
+        let updates = updates.into_iter();
+        for update in updates.clone() {
+            gate::scan_stored(update)?;
+        }
+        Self::load_scanned(client, updates)
+    }
+
+    /// [`load`](Self::load) for bytes that [`gate::scan_stored`] has read already.
+    pub(crate) fn load_scanned<'a>(
         client: ClientId,
         updates: impl IntoIterator<Item = &'a [u8]>,
     ) -> Result<Self, ApplyFault> {
@@ -136,7 +157,11 @@ impl DesignDoc {
         for update in updates {
             decoded.push(decode(update)?);
         }
-        self.integrate(decoded.into_iter().map(Ok), want_added)
+        #[cfg(any(test, feature = "poison"))]
+        let decoded = poison::poisoned(updates, decoded.into_iter().map(Ok));
+        #[cfg(not(any(test, feature = "poison")))]
+        let decoded = decoded.into_iter().map(Ok);
+        self.integrate(decoded, want_added)
     }
 
     /// What a replica at `since` misses, as Yjs update v1: its structs, and the whole delete set.
@@ -206,6 +231,19 @@ impl DesignDoc {
     pub fn delete_ranges(&self) -> usize {
         let deleted = self.deleted.get_or_init(|| self.live().transact().snapshot().delete_set);
         deleted.iter().map(|(_, ranges)| ranges.iter().count()).sum()
+    }
+
+    /// How many keys a root has.
+    #[must_use]
+    pub fn keys(&self, root: Root) -> usize {
+        let txn = self.live().transact();
+        txn.get_map(root.name()).map_or(0, |map| usize::try_from(map.len(&txn)).unwrap_or(usize::MAX))
+    }
+
+    #[must_use]
+    pub fn has_key(&self, root: Root, key: &str) -> bool {
+        let txn = self.live().transact();
+        txn.get_map(root.name()).is_some_and(|map| map.contains_key(&txn, key))
     }
 
     /// `meta.name`, when it is a text that a design may be called: others are nobody's name, and would be carried into

@@ -9,8 +9,10 @@
 //! What passes has one meaning only: where Yjs and yrs read the same bytes differently, the bytes are refused.
 
 mod content;
-mod depths;
+mod layout;
 mod order;
+mod placed;
+mod places;
 mod update;
 
 use std::collections::HashSet;
@@ -21,10 +23,12 @@ use crate::ids::ClientId;
 use crate::lib0::{Fault, Reader};
 use crate::limits::{CLIENTS_PER_UPDATE_MAX, CLOCK_MAX, STATE_VECTOR_BYTES_MAX};
 use crate::room::ClockRange;
+use crate::schema::Root;
 use crate::wire::{CloseCode, RefusalCode};
 
-pub use depths::Depths;
-pub use update::scan_update;
+pub use placed::Placed;
+pub use places::Places;
+pub use update::{scan_stored, scan_update};
 
 /// Why bytes were refused. Nothing of them has been applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +70,9 @@ pub enum Unsupported {
     /// A root other than those of a design. The name is cut to its first 64 characters.
     #[error("the root {0:?}")]
     Root(String),
+    /// Items without a key right below a root: all roots of a design are maps.
+    #[error("a list in the root {:?}", .0.name())]
+    RootList(Root),
 }
 
 impl Refusal {
@@ -121,8 +128,33 @@ pub struct Scan {
     pub has_skip: bool,
     /// The first of the clocks left out.
     skipped: Option<ClockRange>,
-    /// How deep its structs lie, relative to what is outside of it.
-    levels: depths::Levels,
+    /// How its structs stand, relative to what is outside of it.
+    layout: layout::Layout,
+    /// It comes from the log, and is placed as it was understood then.
+    is_stored: bool,
+}
+
+/// What the log holds, read by [`scan_stored`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub scan: Scan,
+    /// The first of today's limits that it breaks by itself.
+    pub breach: Option<Refusal>,
+}
+
+/// What becomes of an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be applied, and this is where it stands.
+    Clean(Placed),
+    /// It builds on what is not at hand: of `client`, everything below `have` is known, and everything below `need`
+    /// should be.
+    Gap {
+        client: ClientId,
+        have: u32,
+        need: u32,
+    },
+    Refused(Refusal),
 }
 
 /// Whether everything that an update builds on is at hand.

@@ -53,6 +53,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An unsigned integer up to 2^53 - 1.
+    #[inline]
     pub(crate) fn var_uint(&mut self) -> Result<u64, Fault> {
         let first = self.u8()?;
         if first < 0x80 {
@@ -79,22 +80,23 @@ impl<'a> Reader<'a> {
     fn var_tail(&mut self, low: u64, bits: u32) -> Result<u64, Fault> {
         let mut value = low;
         let mut shift = bits;
-        loop {
-            let byte = self.u8()?;
+        for (at, byte) in self.rest.iter().enumerate() {
             // 53 bits end within the eighth byte: a ninth is out of range whatever it holds.
             if 53 <= shift {
                 return Err(Fault::IntegerRange);
             }
             value |= u64::from(byte & 0x7f) << shift;
-            if VAR_UINT_MAX < value {
-                return Err(Fault::IntegerRange);
+            if *byte < 0x80 {
+                self.rest = &self.rest[at + 1..];
+                return match *byte {
+                    _ if VAR_UINT_MAX < value => Err(Fault::IntegerRange),
+                    0 => Err(Fault::IntegerForm),
+                    _ => Ok(value),
+                };
             }
-            match byte {
-                0 => return Err(Fault::IntegerForm),
-                1..0x80 => return Ok(value),
-                _ => shift += 7,
-            }
+            shift += 7;
         }
+        Err(Fault::End)
     }
 
     /// The next `len` bytes.

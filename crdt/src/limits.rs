@@ -4,6 +4,8 @@
 pub const UPDATE_BYTES_MAX: usize = 1 << 20;
 /// Bytes. The encoded document, and therefore one `SyncStep2` that answers a server's `SyncStep1`.
 pub const DOCUMENT_BYTES_MAX: usize = 32 << 20;
+/// Bytes below that at which a document stops growing, so that deleting from it never stops.
+pub const DOCUMENT_HEADROOM_BYTES: usize = 1 << 20;
 /// Bytes. One whole WebSocket message: a `SyncStep2` of the largest document and its envelope.
 pub const MESSAGE_BYTES_MAX: usize = DOCUMENT_BYTES_MAX + 64;
 /// Bytes. An awareness update as a client sends it.
@@ -39,6 +41,16 @@ pub const ANY_VALUES_MAX: usize = 200_000;
 /// Bytes. A map key or the name of a root.
 pub const KEY_BYTES_MAX: usize = 1_024;
 
+// What is stored was written under the limits of its day, which may have been others. These ceilings say what yrs
+// survives at all on a thread's stack (a test of the gate runs at them); they are never lowered.
+
+/// Bytes. One stored update or snapshot.
+pub const STORED_BYTES_MAX: usize = 1 << 30;
+/// Nesting of `Any` values in what is stored.
+pub const STORED_ANY_DEPTH_MAX: usize = 256;
+/// Nesting of shared types in what is stored.
+pub const STORED_TYPE_DEPTH_MAX: usize = 64;
+
 /// Nodes of a design.
 pub const NODES_MAX: usize = 10_000;
 /// Edges of a design.
@@ -54,6 +66,8 @@ pub const ELEMENT_ID_CHARS_MAX: usize = 128;
 
 /// Awareness states one connection may own. Stock clients own one; a relay of several tabs a few.
 pub const AWARENESS_STATES_PER_CONN_MAX: usize = 8;
+/// Client ids that one user has announced in a design, and under which nothing is written yet, that stay the user's.
+pub const ANNOUNCED_IDS_PER_USER_MAX: usize = 64;
 /// Awareness states in one room.
 pub const AWARENESS_STATES_PER_ROOM_MAX: usize = 4_096;
 /// Entries in one awareness update: stock clients echo everybody they know.
@@ -70,6 +84,8 @@ pub const AWARENESS_ID_KEPT_MS: u64 = 600_000;
 /// Milliseconds. Awareness changes of one tick leave as one frame.
 pub const AWARENESS_TICK_MS: u64 = 40;
 
+/// Client ids that one connection may have refused before it is closed.
+pub const SPENT_CLIENTS_PER_CONN_MAX: usize = 16;
 /// Connections in one room.
 pub const CONNS_PER_ROOM_MAX: usize = 1_000;
 /// Milliseconds between two flushes of a busy room …
@@ -113,11 +129,15 @@ pub const SOCKET_STALLED_MS: u64 = 600_000;
 pub const SOCKET_CLOSE_MS: u64 = 5_000;
 /// Bytes. Messages that are still arriving, in the whole process …
 pub const INBOUND_BYTES_MAX: usize = 256 << 20;
+/// … of one user, on all sockets together: two documents of the largest size …
+pub const INBOUND_USER_BYTES_MAX: usize = 64 << 20;
 /// … besides so many of each connection.
 pub const INBOUND_FREE_BYTES: usize = 16 << 10;
 
 const _: () = {
-    assert!(UPDATE_BYTES_MAX < DOCUMENT_BYTES_MAX);
+    assert!(UPDATE_BYTES_MAX + DOCUMENT_HEADROOM_BYTES < DOCUMENT_BYTES_MAX);
+    // Deletions take two clocks a range, and split what they are in.
+    assert!(DOCUMENT_DELETE_RANGES_MAX * 10 <= DOCUMENT_HEADROOM_BYTES);
     assert!(FLUSH_BYTES < PENDING_SOFT_BYTES);
     assert!(PENDING_SOFT_BYTES < UNSAVED_BYTES_MAX);
     assert!(UPDATE_BYTES_MAX < PENDING_SOFT_BYTES);
@@ -128,6 +148,13 @@ const _: () = {
     assert!(AWARENESS_EXPIRY_MS <= AWARENESS_ID_KEPT_MS);
     assert!(AWARENESS_STATES_PER_CONN_MAX * AWARENESS_STATE_BYTES_MAX < AWARENESS_BYTES_PER_ROOM_MAX);
     assert!(AWARENESS_CLOCK_MAX < u32::MAX);
+    assert!(AWARENESS_STATES_PER_CONN_MAX < ANNOUNCED_IDS_PER_USER_MAX);
+    assert!(ANY_DEPTH_MAX <= STORED_ANY_DEPTH_MAX);
+    // Depths are kept in a byte, with room above the deepest that is allowed.
+    assert!(TYPE_DEPTH_MAX <= STORED_TYPE_DEPTH_MAX && STORED_TYPE_DEPTH_MAX < 250);
+    assert!(DOCUMENT_BYTES_MAX <= STORED_BYTES_MAX);
+    // Places of keys inside an update are kept in 32 bits.
+    assert!(STORED_BYTES_MAX <= u32::MAX as usize);
     assert!(DOCUMENT_CLIENTS_MAX <= CLIENTS_PER_UPDATE_MAX);
     assert!(DOCUMENT_DELETE_RANGES_MAX <= DELETE_RANGES_MAX);
     // A count of at most 5 bytes; for each client an id of 53 bits and a clock of 31, seven bits a byte.
@@ -140,5 +167,6 @@ const _: () = {
     assert!(SOCKET_SILENCE_MS < 30_000);
     assert!(SOCKET_PING_MS < SOCKET_DEAD_MS && SOCKET_DEAD_MS < SOCKET_STALLED_MS);
     assert!(MESSAGE_BYTES_MAX < INBOUND_BYTES_MAX);
-    assert!(INBOUND_FREE_BYTES < INBOUND_BYTES_MAX);
+    assert!(INBOUND_FREE_BYTES < INBOUND_USER_BYTES_MAX);
+    assert!(MESSAGE_BYTES_MAX < INBOUND_USER_BYTES_MAX && INBOUND_USER_BYTES_MAX < INBOUND_BYTES_MAX);
 };

@@ -58,6 +58,8 @@ pub struct Presence {
     changed: BTreeSet<ClientId>,
     /// Ids in `gone` of which the next update tells. They are kept in `gone` until then.
     removed: BTreeSet<ClientId>,
+    /// Ids that somebody began to speak for, and the user, until they are taken.
+    arrived: Vec<(ClientId, UserId)>,
     /// Somebody left or expired since the last update.
     lost: bool,
 }
@@ -108,11 +110,21 @@ impl Presence {
     /// Everything else is skipped, and so are clocks above [`AWARENESS_CLOCK_MAX`], new ids of a connection that has
     /// [`AWARENESS_STATES_PER_CONN_MAX`] or in a room that has [`AWARENESS_STATES_PER_ROOM_MAX`], and states that
     /// would bring those of the room beyond [`AWARENESS_BYTES_PER_ROOM_MAX`].
-    pub fn receive(&mut self, now: Millis, conn: ConnId, user: UserId, update: &[u8]) -> Result<(), Refusal> {
+    ///
+    /// `is_foreign` tells of an id that nobody here speaks for whether somebody else has written under it.
+    pub fn receive(
+        &mut self,
+        now: Millis,
+        conn: ConnId,
+        user: UserId,
+        update: &[u8],
+        is_foreign: impl Fn(ClientId) -> bool,
+    ) -> Result<(), Refusal> {
         self.tell(now);
         let mut accepted = Vec::new();
         for entry in entries(update)? {
-            if self.concerns(conn, user, &entry) {
+            let is_new = !self.here.contains_key(&entry.client);
+            if self.concerns(conn, user, &entry) && !(is_new && is_foreign(entry.client)) {
                 if let Some(state) = entry.state {
                     check_state(state)?;
                 }
@@ -195,6 +207,18 @@ impl Presence {
         self.here.get(&client).map(|here| here.owner)
     }
 
+    /// The ids that somebody began to speak for since this was last asked, each with its user.
+    pub fn take_arrived(&mut self) -> Vec<(ClientId, UserId)> {
+        std::mem::take(&mut self.arrived)
+    }
+
+    /// The user whose connection speaks for this id, or did until lately ([`AWARENESS_ID_KEPT_MS`]).
+    #[must_use]
+    pub fn user(&self, client: ClientId) -> Option<UserId> {
+        let gone = || self.gone.get(&client).map(|gone| gone.user);
+        self.here.get(&client).map(|here| here.user).or_else(gone)
+    }
+
     /// How many states there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -264,6 +288,9 @@ impl Presence {
     fn put(&mut self, client: ClientId, here: Here) {
         if let Some(gone) = self.gone.remove(&client) {
             self.gone_order.remove(&gone.order);
+        }
+        if !self.here.contains_key(&client) {
+            self.arrived.push((client, here.user));
         }
         self.heard.insert((here.heard, client));
         self.owned.entry(here.owner).or_default().insert(client);

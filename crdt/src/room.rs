@@ -6,8 +6,9 @@
 //!
 //! In reading order: [`input`](Input) and [`effect`](Effect); `phase` (Loading, Live, Draining, Closed);
 //! `members` (connections, and the counting behind `Saved`); `live` (what a loaded room is, and how frames enter);
-//! `durability` (what waits, what is in flight); `flush` (judge, apply, append, and what follows the commit);
-//! `remote` (other pods); `rebuild` (when yrs itself fails); `known` (the state vector of the log).
+//! `stored` (reading what the store holds); `durability` (what waits, what is in flight); `judge`, with `owners`, `size`
+//! and `quarantine` (what each frame is worth); `flush` (apply, append, and what follows the commit); `remote` (other
+//! pods); `rebuild` (when yrs itself fails); `known` (the state vector of the log).
 
 mod input;
 mod effect;
@@ -16,11 +17,16 @@ mod members;
 mod live;
 mod known;
 mod durability;
+mod owners;
+mod quarantine;
+mod size;
+mod stored;
+mod judge;
 mod flush;
 mod remote;
 mod rebuild;
 
-pub use effect::{Append, Author, ClockRange, Effect, FrameKind};
+pub use effect::{Append, Author, Claim, ClockRange, Effect, FrameKind, Quarantine, QuarantineMark};
 pub use input::{Dialect, Input, Join, Loaded, LogRow};
 use phase::{Draining, Phase};
 
@@ -89,7 +95,7 @@ impl Room {
         match &self.phase {
             Phase::Loading { .. } | Phase::Closed => None,
             Phase::Live(live) => {
-                let idle = live.idle_since.filter(|_| live.durability.is_clean());
+                let idle = live.idle_since.filter(|_| live.durability.is_clean() && live.rebuild.is_none());
                 let evict = idle.map(|since| since.plus(self.config.idle_evict_ms));
                 [live.deadline(), evict].into_iter().flatten().min()
             }
@@ -175,7 +181,9 @@ impl Room {
             Input::Writable { conn } => live.writable(conn, effects),
             Input::Appended { append_id, seq } => live.appended(append_id, seq, effects),
             Input::AppendFailed { append_id, reason: _ } => live.append_failed(now, append_id, effects),
-            Input::Remote { generation, seq, update } => live.remote(now, generation, seq, update, effects),
+            Input::Remote { generation, seq, update, claims } => {
+                live.remote(now, generation, seq, update, claims, effects);
+            }
             Input::CaughtUp { rows } => live.caught_up(now, rows, effects),
             Input::CatchUpFailed { reason: _ } => live.catch_up_failed(now),
             Input::RoleChanged { user, role } => live.role_changed(now, user, role, effects),
@@ -257,9 +265,10 @@ impl Live {
     fn run_due(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         self.watch_append(now, effects);
         self.retry_rebuild_if_due(now, effects);
-        self.ask_log_if_due(now, effects);
         self.answer_waiting(effects);
         self.flush_if_due(now, effects);
+        // What the flush set aside needs an answer from the log.
+        self.ask_log_if_due(now, effects);
         self.shed_if_over_budget(now, effects);
         self.flush_presence(now, effects);
     }

@@ -24,6 +24,68 @@ pub const COMMENTS: &str = "comments";
 /// Every root that a document may have.
 pub const ROOTS: [&str; 4] = [NODES, EDGES, META, COMMENTS];
 
+/// One of the roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Root {
+    Nodes,
+    Edges,
+    Meta,
+    Comments,
+}
+
+impl Root {
+    pub const ALL: [Self; 4] = [Self::Nodes, Self::Edges, Self::Meta, Self::Comments];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nodes => NODES,
+            Self::Edges => EDGES,
+            Self::Meta => META,
+            Self::Comments => COMMENTS,
+        }
+    }
+
+    /// The root of this name, if a document may have it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|root| root.name() == name)
+    }
+}
+
+/// A set of roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Roots(u8);
+
+impl Roots {
+    pub const NONE: Self = Self(0);
+
+    /// The set of this one root.
+    #[must_use]
+    pub const fn only(root: Root) -> Self {
+        Self(1 << root as u8)
+    }
+
+    pub const fn insert(&mut self, root: Root) {
+        self.0 |= 1 << root as u8;
+    }
+
+    #[must_use]
+    pub const fn contains(self, root: Root) -> bool {
+        self.0 & (1 << root as u8) != 0
+    }
+
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    #[must_use]
+    pub const fn is_subset_of(self, others: Self) -> bool {
+        self.0 & !others.0 == 0
+    }
+}
+
 /// `meta`: the version of this schema, an integer.
 pub const META_SCHEMA_VERSION: &str = "schema_version";
 /// `meta`: the name of the design. The truth; the store's column follows.

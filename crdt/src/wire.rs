@@ -158,6 +158,8 @@ pub enum RefusalCode {
     SpentClient,
     /// Written under a client id that a reset has retired.
     RetiredClient,
+    /// The design breaks a limit of this server and may only be read.
+    ReadOnly,
     /// The document could not take it.
     Rejected,
     /// Not about a document message: a `Renew` brought a credential that is not good. The old one still counts.
@@ -178,6 +180,7 @@ impl RefusalCode {
             Self::ForeignClient => "foreign_client",
             Self::SpentClient => "spent_client",
             Self::RetiredClient => "retired_client",
+            Self::ReadOnly => "read_only",
             Self::Rejected => "rejected",
             Self::BadCredential => "bad_credential",
         }
@@ -211,7 +214,15 @@ impl Default for NoticeLimits {
 pub enum Notice {
     /// The first message on a socket.
     #[serde(rename = "hello")]
-    Hello { role: DesignRole, epoch: Epoch, seq: Seq, limits: NoticeLimits },
+    Hello {
+        role: DesignRole,
+        epoch: Epoch,
+        seq: Seq,
+        limits: NoticeLimits,
+        /// Why nobody may change the design, whatever the role.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        read_only: Option<String>,
+    },
     /// A document message was refused. `reset`: the client id is spent, rebuild under a new one.
     #[serde(rename = "refused")]
     Refused { message: String, code: RefusalCode, reset: bool },

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use atlas_crdt::design::create;
 use atlas_crdt::ids::{AppendId, DesignId};
+use atlas_crdt::room::Claim;
 use atlas_crdt::view::SnapshotHead;
 
 use crate::clock::{Clock, Ids};
@@ -84,12 +85,15 @@ impl Folder {
         let owner = owner.context("nobody has this e-mail address: register first")?.id;
         let imported = formats::import(&bytes, format)?;
         let report = serde_json::to_value(&imported.report)?;
+        // The id that writes the first update writes nothing else, ever.
+        let client = self.ids.client();
         let new = NewDesign {
             id: self.ids.design(),
             owner,
             name: imported.design.name.clone(),
             description: imported.design.description.clone(),
-            first: create(self.ids.client(), &imported.design)?,
+            first: create(client, &imported.design)?,
+            claims: vec![Claim { client, user: None }],
             append_id: AppendId::from_u128(self.ids.append_salt()),
             now: self.clock.utc(),
         };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atlas_crdt::ids::{DesignId, Generation, PodId, Seq};
+use atlas_crdt::ids::{ClientId, DesignId, Generation, PodId, Seq, UserId};
+use atlas_crdt::room::Claim;
 use bytes::Bytes;
 
 use super::{Bus, BusMessage, Subscription};
@@ -28,7 +29,13 @@ pub async fn run_all(open: impl AsyncFn() -> Pair) {
 
 pub(super) fn message(seq: u64) -> BusMessage {
     let update = Bytes::from(format!("update {seq}"));
-    BusMessage { pod: PodId::new(u64::MAX), generation: Generation::new(1), seq: Seq::new(seq), update }
+    BusMessage {
+        pod: PodId::new(u64::MAX),
+        generation: Generation::new(1),
+        seq: Seq::new(seq),
+        update,
+        claims: Vec::new(),
+    }
 }
 
 async fn hear(subscription: &mut Subscription) -> BusMessage {
@@ -78,6 +85,10 @@ async fn a_message_arrives_unchanged((one, two): Pair) {
         generation: Generation::new(7),
         seq: Seq::new(1 << 53),
         update: Bytes::from(every_byte),
+        claims: vec![
+            Claim { client: ClientId::new((1 << 53) - 1), user: None },
+            Claim { client: ClientId::new(0), user: Some(UserId::from_u128(u128::MAX)) },
+        ],
     };
     one.publish(design, sent.clone());
     assert!(hear(&mut subscription).await == sent);

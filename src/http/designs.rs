@@ -6,6 +6,7 @@ use atlas_crdt::design::{self, NewDesign as Document};
 use atlas_crdt::ids::AppendId;
 use atlas_crdt::limits::{DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
 use atlas_crdt::roles::{DesignRole, PlatformRole};
+use atlas_crdt::room::Claim;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -181,6 +182,7 @@ pub async fn store_new<T: Send + 'static>(
         name,
         description,
         first,
+        claims: vec![Claim { client, user: None }],
         append_id: AppendId::from_u128(state.ids.append_salt()),
         now: state.clock.utc(),
     };

@@ -207,7 +207,7 @@ impl From<StoreError> for Problem {
                 2,
             )
             .with_cause(error),
-            StoreError::Damaged(_) => Self::internal(error),
+            StoreError::Damaged(_) | StoreError::Foreign { .. } => Self::internal(error),
         }
     }
 }

@@ -43,18 +43,18 @@ mod reader;
 mod session;
 mod writer;
 
-use super::budget::{self, Budget};
+use super::budget::{self, Purses};
 use credentials::Guest;
 use handshake::{Credential, Offer};
 use session::Ground;
 
 /// The routes of the stock and `atlas.v1` dialects. Made once in a process: they share one inbound budget.
 pub fn routes() -> Router<AppState> {
-    let budget = Arc::new(Budget::default());
+    let purses = Arc::new(Purses::default());
     Router::new().route(
         "/ws/{design}",
         get(move |State(state): State<AppState>, design: Result<DesignPath, Problem>, request: Request| {
-            open(state, Arc::clone(&budget), design.ok().map(|path| path.0), request)
+            open(state, Arc::clone(&purses), design.ok().map(|path| path.0), request)
         }),
     )
 }
@@ -95,7 +95,7 @@ impl From<Problem> for Refusal {
     }
 }
 
-async fn open(state: AppState, budget: Arc<Budget>, design: Option<DesignId>, request: Request) -> Response {
+async fn open(state: AppState, purses: Arc<Purses>, design: Option<DesignId>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     let offer = match handshake::read(&parts, &state.settings) {
         Ok(offer) => offer,
@@ -111,7 +111,8 @@ async fn open(state: AppState, budget: Arc<Budget>, design: Option<DesignId>, re
     };
     let slot = parts.extensions.remove::<ConnectionSlot>();
     let tasks = state.tasks.clone();
-    let ground = Ground { app: state, budget, slot };
+    let user = admitted.as_ref().ok().map(|(_, guest)| guest.user);
+    let ground = Ground { app: state, budget: purses.of(user), slot };
     let begin = async move {
         let upgraded = match on_upgrade.await {
             Ok(upgraded) => upgraded,

@@ -4,17 +4,24 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use atlas_crdt::ids::{ConnId, DesignId, Seq};
+use atlas_crdt::ids::{ClientId, ConnId, DesignId, Seq, UserId};
 use atlas_crdt::limits::CATCH_UP_ROWS_MAX;
-use atlas_crdt::room::{Append, Effect, FrameKind, Input};
+use atlas_crdt::room::{Append, Effect, FrameKind, Input, Quarantine};
+use atlas_crdt::view::hex;
 use atlas_crdt::wire::{ClientFrame, CloseCode};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
 
 use super::outbox::{Outbox, Pushed};
 use crate::bus::{BusMessage, Subscription};
 use crate::store::StoreError;
+
+/// Updates of one room that may be on their way into quarantine at once.
+const QUARANTINE_WAITING_MAX: usize = 16;
+/// Milliseconds between two tries to store an update in quarantine.
+const QUARANTINE_PAUSES_MS: [u64; 4] = [200, 1_000, 5_000, 20_000];
 
 /// What came of an effect.
 #[derive(Debug)]
@@ -52,13 +59,22 @@ pub(super) struct Executor {
     conns: HashMap<ConnId, Conn>,
     /// Loads, catch-ups and the append in flight.
     pub(super) results: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// A permit for each update that may still set out for quarantine.
+    quarantine_places: Arc<Semaphore>,
     /// The room wants to be forgotten.
     pub(super) evicted: bool,
 }
 
 impl Executor {
     pub(super) fn new(design: DesignId, hub: Arc<super::Inner>) -> Self {
-        Self { design, hub, conns: HashMap::new(), results: FuturesUnordered::new(), evicted: false }
+        Self {
+            design,
+            hub,
+            conns: HashMap::new(),
+            results: FuturesUnordered::new(),
+            quarantine_places: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
+            evicted: false,
+        }
     }
 
     pub(super) fn join(&mut self, conn: ConnId, outbox: Arc<Outbox>) {
@@ -105,8 +121,8 @@ impl Executor {
                 Effect::Load => self.load(),
                 Effect::CatchUp { after } => self.catch_up(after),
                 Effect::Append(append) => self.append(append),
-                Effect::Publish { generation, seq, update } => {
-                    let message = BusMessage { pod: self.hub.deps.pod, generation, seq, update };
+                Effect::Publish { generation, seq, update, claims } => {
+                    let message = BusMessage { pod: self.hub.deps.pod, generation, seq, update, claims };
                     self.hub.deps.bus.publish(self.design, message);
                 }
                 Effect::Send { to, frame, kind } => self.send(&to, &frame, &kind, lagged),
@@ -115,6 +131,8 @@ impl Executor {
                         conn.outbox.close(code, reason);
                     }
                 }
+                Effect::Announce { client, user } => self.announce(client, user),
+                Effect::Quarantine(quarantine) => self.quarantine(quarantine),
                 Effect::Report { what } => tracing::warn!(design = %self.design, what, "a room reports"),
                 Effect::Evict => self.evicted = true,
             }
@@ -184,6 +202,8 @@ impl Executor {
             let input = match hub.deps.store.append(design, append).await {
                 Ok(seq) => Input::Appended { append_id, seq },
                 Err(StoreError::NoSuchDesign) => Input::Deleted,
+                // `Foreign` too: the room knows every claim of the log before it lets an update pass, and as the only
+                // writer of its design it makes the next ones itself. Only another process could have been faster.
                 Err(error) => {
                     log_store_error(design, &error, "an append failed and will be tried again");
                     Input::AppendFailed { append_id, reason: told(&error) }
@@ -191,6 +211,55 @@ impl Executor {
             };
             input.into()
         }));
+    }
+
+    /// One try: the client announces itself again on its next socket.
+    fn announce(&self, client: ClientId, user: UserId) {
+        let (design, hub) = (self.design, Arc::clone(&self.hub));
+        drop(self.hub.deps.tasks.spawn("announcement of a client id", async move {
+            if let Err(error) = hub.deps.store.announce(design, client, user).await {
+                log_store_error(design, &error, "whose a client id is could not be remembered");
+            }
+        }));
+    }
+
+    /// A task of its own, not one of `results`: the room may end long before the store is well, and hears nothing of
+    /// it either way.
+    fn quarantine(&self, quarantine: Quarantine) {
+        let design = self.design;
+        let hash = hex(&quarantine.mark.hash);
+        let (user, bytes, reason) = (quarantine.mark.user, quarantine.update.len(), &quarantine.reason);
+        tracing::error!(%design, %user, hash, bytes, reason, "the document could not take an update: it goes to quarantine");
+        let Ok(place) = Arc::clone(&self.quarantine_places).try_acquire_owned() else {
+            tracing::error!(%design, hash, "too many updates wait for quarantine: this one is not kept");
+            return;
+        };
+        let deps = &self.hub.deps;
+        let stored = store_in_quarantine(Arc::clone(&self.hub), design, quarantine, hash);
+        drop(deps.tasks.spawn("quarantine", async move {
+            stored.await;
+            drop(place);
+        }));
+    }
+}
+
+/// Tries a few times; a stop of the process cuts the pauses short.
+async fn store_in_quarantine(hub: Arc<super::Inner>, design: DesignId, quarantine: Quarantine, hash: String) {
+    let (deps, stop) = (&hub.deps, hub.deps.tasks.token());
+    let mut pauses = QUARANTINE_PAUSES_MS.into_iter();
+    loop {
+        match deps.store.quarantine(design, quarantine.clone()).await {
+            Ok(()) | Err(StoreError::NoSuchDesign) => return,
+            Err(error) => log_store_error(design, &error, "an update could not be put into quarantine"),
+        }
+        let Some(pause) = pauses.next().filter(|_| !stop.is_cancelled()) else {
+            tracing::error!(%design, hash, "gave up: this update is not in quarantine");
+            return;
+        };
+        tokio::select! {
+            () = deps.clock.sleep_until(deps.clock.now().plus(pause)) => {}
+            () = stop.cancelled() => {}
+        }
     }
 }
 

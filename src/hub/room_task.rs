@@ -315,8 +315,8 @@ impl RoomTask {
 
     fn hear_bus(&mut self, message: BusMessage) {
         if message.pod != self.hub.deps.pod {
-            let BusMessage { generation, seq, update, .. } = message;
-            self.tell(Input::Remote { generation, seq, update });
+            let BusMessage { generation, seq, update, claims, .. } = message;
+            self.tell(Input::Remote { generation, seq, update, claims });
         }
     }
 

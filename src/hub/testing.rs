@@ -9,9 +9,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use atlas_crdt::ids::{AppendId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
+use atlas_crdt::ids::{AppendId, ClientId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Append, Dialect, Loaded, LogRow};
+use atlas_crdt::room::{Append, Claim, Dialect, Loaded, LogRow, Quarantine};
 use atlas_crdt::wire::{self, ClientFrame, ServerFrame};
 use bytes::Bytes;
 use time::OffsetDateTime;
@@ -45,12 +45,22 @@ pub(super) enum Mood {
 pub(super) struct FakeStore {
     pub(super) loading: watch::Sender<Mood>,
     pub(super) appending: watch::Sender<Mood>,
+    pub(super) quarantining: watch::Sender<Mood>,
     pub(super) loads: AtomicUsize,
-    logs: Mutex<HashMap<DesignId, Vec<(AppendId, Bytes)>>>,
+    logs: Mutex<HashMap<DesignId, Vec<Row>>>,
+    quarantine: Mutex<Vec<(DesignId, Quarantine)>>,
+    announced: Mutex<Vec<Claim>>,
     /// Appends under way: a design's one owner has at most one.
     appends: Mutex<HashSet<DesignId>>,
     /// What only two owners of one design could have done (INV-4).
     pub(super) two_owners: Mutex<Vec<&'static str>>,
+}
+
+#[derive(Debug)]
+struct Row {
+    append_id: AppendId,
+    update: Bytes,
+    claims: Vec<Claim>,
 }
 
 /// An append under way; over when dropped, however it ends.
@@ -67,8 +77,11 @@ impl FakeStore {
         Arc::new(Self {
             loading: watch::Sender::new(Mood::Well),
             appending: watch::Sender::new(Mood::Well),
+            quarantining: watch::Sender::new(Mood::Well),
             loads: AtomicUsize::new(0),
             logs: Mutex::default(),
+            quarantine: Mutex::default(),
+            announced: Mutex::default(),
             appends: Mutex::default(),
             two_owners: Mutex::default(),
         })
@@ -89,8 +102,8 @@ impl FakeStore {
     /// What the log says, element by element.
     pub(super) fn nodes(&self, design: DesignId) -> Vec<String> {
         let doc = Doc::new();
-        for (_, update) in &self.logs.lock().unwrap()[&design] {
-            doc.transact_mut().apply_update(Update::decode_v1(update).unwrap()).unwrap();
+        for row in &self.logs.lock().unwrap()[&design] {
+            doc.transact_mut().apply_update(Update::decode_v1(&row.update).unwrap()).unwrap();
         }
         nodes(&doc)
     }
@@ -108,9 +121,17 @@ impl FakeStore {
     fn rows(&self, design: DesignId, after: Seq) -> Option<Vec<LogRow>> {
         let logs = self.logs.lock().unwrap();
         let rows = logs.get(&design)?.iter().enumerate();
-        let rows =
-            rows.map(|(at, (_, update))| LogRow { seq: Seq::new(at as u64 + 1), update: update.clone() });
+        let rows = rows.map(|(at, row)| LogRow {
+            seq: Seq::new(at as u64 + 1),
+            update: row.update.clone(),
+            claims: row.claims.clone(),
+        });
         Some(rows.filter(|row| after < row.seq).collect())
+    }
+
+    pub(super) fn quarantined(&self, design: DesignId) -> Vec<Quarantine> {
+        let kept = self.quarantine.lock().unwrap();
+        kept.iter().filter(|(of, _)| *of == design).map(|(_, quarantine)| quarantine.clone()).collect()
     }
 }
 
@@ -130,10 +151,20 @@ impl Store for FakeStore {
         let forgetful = Self::mood(&self.appending).await?;
         let mut logs = self.logs.lock().unwrap();
         let log = logs.get_mut(&design).ok_or(StoreError::NoSuchDesign)?;
-        let at = log.iter().position(|(id, _)| *id == append.append_id).unwrap_or_else(|| {
-            log.push((append.append_id, append.update));
+        let Append { append_id, update, claims, .. } = append;
+        let at = if let Some(at) = log.iter().position(|row| row.append_id == append_id) {
+            at
+        } else {
+            let mut taken = log.iter().flat_map(|row| &row.claims);
+            let is_foreign = |taken: &&Claim| {
+                claims.iter().any(|claim| claim.client == taken.client && claim.user != taken.user)
+            };
+            if let Some(Claim { client, .. }) = taken.find(is_foreign) {
+                return Err(StoreError::Foreign { client: *client });
+            }
+            log.push(Row { append_id, update, claims });
             log.len() - 1
-        });
+        };
         if forgetful { Err(unavailable()) } else { Ok(Seq::new(at as u64 + 1)) }
     }
 
@@ -143,11 +174,15 @@ impl Store for FakeStore {
             self.two_owners.lock().unwrap().push("a load beside an append");
         }
         Self::mood(&self.loading).await?;
-        Ok(self.rows(design, Seq::ZERO).map(|tail| Loaded {
+        let quarantined = self.quarantined(design).into_iter().map(|kept| kept.mark).collect();
+        Ok(self.rows(design, Seq::ZERO).map(|mut tail| Loaded {
             generation: Generation::new(1),
             epoch: Epoch::new(1),
             snapshot: None,
+            claims: tail.iter_mut().flat_map(|row| std::mem::take(&mut row.claims)).collect(),
             tail,
+            quarantined,
+            announced: self.announced.lock().unwrap().clone(),
         }))
     }
 
@@ -155,6 +190,19 @@ impl Store for FakeStore {
         let mut rows = self.rows(design, after).ok_or(StoreError::NoSuchDesign)?;
         rows.truncate(limit);
         Ok(rows)
+    }
+
+    async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()> {
+        let forgetful = Self::mood(&self.quarantining).await?;
+        if !self.quarantined(design).iter().any(|kept| kept.mark == quarantine.mark) {
+            self.quarantine.lock().unwrap().push((design, quarantine));
+        }
+        if forgetful { Err(unavailable()) } else { Ok(()) }
+    }
+
+    async fn announce(&self, _design: DesignId, client: ClientId, user: UserId) -> Result<()> {
+        self.announced.lock().unwrap().push(Claim { client, user: Some(user) });
+        Ok(())
     }
 
     async fn check(&self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The hub's promises as stories.
 
 mod one_owner;
+mod quarantine;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -17,8 +17,10 @@ use time::macros::datetime;
 
 use super::{ListDesigns, NewDesign, NewSession, NewTicket, NewUser, RotateRefresh, Store, StoreError};
 
+mod claims;
 mod designs;
 mod people;
+mod quarantine;
 
 const START: OffsetDateTime = datetime!(2020-02-02 02:02:02.000002 UTC);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -32,6 +34,15 @@ pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     what_was_appended_survives_closing(&open).await;
     the_log_is_read_on_in_order(open("read-on").await).await;
     large_appends_pass(open("large").await).await;
+    claims::a_client_id_belongs_to_who_claims_it_first(open("claims").await).await;
+    claims::a_failed_append_claims_nothing(open("no-claims").await).await;
+    claims::a_repeated_append_repeats_its_claims(open("claims-again").await).await;
+    claims::one_id_is_claimed_by_one_of_many(open("claims-race").await).await;
+    claims::claims_are_read_on_with_their_rows(open("claims-read-on").await).await;
+    claims::fifty_thousand_claims_load(open("claims-many").await).await;
+    claims::announced_ids_are_remembered_until_they_are_claimed(open("announced").await).await;
+    quarantine::what_is_in_quarantine_is_known_by_its_hash(open("quarantine").await).await;
+    quarantine::the_oldest_payloads_go_and_every_hash_stays(&open).await;
     designs::a_design_is_created_whole_or_not_at_all(open("create").await).await;
     designs::the_row_follows_its_log(open("follow").await).await;
     designs::a_deleted_design_is_gone(open("delete").await).await;
@@ -73,7 +84,7 @@ fn step(design: DesignId, n: u128) -> Append {
     let append_id = AppendId::from_u128((design.as_u128() << 64) + n);
     let range = ClockRange { client: ClientId::new((1 << 53) - 1), start: 0, end: u32::MAX };
     let author = Author { user: user_id(1), wrote: vec![range], deleted: Vec::new() };
-    Append { append_id, update: payload(design, n), authors: vec![author], name: None }
+    Append { append_id, update: payload(design, n), authors: vec![author], claims: Vec::new(), name: None }
 }
 
 fn payload(design: DesignId, n: u128) -> Bytes {
@@ -104,6 +115,7 @@ fn new_design(n: u128, owner: UserId, name: &str) -> NewDesign {
         name: name.to_owned(),
         description: Some(format!("About {name}")),
         first: payload(id, 0),
+        claims: Vec::new(),
         append_id: AppendId::from_u128(id.as_u128() << 64),
         now: START + MINUTE * u32::try_from(n).unwrap(),
     }

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use atlas_crdt::ids::{DesignId, Seq, SessionId, UserId};
+use atlas_crdt::ids::{ClientId, DesignId, Seq, SessionId, UserId};
+use atlas_crdt::limits::ANNOUNCED_IDS_PER_USER_MAX;
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Append, Loaded, LogRow};
+use atlas_crdt::room::{Append, Loaded, LogRow, Quarantine};
 use sqlx::ConnectOptions;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
@@ -30,11 +31,15 @@ use super::{
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 
+mod claims;
 mod designs;
 mod log;
 mod people;
+mod quarantine;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upgrade;
 mod values;
 mod writer;
 
@@ -194,6 +199,22 @@ impl Store for SqliteStore {
 
     async fn head(&self, design: DesignId) -> Result<Option<Head>> {
         log::head(&mut *self.reader().await?, design).await
+    }
+
+    async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()> {
+        let now = self.now();
+        let work = self
+            .writer
+            .write(move |tx| Box::pin(async move { quarantine::insert(tx, design, &quarantine, now).await }));
+        work.await
+    }
+
+    async fn announce(&self, design: DesignId, client: ClientId, user: UserId) -> Result<()> {
+        let (keep, now) = (ANNOUNCED_IDS_PER_USER_MAX, self.now());
+        let work = self.writer.write(move |tx| {
+            Box::pin(async move { claims::announce(tx, design, (client, user), keep, now).await })
+        });
+        work.await
     }
 
     async fn create_design(&self, new: NewDesign) -> Result<DesignRow> {

@@ -11,6 +11,7 @@ mod support;
 mod accounts;
 mod command_line;
 mod fifty;
+mod holes;
 mod permissions_rest;
 mod rest;
 mod socket_basics;

@@ -207,7 +207,8 @@ pub(crate) fn paths(lines: &[&str]) -> Vec<Path> {
     while let Some((_, token)) = tokens.get(at) {
         let first = token.chars().next().unwrap_or(' ');
         match &token[..] {
-            "use" => {
+            // Not the list of what a returned `impl Trait` captures: `+ use<'_>`.
+            "use" if tokens.get(at + 1).is_none_or(|(_, next)| next != "<") => {
                 in_use = true;
                 at += 1;
             }

@@ -85,7 +85,7 @@ fn one(doc: &mut DesignDoc, index: &mut Index, bytes: &[u8], copies: bool) -> Ne
     let index_before = index.clone();
     let verdict = judge(bytes, UPDATE_BYTES_MAX, doc, index);
     assert_eq!(*index, index_before, "judging changes nothing");
-    let Verdict::Clean { scan, overlaps } = verdict else {
+    let Verdict::Clean { scan, placed } = verdict else {
         if let Verdict::Refused(refusal) = verdict {
             // Each has a code and a way to say it.
             assert!(!refusal.to_string().is_empty());
@@ -103,7 +103,8 @@ fn one(doc: &mut DesignDoc, index: &mut Index, bytes: &[u8], copies: bool) -> Ne
         Err(ApplyFault::Misplaced(_)) if !PARENTS_ARE_LOOKED_UP => return Next::Unknown,
         Err(fault) => panic!("clean, and yrs cannot apply it: {fault}"),
     };
-    index.note(&scan);
+    let overlaps = placed.overlaps;
+    index.note(placed, bytes);
     check_announced(&scan, overlaps, &before, &applied, doc);
 
     if !copies {
@@ -168,7 +169,7 @@ fn check_copy(updates: &[&[u8]], doc: &DesignDoc, hash: &[u8; 32], what: &str) {
     let mut index = Index::default();
     for update in updates {
         match judge(update, DOCUMENT_BYTES_MAX, &copy, &index) {
-            Verdict::Clean { scan, .. } => index.note(&scan),
+            Verdict::Clean { placed, .. } => index.note(placed, update),
             other => panic!("{what}: the gate does not let in what it let grow: {other:?}"),
         }
         if let Err(fault) = copy.apply(&[update], false) {

@@ -1,11 +1,11 @@
 //! The one place that asks the gate.
 
 use atlas_crdt::design::DesignDoc;
-use atlas_crdt::gate::{Closure, Depths, Refusal, Scan, clock_of, scan_update};
+use atlas_crdt::gate::{Placed, Places, Refusal, Scan, Verdict as Gate, clock_of, scan_update};
 
 /// Whether the gate knows that an item's parent in the document is a plain value. While it does not, yrs may still find
 /// a parent misplaced in what is called clean, and the room makes its document anew.
-pub const PARENTS_ARE_LOOKED_UP: bool = false;
+pub const PARENTS_ARE_LOOKED_UP: bool = true;
 
 /// Whether the gate refuses what is clean today and comes out as another design in a copy:
 ///
@@ -19,12 +19,12 @@ pub const HOLES_ARE_CLOSED: bool = false;
 
 /// The index beside a document.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Index(Depths);
+pub struct Index(Places);
 
 /// What the gate says about one update.
 #[derive(Debug)]
 pub enum Verdict {
-    Clean { scan: Scan, overlaps: bool },
+    Clean { scan: Scan, placed: Placed },
     Gap,
     Refused(Refusal),
 }
@@ -36,18 +36,16 @@ pub fn judge(bytes: &[u8], bytes_max: usize, doc: &DesignDoc, index: &Index) -> 
         Ok(scan) => scan,
         Err(refusal) => return Verdict::Refused(refusal),
     };
-    match scan.closure(|client| clock_of(doc.state(), client)) {
-        Closure::Gap { .. } => Verdict::Gap,
-        Closure::Closed { overlaps } => match scan.fits(&index.0) {
-            Ok(()) => Verdict::Clean { scan, overlaps },
-            Err(refusal) => Verdict::Refused(refusal),
-        },
+    match scan.judge(bytes, |client| clock_of(doc.state(), client), &index.0) {
+        Gate::Gap { .. } => Verdict::Gap,
+        Gate::Clean(placed) => Verdict::Clean { scan, placed },
+        Gate::Refused(refusal) => Verdict::Refused(refusal),
     }
 }
 
 impl Index {
     /// Notes an update that was judged clean and has been applied.
-    pub fn note(&mut self, scan: &Scan) {
-        scan.note(&mut self.0);
+    pub fn note(&mut self, placed: Placed, bytes: &[u8]) {
+        self.0.note(placed, bytes);
     }
 }

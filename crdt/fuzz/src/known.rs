@@ -52,10 +52,10 @@ pub fn copy() -> (DesignDoc, Index) {
     let (bytes, _) = document();
     let mut doc = DesignDoc::new(READER);
     let mut index = Index::default();
-    let Verdict::Clean { scan, .. } = judge(bytes, DOCUMENT_BYTES_MAX, &doc, &index) else {
+    let Verdict::Clean { placed, .. } = judge(bytes, DOCUMENT_BYTES_MAX, &doc, &index) else {
         panic!("the gate turns the document away");
     };
-    index.note(&scan);
+    index.note(placed, bytes);
     doc.apply(&[bytes], false).expect("it was written by yrs");
     (doc, index)
 }

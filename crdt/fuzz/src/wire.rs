@@ -110,6 +110,7 @@ fn check_notice(kind: u8, message: String, number: u64) -> Result<()> {
             epoch: Epoch::new(number),
             seq: Seq::new(number),
             limits: NoticeLimits::default(),
+            read_only: (number % 2 == 0).then_some(message),
         },
         10 => Notice::Refused { message, code: RefusalCode::Gap, reset: number % 2 == 0 },
         11 => Notice::Restarting { retry_after_ms: number },
@@ -152,11 +153,11 @@ impl Stage {
                 2 => self.listen(),
                 3 => {
                     let bytes = u.bytes(u.len().min(24))?;
-                    let _ = self.presence.receive(Millis::new(self.now), conn, user, bytes);
+                    let _ = self.presence.receive(Millis::new(self.now), conn, user, bytes, |_| false);
                 }
                 _ => {
                     let update = awareness_update(u)?;
-                    let _ = self.presence.receive(Millis::new(self.now), conn, user, &update);
+                    let _ = self.presence.receive(Millis::new(self.now), conn, user, &update, |_| false);
                 }
             }
             self.check();

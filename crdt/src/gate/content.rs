@@ -1,17 +1,28 @@
 //! The content of one item, passed over.
 
+use super::layout::Kind;
+use super::update::Bounds;
 use super::{Refusal, Unsupported, count, malformed};
 use crate::lib0::Reader;
-use crate::limits::{ANY_DEPTH_MAX, ANY_VALUES_MAX, CLOCK_MAX};
+use crate::limits::{ANY_DEPTH_MAX, CLOCK_MAX, STORED_ANY_DEPTH_MAX};
 
 /// The kind of a deleted content, of which only the length is left.
-pub(super) const KIND_DELETED: u8 = 1;
+const KIND_DELETED: u8 = 1;
 /// The kind of a shared type, in which items can be.
-pub(super) const KIND_TYPE: u8 = 7;
+const KIND_TYPE: u8 = 7;
+
+/// What an item with this content is to others.
+pub(super) const fn kind(kind: u8) -> Kind {
+    match kind {
+        KIND_DELETED => Kind::Gone,
+        KIND_TYPE => Kind::Type,
+        _ => Kind::Value,
+    }
+}
 
 /// Passes over the content of an item and returns how many clocks it takes, at least one. `kind` is the low five
 /// bits of the item's info byte.
-pub(super) fn pass(reader: &mut Reader<'_>, kind: u8) -> Result<u32, Refusal> {
+pub(super) fn pass(reader: &mut Reader<'_>, kind: u8, bounds: &Bounds) -> Result<u32, Refusal> {
     let len = match kind {
         KIND_DELETED => reader.var_u32()?,
         2 => return Err(Refusal::Unsupported(Unsupported::Json)),
@@ -26,7 +37,7 @@ pub(super) fn pass(reader: &mut Reader<'_>, kind: u8) -> Result<u32, Refusal> {
             pass_type(reader)?;
             1
         }
-        8 => pass_values(reader)?,
+        8 => pass_values(reader, bounds)?,
         9 => return Err(Refusal::Unsupported(Unsupported::Subdocument)),
         _ => return Err(Refusal::UnknownContent),
     };
@@ -35,7 +46,7 @@ pub(super) fn pass(reader: &mut Reader<'_>, kind: u8) -> Result<u32, Refusal> {
 
 /// Yjs counts strings in UTF-16 code units.
 fn utf16_len(text: &str) -> Result<u32, Refusal> {
-    let units: usize = text.chars().map(char::len_utf16).sum();
+    let units = if text.is_ascii() { text.len() } else { text.chars().map(char::len_utf16).sum::<usize>() };
     u32::try_from(units).ok().filter(|units| *units <= CLOCK_MAX).ok_or(Refusal::TooLarge)
 }
 
@@ -51,35 +62,46 @@ fn pass_type(reader: &mut Reader<'_>) -> Result<(), Refusal> {
 }
 
 /// A row of `Any` values: each takes one clock.
-fn pass_values(reader: &mut Reader<'_>) -> Result<u32, Refusal> {
-    let values = count(reader, 1, "values in one item", ANY_VALUES_MAX)?;
-    let mut budget = ANY_VALUES_MAX;
+fn pass_values(reader: &mut Reader<'_>, bounds: &Bounds) -> Result<u32, Refusal> {
+    let values = count(reader, 1, "values in one item", bounds.any_values)?;
+    let mut budget = Budget { max: bounds.any_values, left: bounds.any_values };
     for _ in 0..values {
-        pass_any(reader, &mut budget)?;
+        if bounds.has_deep_values {
+            pass_any::<STORED_ANY_DEPTH_MAX>(reader, &mut budget)?;
+        } else {
+            pass_any::<ANY_DEPTH_MAX>(reader, &mut budget)?;
+        }
     }
     u32::try_from(values).map_err(|_| Refusal::TooLarge)
+}
+
+/// How many values, nested ones included, one item may still have.
+struct Budget {
+    max: usize,
+    left: usize,
 }
 
 /// An array or map that is being read.
 #[derive(Debug, Clone, Copy, Default)]
 struct Open {
     /// Values that are still to come; never 0.
-    left: usize,
+    left: u32,
     has_keys: bool,
 }
 
 /// Passes over one `Any` (lib0 `encoding.js`, `writeAny`), taking each value, nested ones included, from the budget.
 /// A stack of fixed size holds the arrays and maps that are open, so that depth costs nothing but this frame.
-fn pass_any(reader: &mut Reader<'_>, budget: &mut usize) -> Result<(), Refusal> {
-    let mut open = [Open::default(); ANY_DEPTH_MAX];
+fn pass_any<const DEPTH_MAX: usize>(reader: &mut Reader<'_>, budget: &mut Budget) -> Result<(), Refusal> {
+    let mut open = [Open::default(); DEPTH_MAX];
     let mut depth = 0;
     loop {
         if 0 < depth && open[depth - 1].has_keys {
             reader.var_str()?;
         }
-        *budget = budget
+        budget.left = budget
+            .left
             .checked_sub(1)
-            .ok_or(Refusal::TooMany { what: "values in one item", max: ANY_VALUES_MAX })?;
+            .ok_or(Refusal::TooMany { what: "values in one item", max: budget.max })?;
         let kind = reader.u8()?;
         match kind {
             // undefined, null, false, true
@@ -93,12 +115,13 @@ fn pass_any(reader: &mut Reader<'_>, budget: &mut usize) -> Result<(), Refusal> 
             }
             // A map's entry has at least the length of its key and the kind of its value.
             118 | 117 => {
-                if depth == ANY_DEPTH_MAX {
+                if depth == DEPTH_MAX {
                     return Err(Refusal::TooDeep);
                 }
                 let has_keys = kind == 118;
                 let bytes_min = if has_keys { 2 } else { 1 };
-                let left = count(reader, bytes_min, "values in one item", ANY_VALUES_MAX)?;
+                let left = count(reader, bytes_min, "values in one item", budget.max)?;
+                let left = u32::try_from(left).map_err(|_| Refusal::TooLarge)?;
                 if 0 < left {
                     open[depth] = Open { left, has_keys };
                     depth += 1;
@@ -137,6 +160,7 @@ mod tests {
     use yrs::updates::encoder::{Encoder, EncoderV1};
 
     use super::*;
+    use crate::gate::update::TODAY;
 
     fn any_bytes(value: &Any) -> Vec<u8> {
         let mut encoder = EncoderV1::new();
@@ -146,7 +170,7 @@ mod tests {
 
     fn passed(bytes: &[u8]) -> Result<usize, Refusal> {
         let mut reader = Reader::new(bytes);
-        pass_any(&mut reader, &mut 10_000)?;
+        pass_any::<ANY_DEPTH_MAX>(&mut reader, &mut Budget { max: 10_000, left: 10_000 })?;
         Ok(reader.remaining())
     }
 
@@ -193,6 +217,6 @@ mod tests {
     #[test]
     fn strings_are_counted_in_utf16_code_units() {
         assert_eq!(utf16_len("aé𝄞"), Ok(4));
-        assert_eq!(pass(&mut Reader::new(&[4, 0xf0, 0x9d, 0x84, 0x9e]), 4), Ok(2));
+        assert_eq!(pass(&mut Reader::new(&[4, 0xf0, 0x9d, 0x84, 0x9e]), 4, &TODAY), Ok(2));
     }
 }

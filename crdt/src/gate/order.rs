@@ -1,63 +1,24 @@
-//! Whether the structs of one update can be applied one after the other, and how deep its shared types are nested.
+//! Whether the structs of one update can be applied one after the other.
 //!
 //! Two clients whose structs wait for each other's can never be applied: yrs would park them and the document would
-//! wait for ever. And the depth of a type is known only once its parent's is, which may stand anywhere in the
-//! update. Both follow from walking the structs in an order in which each comes after what it builds on. The walk
-//! keeps its own stack; each section is on it at most once.
+//! wait for ever. And where a struct stands is known only once it is known of what it builds on, which may stand
+//! anywhere in the update. Both follow from walking the structs in an order in which each comes after what it builds
+//! on. The walk keeps its own stack; each section is on it at most once.
+//!
+//! Most updates have one section only. Its structs build on earlier ones, so that they are settled as they are read.
 
-use std::collections::HashMap;
-
-use super::depths::{Anchor, Levels, OUTSIDE, Stands};
+use super::layout::{Anchor, Kind, Layout, OUTSIDE, Stand, numbered};
 use super::{Refusal, malformed};
 use crate::ids::ClientId;
-use crate::limits::TYPE_DEPTH_MAX;
-
-/// The depth of a type that is not in the update: right below a root. That is the least that it can be; where it
-/// really lies is asked later, of the document ([`super::Scan::fits`]).
-const DEPTH_OUTSIDE: u8 = 1;
-
-/// Something that an item builds on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Dependency {
-    client: ClientId,
-    clock: u32,
-    is_parent: bool,
-}
-
-impl Dependency {
-    /// An origin or a right origin, whose parent is the item's parent too.
-    pub(super) const fn neighbour((client, clock): (ClientId, u32)) -> Self {
-        Self { client, clock, is_parent: false }
-    }
-
-    /// The type that holds the item.
-    pub(super) const fn parent((client, clock): (ClientId, u32)) -> Self {
-        Self { client, clock, is_parent: true }
-    }
-}
-
-/// What a struct is to the items that name it as their parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Holds {
-    /// A shared type.
-    Items,
-    /// Deleted, collected or left out: it may have been a type, and what was in it is gone as well.
-    Nothing,
-    /// A value: nobody writes an item into it, and yrs fails half-way through an update that does.
-    Itself,
-}
+use crate::room::ClockRange;
 
 #[derive(Debug, Clone, Copy)]
 struct Struct {
     clock: u32,
-    /// Its first dependency; the last one is before the first of the next struct.
-    first: u32,
-    holds: Holds,
-    /// How deep the type that holds it is: 0 for a root. Known only once the struct has been walked.
-    parent_depth: u8,
-    in_root: bool,
-    /// Its run among the levels, once it has been walked.
+    /// Its run in the layout, once it has been walked.
     run: u32,
+    stand: Stand,
+    kind: Kind,
 }
 
 #[derive(Debug)]
@@ -73,55 +34,88 @@ struct Section {
     on_stack: bool,
 }
 
-/// The structs of an update and what they build on. Filled section by section, then checked once.
-#[derive(Debug, Default)]
+/// The structs of an update and what they build on. Filled section by section.
+#[derive(Debug)]
 pub(super) struct Order {
+    layout: Layout,
+    /// How deep types may be nested.
+    depth_max: usize,
+    /// The only section, if there is to be one only: its structs go straight into the layout.
+    only: Option<ClockRange>,
     sections: Vec<Section>,
     structs: Vec<Struct>,
-    dependencies: Vec<Dependency>,
 }
 
 impl Order {
+    pub(super) fn new(sections: usize, depth_max: usize) -> Self {
+        let nothing = ClockRange { client: ClientId::new(0), start: 0, end: 0 };
+        let only = if sections == 1 { Some(nothing) } else { None };
+        Self { layout: Layout::default(), depth_max, only, sections: Vec::new(), structs: Vec::new() }
+    }
+
     /// The structs that follow belong to `client`, from `start` on.
     pub(super) fn begin(&mut self, client: ClientId, start: u32) {
+        if let Some(only) = &mut self.only {
+            *only = ClockRange { client, start, end: start };
+            return;
+        }
         let first = self.structs.len();
         let section =
             Section { client, start, end: start, first, after: first, next: first, on_stack: false };
         self.sections.push(section);
     }
 
-    pub(super) fn add(&mut self, clock: u32, holds: Holds) {
-        // The limits of an update keep the number of dependencies far below 2^32.
-        let first = u32::try_from(self.dependencies.len()).unwrap_or(u32::MAX);
-        self.structs.push(Struct { clock, first, holds, parent_depth: 0, in_root: false, run: OUTSIDE });
+    /// An item between two others.
+    pub(super) fn between(&mut self, origin: (ClientId, u32), right: (ClientId, u32)) -> Stand {
+        let found = |id| {
+            let mut anchor = Anchor::new(id);
+            self.find_run(&mut anchor);
+            anchor
+        };
+        let (origin, right) = (found(origin), found(right));
+        self.layout.between(origin, right)
     }
 
-    /// The struct added last builds on this.
-    pub(super) fn depend(&mut self, dependency: Dependency) {
-        self.dependencies.push(dependency);
+    /// The next struct of the section, up to `end`.
+    pub(super) fn add(&mut self, end: u32, mut stand: Stand, kind: Kind) -> Result<(), Refusal> {
+        if let Some(ClockRange { end: start, .. }) = self.only {
+            if let Stand::InMap(one) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) =
+                &mut stand
+            {
+                self.find_run(one);
+            }
+            let before = self.layout.runs.len().checked_sub(1).map(numbered);
+            self.layout.add(before, 0, (start, end), (stand, kind), self.depth_max)?;
+            self.only = self.only.map(|only| ClockRange { end, ..only });
+        } else if let Some(section) = self.sections.last_mut() {
+            self.structs.push(Struct { clock: section.end, run: OUTSIDE, stand, kind });
+            (section.end, section.after) = (end, self.structs.len());
+        }
+        Ok(())
     }
 
-    /// The struct added last stands right below a root.
-    pub(super) fn below_root(&mut self) {
-        if let Some(last) = self.structs.last_mut() {
-            last.in_root = true;
+    /// Of the only section the runs are in the order of their clocks.
+    fn find_run(&self, anchor: &mut Anchor) {
+        if let Some(only) = self.only
+            && only.client == anchor.client
+            && only.start <= anchor.clock
+        {
+            let runs = &self.layout.runs;
+            anchor.run = numbered(runs.partition_point(|run| run.end <= anchor.clock));
         }
     }
 
-    /// The section ends before `end`.
-    pub(super) fn finish(&mut self, end: u32) {
-        if let Some(section) = self.sections.last_mut() {
-            section.end = end;
-            section.after = self.structs.len();
+    /// Fails if a client stands twice, or if structs wait for each other; and as [`Layout::add`]. Returns the clocks of
+    /// each client, sorted, and how the structs stand.
+    pub(super) fn check(mut self) -> Result<(Vec<ClockRange>, Layout), Refusal> {
+        if let Some(only) = self.only {
+            self.layout.shrink();
+            return Ok((vec![only], self.layout));
         }
-    }
-
-    /// Fails if structs wait for each other, if types are nested too deeply, or if a value is to hold items. Returns
-    /// how deep the structs lie.
-    pub(super) fn check(mut self) -> Result<Levels, Refusal> {
-        let by_client: HashMap<ClientId, usize> =
-            self.sections.iter().enumerate().map(|(at, section)| (section.client, at)).collect();
-        let mut levels = Levels::new(self.sections.iter().map(|section| section.client).collect());
+        self.sections.sort_unstable_by_key(|section| section.client);
+        if self.sections.windows(2).any(|two| two[0].client == two[1].client) {
+            return Err(malformed("a client stands twice in an update"));
+        }
         // (section, the struct up to which it is to be walked)
         let mut stack: Vec<(usize, usize)> = Vec::new();
         for root in 0..self.sections.len() {
@@ -132,100 +126,80 @@ impl Order {
                 if until <= next {
                     self.sections[section].on_stack = false;
                     stack.pop();
-                } else if let Some((other, index)) = self.missing(next, &by_client) {
+                } else if let Some((other, index)) = self.missing(next) {
                     if self.sections[other].on_stack {
                         return Err(malformed("items that wait for each other"));
                     }
                     self.sections[other].on_stack = true;
                     stack.push((other, index + 1));
                 } else {
-                    self.walk(next, &by_client)?;
-                    self.level(section, next, &by_client, &mut levels);
+                    self.walk(section, next)?;
                     self.sections[section].next += 1;
                 }
             }
         }
-        levels.shrink();
-        Ok(levels)
+        self.layout.shrink();
+        let range =
+            |section: &Section| ClockRange { client: section.client, start: section.start, end: section.end };
+        Ok((self.sections.iter().map(range).collect(), self.layout))
     }
 
     /// The first thing that the struct builds on and that is in the update, but has not been walked.
-    fn missing(&self, at: usize, by_client: &HashMap<ClientId, usize>) -> Option<(usize, usize)> {
-        self.of(at)
-            .iter()
-            .filter_map(|dependency| self.find(dependency, by_client))
+    fn missing(&self, at: usize) -> Option<(usize, usize)> {
+        self.anchors_of(self.structs[at].stand)
+            .into_iter()
+            .flatten()
+            .filter_map(|anchor| self.find(&anchor))
             .find(|(section, index)| self.sections[*section].next <= *index)
     }
 
-    /// Settles the depth at which the struct stands; everything that it builds on has been walked.
-    fn walk(&mut self, at: usize, by_client: &HashMap<ClientId, usize>) -> Result<(), Refusal> {
-        let mut depth = 0;
-        for dependency in self.of(at) {
-            if let Some((_, index)) = self.find(dependency, by_client) {
-                let found = &self.structs[index];
-                if dependency.is_parent && found.holds == Holds::Itself {
-                    return Err(malformed("an item inside of a value"));
-                }
-                let held = if dependency.is_parent { found.parent_depth + 1 } else { found.parent_depth };
-                depth = depth.max(held);
-            } else if dependency.is_parent {
-                depth = depth.max(DEPTH_OUTSIDE);
+    /// Settles where the struct stands; everything that it builds on has been walked.
+    fn walk(&mut self, section: usize, at: usize) -> Result<(), Refusal> {
+        let one = self.structs[at];
+        let found = |anchor: Anchor| match self.find(&anchor) {
+            Some((_, index)) => Anchor { run: self.structs[index].run, ..anchor },
+            None => anchor,
+        };
+        let stand = match one.stand {
+            Stand::InMap(parent) => Stand::InMap(found(parent)),
+            Stand::InList(parent) => Stand::InList(found(parent)),
+            Stand::Behind(origin) => Stand::Behind(found(origin)),
+            Stand::Before(right) => Stand::Before(found(right)),
+            Stand::Between(origin, right) => {
+                let (origin, other) = (found(origin), found(self.layout.rights[right as usize]));
+                self.layout.rights[right as usize] = other;
+                Stand::Between(origin, right)
             }
-        }
-        self.structs[at].parent_depth = depth;
-        let Struct { holds, parent_depth, .. } = self.structs[at];
-        let is_type = holds == Holds::Items;
-        if TYPE_DEPTH_MAX < usize::from(parent_depth) + usize::from(is_type) {
-            return Err(Refusal::TooDeep);
-        }
+            known => known,
+        };
+        let Section { first, after, end, .. } = self.sections[section];
+        let clocks = (one.clock, if at + 1 < after { self.structs[at + 1].clock } else { end });
+        let before = if first < at { Some(self.structs[at - 1].run) } else { None };
+        self.structs[at].run =
+            self.layout.add(before, numbered(section), clocks, (stand, one.kind), self.depth_max)?;
         Ok(())
     }
 
-    /// Notes how deep the struct lies relative to what it builds on.
-    fn level(
-        &mut self,
-        section: usize,
-        at: usize,
-        by_client: &HashMap<ClientId, usize>,
-        levels: &mut Levels,
-    ) {
-        // An item has two neighbours at most.
-        let nothing = Anchor { client: ClientId::new(0), clock: 0, run: OUTSIDE };
-        let mut anchors = [nothing; 2];
-        let mut count = 0;
-        for (anchor, dependency) in anchors.iter_mut().zip(self.of(at)) {
-            let run = self.find(dependency, by_client).map_or(OUTSIDE, |(_, index)| self.structs[index].run);
-            *anchor = Anchor { client: dependency.client, clock: dependency.clock, run };
-            count += 1;
+    fn anchors_of(&self, stand: Stand) -> [Option<Anchor>; 2] {
+        match stand {
+            Stand::Nowhere | Stand::InRoot(_) | Stand::InRootList(_) => [None, None],
+            Stand::InMap(one) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) => {
+                [Some(one), None]
+            }
+            Stand::Between(origin, right) => [Some(origin), Some(self.layout.rights[right as usize])],
         }
-        let stands = match self.of(at).first() {
-            Some(dependency) if dependency.is_parent => Stands::Below,
-            Some(_) => Stands::Beside,
-            None if self.structs[at].in_root => Stands::InRoot,
-            None => Stands::Nowhere,
-        };
-        let Section { first, after, end, .. } = self.sections[section];
-        let clocks = (self.structs[at].clock, if at + 1 < after { self.structs[at + 1].clock } else { end });
-        let before = (first < at).then(|| self.structs[at - 1].run);
-        let is_type = self.structs[at].holds == Holds::Items;
-        self.structs[at].run = levels.add(before, section, clocks, (stands, &anchors[..count]), is_type);
-    }
-
-    fn of(&self, at: usize) -> &[Dependency] {
-        let after = self.structs.get(at + 1).map_or(self.dependencies.len(), |next| next.first as usize);
-        &self.dependencies[self.structs[at].first as usize..after]
     }
 
     /// The section and the struct that hold what is named, if it is in the update.
-    fn find(&self, dependency: &Dependency, by_client: &HashMap<ClientId, usize>) -> Option<(usize, usize)> {
-        let at = *by_client.get(&dependency.client)?;
+    fn find(&self, anchor: &Anchor) -> Option<(usize, usize)> {
+        let at = self.sections.binary_search_by_key(&anchor.client, |section| section.client).ok()?;
         let section = &self.sections[at];
-        if dependency.clock < section.start || section.end <= dependency.clock {
+        if anchor.clock < section.start || section.end <= anchor.clock {
             return None;
         }
         let structs = &self.structs[section.first..section.after];
         // The first struct starts at the start of the section, so that at least one is not after the clock.
-        let index = structs.partition_point(|one| one.clock <= dependency.clock);
+        let index = structs.partition_point(|one| one.clock <= anchor.clock);
         Some((at, section.first + index - 1))
     }
 }

@@ -1,7 +1,9 @@
 //! What the scan lets through: updates of real documents, read as yrs reads them, and mutated ones. What it stops
 //! is in `traps.rs`.
 
-mod depths;
+mod honest;
+mod places;
+mod stored;
 mod traps;
 
 use proptest::prelude::*;

@@ -1,14 +1,13 @@
 //! Reading an update v1: client sections with their structs, then the delete set.
 
-use std::collections::{HashMap, HashSet};
-
-use super::order::{Dependency, Holds, Order};
-use super::{Refusal, Scan, Unsupported, clock, content, count, end, malformed};
+use super::layout::{Anchor, Kind, Name, Stand, numbered};
+use super::order::Order;
+use super::{Refusal, Scan, Stored, Unsupported, clock, content, count, end, malformed};
 use crate::ids::ClientId;
 use crate::lib0::Reader;
-use crate::limits::{CLIENTS_PER_UPDATE_MAX, DELETE_RANGES_MAX, KEY_BYTES_MAX, STRUCTS_PER_UPDATE_MAX};
+use crate::limits;
 use crate::room::ClockRange;
-use crate::schema;
+use crate::schema::Root;
 
 /// A section has a count, a client, a clock and one struct of two bytes.
 const SECTION_BYTES_MIN: usize = 5;
@@ -26,70 +25,120 @@ const INFO_PARENT_SUB: u8 = 0b0010_0000;
 const INFO_RIGHT_ORIGIN: u8 = 0b0100_0000;
 const INFO_ORIGIN: u8 = 0b1000_0000;
 
+/// How much an update may hold, and of what.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    clients: usize,
+    structs: usize,
+    delete_ranges: usize,
+    key_bytes: usize,
+    type_depth: usize,
+    pub(super) any_values: usize,
+    /// The deeper of the two stacks that the core has for nested values.
+    pub(super) has_deep_values: bool,
+    /// Whether roots may hold items without a key.
+    has_root_lists: bool,
+}
+
+/// Of what clients send.
+pub(super) const TODAY: Bounds = Bounds {
+    clients: limits::CLIENTS_PER_UPDATE_MAX,
+    structs: limits::STRUCTS_PER_UPDATE_MAX,
+    delete_ranges: limits::DELETE_RANGES_MAX,
+    key_bytes: limits::KEY_BYTES_MAX,
+    type_depth: limits::TYPE_DEPTH_MAX,
+    any_values: limits::ANY_VALUES_MAX,
+    has_deep_values: false,
+    has_root_lists: false,
+};
+
+/// Of what is stored. All counts are bounded by the bytes behind them.
+const STORED: Bounds = Bounds {
+    clients: usize::MAX,
+    structs: usize::MAX,
+    delete_ranges: usize::MAX,
+    key_bytes: usize::MAX,
+    type_depth: limits::STORED_TYPE_DEPTH_MAX,
+    any_values: usize::MAX,
+    has_deep_values: true,
+    has_root_lists: true,
+};
+
 /// Reads an update v1 of at most `bytes_max` bytes, every byte of it.
 ///
 /// Beside the form of each struct this checks what can be known from the update alone: a struct builds only on what
 /// can come before it (none on a later clock of its own client, none in a circle), its parent is no plain value, and
 /// shared types are nested at most [`TYPE_DEPTH_MAX`](crate::limits::TYPE_DEPTH_MAX) deep. What is not in the same
-/// update counts as lying as high as it can; [`Scan::fits`] tells once it is known where it lies. A parent in the
-/// document may still turn out to be a value, for which yrs fails with the update half applied.
+/// update counts as lying as high as it can; [`Scan::place`] tells once it is known where it lies.
 ///
 /// Sections of one client that stand twice, delete ranges that overlap or are out of order, and anything of length
 /// zero are malformed: neither Yjs nor yrs writes them, and yrs does not expect them.
 pub fn scan_update(bytes: &[u8], bytes_max: usize) -> Result<Scan, Refusal> {
-    if bytes_max < bytes.len() {
+    if bytes_max.min(limits::STORED_BYTES_MAX) < bytes.len() {
         return Err(Refusal::TooLarge);
     }
-    let mut pass = Pass { reader: Reader::new(bytes), scan: Scan::default(), needs: HashMap::new() };
+    scan(bytes, &TODAY)
+}
+
+/// Reads an update v1 that the log holds: it passed when it was written, under the limits of that day. What breaks
+/// only today's is read, and the first such limit stands beside the scan. What yrs could not survive or understand is
+/// an error: nested deeper than the `STORED_*` ceilings of [`limits`](crate::limits), malformed, or of kinds that no
+/// design ever held.
+pub fn scan_stored(bytes: &[u8]) -> Result<Stored, Refusal> {
+    if limits::STORED_BYTES_MAX < bytes.len() {
+        return Err(Refusal::TooLarge);
+    }
+    let (mut scan, breach) = match scan_update(bytes, limits::DOCUMENT_BYTES_MAX) {
+        Ok(scan) => (scan, None),
+        Err(breach) => (scan(bytes, &STORED)?, Some(breach)),
+    };
+    scan.is_stored = true;
+    Ok(Stored { scan, breach })
+}
+
+fn scan(bytes: &[u8], bounds: &'static Bounds) -> Result<Scan, Refusal> {
+    let reader = Reader::new(bytes);
+    let mut pass = Pass { bytes, reader, bounds, scan: Scan::default(), needs: Needs::default() };
     let order = pass.sections()?;
     pass.deletes()?;
     if !pass.reader.is_empty() {
         return Err(malformed("bytes after the end"));
     }
-    let levels = order.check()?;
     let Pass { mut scan, needs, .. } = pass;
-    scan.levels = levels;
-    scan.ranges.sort_unstable();
-    scan.deletes.sort_unstable();
-    scan.needs = needs.into_iter().collect();
-    scan.needs.sort_unstable();
+    (scan.ranges, scan.layout) = order.check()?;
+    scan.needs = needs.all();
     Ok(scan)
 }
 
 /// One pass over an update.
 struct Pass<'a> {
+    bytes: &'a [u8],
     reader: Reader<'a>,
+    bounds: &'static Bounds,
     scan: Scan,
-    /// The `needs` of the scan while they grow.
-    needs: HashMap<ClientId, u32>,
+    needs: Needs,
 }
 
 impl<'a> Pass<'a> {
     fn sections(&mut self) -> Result<Order, Refusal> {
-        let mut order = Order::default();
-        let mut seen = HashSet::new();
-        let sections = count(&mut self.reader, SECTION_BYTES_MIN, "clients", CLIENTS_PER_UPDATE_MAX)?;
+        let sections = count(&mut self.reader, SECTION_BYTES_MIN, "clients", self.bounds.clients)?;
+        let mut order = Order::new(sections, self.bounds.type_depth);
         for _ in 0..sections {
-            let structs = count(&mut self.reader, STRUCT_BYTES_MIN, "structs", STRUCTS_PER_UPDATE_MAX)?;
+            let structs = count(&mut self.reader, STRUCT_BYTES_MIN, "structs", self.bounds.structs)?;
             let client = ClientId::new(self.reader.var_uint()?);
             let start = clock(&mut self.reader)?;
             if structs == 0 {
                 return Err(malformed("a client without structs"));
             }
-            if !seen.insert(client) {
-                return Err(malformed("a client stands twice in an update"));
-            }
             self.scan.structs += structs;
-            if STRUCTS_PER_UPDATE_MAX < self.scan.structs {
-                return Err(Refusal::TooMany { what: "structs", max: STRUCTS_PER_UPDATE_MAX });
+            if self.bounds.structs < self.scan.structs {
+                return Err(Refusal::TooMany { what: "structs", max: self.bounds.structs });
             }
             let mut next = start;
             order.begin(client, start);
             for _ in 0..structs {
                 next = self.one_struct(client, next, &mut order)?;
             }
-            order.finish(next);
-            self.scan.ranges.push(ClockRange { client, start, end: next });
         }
         Ok(order)
     }
@@ -112,56 +161,55 @@ impl<'a> Pass<'a> {
                     self.scan.has_skip = true;
                     self.scan.skipped.get_or_insert(ClockRange { client, start: at, end: after });
                 }
-                order.add(at, Holds::Nothing);
+                order.add(after, Stand::Nowhere, Kind::Gone)?;
                 Ok(after)
             }
             kind => {
-                order.add(
-                    at,
-                    match kind {
-                        content::KIND_TYPE => Holds::Items,
-                        content::KIND_DELETED => Holds::Nothing,
-                        _ => Holds::Itself,
-                    },
-                );
-                self.place(client, at, info, order)?;
-                end(at, content::pass(&mut self.reader, kind)?)
+                let stand = self.position(client, at, info, order)?;
+                let after = end(at, content::pass(&mut self.reader, kind, self.bounds)?)?;
+                order.add(after, stand, content::kind(kind))?;
+                Ok(after)
             }
         }
     }
 
     /// Reads where an item stands: its neighbours when it was written, or else its parent.
-    fn place(&mut self, client: ClientId, at: u32, info: u8, order: &mut Order) -> Result<(), Refusal> {
-        if info & INFO_ORIGIN != 0 {
-            let id = self.id(client, at)?;
-            order.depend(Dependency::neighbour(id));
+    fn position(&mut self, client: ClientId, at: u32, info: u8, order: &mut Order) -> Result<Stand, Refusal> {
+        match info & (INFO_ORIGIN | INFO_RIGHT_ORIGIN) {
+            0 => {}
+            INFO_ORIGIN => return Ok(Stand::Behind(Anchor::new(self.id(client, at)?))),
+            INFO_RIGHT_ORIGIN => return Ok(Stand::Before(Anchor::new(self.id(client, at)?))),
+            _ => {
+                let origin = self.id(client, at)?;
+                return Ok(order.between(origin, self.id(client, at)?));
+            }
         }
-        if info & INFO_RIGHT_ORIGIN != 0 {
-            let id = self.id(client, at)?;
-            order.depend(Dependency::neighbour(id));
-        }
-        if info & (INFO_ORIGIN | INFO_RIGHT_ORIGIN) != 0 {
-            return Ok(());
-        }
+        let has_key = info & INFO_PARENT_SUB != 0;
         match self.reader.var_uint()? {
             1 => {
-                let name = self.key()?;
-                if !schema::ROOTS.contains(&name) {
+                let name = self.reader.var_str()?;
+                let Some(root) = Root::named(name) else {
                     let name = name.chars().take(64).collect();
                     return Err(Refusal::Unsupported(Unsupported::Root(name)));
+                };
+                if !has_key && !self.bounds.has_root_lists {
+                    return Err(Refusal::Unsupported(Unsupported::RootList(root)));
                 }
-                order.below_root();
+                let len = if has_key { self.key()?.len() } else { 0 };
+                let at = self.bytes.len() - self.reader.remaining() - len;
+                let name = Name { root, at: numbered(at), len: numbered(len) };
+                Ok(if has_key { Stand::InRoot(name) } else { Stand::InRootList(name) })
             }
             0 => {
-                let id = self.id(client, at)?;
-                order.depend(Dependency::parent(id));
+                let parent = Anchor::new(self.id(client, at)?);
+                if has_key {
+                    self.key()?;
+                    return Ok(Stand::InMap(parent));
+                }
+                Ok(Stand::InList(parent))
             }
-            _ => return Err(malformed("a parent that is neither a root nor an id")),
+            _ => Err(malformed("a parent that is neither a root nor an id")),
         }
-        if info & INFO_PARENT_SUB != 0 {
-            self.key()?;
-        }
-        Ok(())
     }
 
     /// Reads the id of something that must be there before the item at `at` of `client`.
@@ -171,42 +219,88 @@ impl<'a> Pass<'a> {
         if of == client && at <= clock {
             return Err(malformed("an item builds on a later one of its own client"));
         }
-        let need = self.needs.entry(of).or_default();
-        *need = (*need).max(end(clock, 1)?);
+        self.needs.add(of, end(clock, 1)?);
         Ok((of, clock))
     }
 
     fn key(&mut self) -> Result<&'a str, Refusal> {
         let key = self.reader.var_str()?;
-        if KEY_BYTES_MAX < key.len() { Err(Refusal::TooLarge) } else { Ok(key) }
+        if self.bounds.key_bytes < key.len() { Err(Refusal::TooLarge) } else { Ok(key) }
     }
 
     fn deletes(&mut self) -> Result<(), Refusal> {
-        let mut seen = HashSet::new();
-        let clients = count(&mut self.reader, DELETES_BYTES_MIN, "clients", CLIENTS_PER_UPDATE_MAX)?;
+        let clients = count(&mut self.reader, DELETES_BYTES_MIN, "clients", self.bounds.clients)?;
+        // Of one client nothing can stand twice, and most updates delete of one at most.
+        let mut seen: Vec<ClientId> = Vec::new();
         for _ in 0..clients {
             let client = ClientId::new(self.reader.var_uint()?);
-            if !seen.insert(client) {
-                return Err(malformed("a client stands twice in a delete set"));
+            if 1 < clients {
+                seen.push(client);
             }
-            let ranges = count(&mut self.reader, DELETE_RANGE_BYTES_MIN, "delete ranges", DELETE_RANGES_MAX)?;
-            let mut from = 0;
-            for _ in 0..ranges {
-                let start = clock(&mut self.reader)?;
-                let len = self.reader.var_u32()?;
-                if len == 0 {
-                    return Err(malformed("a delete range without length"));
-                }
-                if start < from {
-                    return Err(malformed("delete ranges that overlap or are out of order"));
-                }
-                from = end(start, len)?;
-                self.scan.deletes.push(ClockRange { client, start, end: from });
+            self.deletes_of(client)?;
+        }
+        seen.sort_unstable();
+        if seen.windows(2).any(|two| two[0] == two[1]) {
+            return Err(malformed("a client stands twice in a delete set"));
+        }
+        self.scan.deletes.sort_unstable();
+        Ok(())
+    }
+
+    fn deletes_of(&mut self, client: ClientId) -> Result<(), Refusal> {
+        let max = self.bounds.delete_ranges;
+        let ranges = count(&mut self.reader, DELETE_RANGE_BYTES_MIN, "delete ranges", max)?;
+        let mut from = 0;
+        for _ in 0..ranges {
+            let start = clock(&mut self.reader)?;
+            let len = self.reader.var_u32()?;
+            if len == 0 {
+                return Err(malformed("a delete range without length"));
             }
-            if DELETE_RANGES_MAX < self.scan.deletes.len() {
-                return Err(Refusal::TooMany { what: "delete ranges", max: DELETE_RANGES_MAX });
+            if start < from {
+                return Err(malformed("delete ranges that overlap or are out of order"));
             }
+            from = end(start, len)?;
+            self.scan.deletes.push(ClockRange { client, start, end: from });
+        }
+        if max < self.scan.deletes.len() {
+            return Err(Refusal::TooMany { what: "delete ranges", max });
         }
         Ok(())
+    }
+}
+
+/// One past the highest clock that is named, for each client. Most updates name very few clients: those are found by
+/// looking at the first few. What stands twice beyond them is folded whenever the list has doubled.
+#[derive(Debug, Default)]
+struct Needs {
+    list: Vec<(ClientId, u32)>,
+    fold_at: usize,
+}
+
+impl Needs {
+    const FEW: usize = 8;
+
+    fn add(&mut self, client: ClientId, need: u32) {
+        if let Some((_, most)) = self.list.iter_mut().take(Self::FEW).find(|(of, _)| *of == client) {
+            *most = (*most).max(need);
+            return;
+        }
+        self.list.push((client, need));
+        if self.fold_at.max(64) <= self.list.len() {
+            self.fold();
+            self.fold_at = 2 * self.list.len();
+        }
+    }
+
+    fn fold(&mut self) {
+        // The highest of each client comes first.
+        self.list.sort_unstable_by_key(|(client, need)| (*client, std::cmp::Reverse(*need)));
+        self.list.dedup_by_key(|(client, _)| *client);
+    }
+
+    fn all(mut self) -> Vec<(ClientId, u32)> {
+        self.fold();
+        self.list
     }
 }

@@ -21,7 +21,7 @@ fn user_of(conn: ConnId) -> UserId {
 }
 
 fn receive(presence: &mut Presence, now: Millis, conn: ConnId, update: &[u8]) -> Result<(), Refusal> {
-    presence.receive(now, conn, user_of(conn), update)
+    presence.receive(now, conn, user_of(conn), update, |_| false)
 }
 
 fn update(entries: &[(u64, u32, &str)]) -> Bytes {
@@ -138,10 +138,10 @@ fn a_ghost_does_not_come_back_by_a_late_echo() {
     receive(&mut presence, at(10), BEN, &update(&[(7, 3, "{}")])).unwrap();
     assert!(presence.is_empty() && !presence.has_changes(), "it never was Ben's");
     // Another tab of Anne's. The removal is told again, in case that it was no echo but the client itself.
-    presence.receive(at(10), BEN, user_of(ANNE), &update(&[(7, 3, "{}")])).unwrap();
+    presence.receive(at(10), BEN, user_of(ANNE), &update(&[(7, 3, "{}")]), |_| false).unwrap();
     assert_eq!(presence.len(), 0);
     assert_eq!(told(&mut presence), [entry(7, 3, "null")]);
-    presence.receive(at(20), BEN, user_of(ANNE), &update(&[(7, 3, "null")])).unwrap();
+    presence.receive(at(20), BEN, user_of(ANNE), &update(&[(7, 3, "null")]), |_| false).unwrap();
     assert!(!presence.has_changes(), "which ends there");
 }
 
@@ -150,19 +150,19 @@ fn a_ghost_does_not_come_back_by_a_late_echo() {
 fn a_client_that_comes_back_takes_its_id_along() {
     let mut presence = Presence::new();
     let (old, new, anne) = (ANNE, BEN, user_of(ANNE));
-    presence.receive(at(0), old, anne, &update(&[(7, 3, "{}")])).unwrap();
+    presence.receive(at(0), old, anne, &update(&[(7, 3, "{}")]), |_| false).unwrap();
     told(&mut presence);
     // Before its old socket is noticed to be dead, at the clock it had: cannot be told from an echo …
-    presence.receive(at(10), new, anne, &update(&[(7, 3, "{}")])).unwrap();
+    presence.receive(at(10), new, anne, &update(&[(7, 3, "{}")]), |_| false).unwrap();
     assert_eq!(presence.owner(id(7)), Some(old));
     // … but the next change can.
-    presence.receive(at(20), new, anne, &update(&[(7, 4, r#"{"x":1}"#)])).unwrap();
+    presence.receive(at(20), new, anne, &update(&[(7, 4, r#"{"x":1}"#)]), |_| false).unwrap();
     assert_eq!(presence.owner(id(7)), Some(new));
     presence.leave(old);
     assert_eq!(told(&mut presence), [entry(7, 4, r#"{"x":1}"#)]);
     // After its old socket is gone, one clock higher is enough again.
     presence.leave(new);
-    presence.receive(at(30), ConnId::new(3), anne, &update(&[(7, 5, "{}")])).unwrap();
+    presence.receive(at(30), ConnId::new(3), anne, &update(&[(7, 5, "{}")]), |_| false).unwrap();
     assert_eq!(told(&mut presence), [entry(7, 5, "{}")]);
     assert_eq!(presence.owner(id(7)), Some(ConnId::new(3)));
 }
@@ -175,11 +175,11 @@ fn the_gone_are_forgotten_in_time() {
     receive(&mut presence, at(0), ANNE, &update(&[(7, 300, "{}"), (8, 300, "{}")])).unwrap();
     presence.leave(ANNE);
     told(&mut presence);
-    presence.receive(at(29_999), new, anne, &update(&[(7, 1, "{}")])).unwrap();
+    presence.receive(at(29_999), new, anne, &update(&[(7, 1, "{}")]), |_| false).unwrap();
     assert_eq!(presence.len(), 0);
     told(&mut presence);
     // First what clock it had …
-    presence.receive(at(30_000), new, anne, &update(&[(7, 1, "{}")])).unwrap();
+    presence.receive(at(30_000), new, anne, &update(&[(7, 1, "{}")]), |_| false).unwrap();
     assert_eq!(presence.len(), 1);
     // … and later whose it was.
     receive(&mut presence, at(599_999), BEN, &update(&[(8, 301, "{}")])).unwrap();
@@ -208,7 +208,7 @@ fn nobody_takes_over_the_id_of_another_user_here_or_just_gone() {
     told(&mut presence);
     receive(&mut presence, at(60_000), BEN, &update(&[(7, AWARENESS_CLOCK_MAX, r#"{"b":1}"#)])).unwrap();
     assert!(presence.is_empty() && !presence.has_changes());
-    presence.receive(at(90_000), ConnId::new(3), user_of(ANNE), &update(&[(7, 5, "{}")])).unwrap();
+    presence.receive(at(90_000), ConnId::new(3), user_of(ANNE), &update(&[(7, 5, "{}")]), |_| false).unwrap();
     assert_eq!(told(&mut presence), [entry(7, 5, "{}")]);
 }
 
@@ -253,7 +253,7 @@ fn only_the_lost_do_not_wait_for_the_tick() {
     assert!(!presence.has_removals());
     // However often an id that is gone is announced: one removal in one tick.
     for _ in 0..5_000 {
-        presence.receive(at(1), BEN, user_of(ANNE), &update(&[(7, 3, "{}")])).unwrap();
+        presence.receive(at(1), BEN, user_of(ANNE), &update(&[(7, 3, "{}")]), |_| false).unwrap();
         assert!(!presence.has_removals());
     }
     assert_eq!(told(&mut presence), [entry(7, 3, "null")]);
@@ -454,7 +454,7 @@ proptest! {
                     let entries: Vec<_> =
                         entries.iter().zip(&texts).map(|((client, clock, _), text)| (*client, *clock, &text[..])).collect();
                     let user = UserId::from_u128(u128::from(conn % 2));
-                    presence.receive(at(now), ConnId::new(conn), user, &update(&entries)).unwrap();
+                    presence.receive(at(now), ConnId::new(conn), user, &update(&entries), |_| false).unwrap();
                 }
                 Op::Leave { conn } => presence.leave(ConnId::new(conn)),
                 Op::Wait { millis } => {

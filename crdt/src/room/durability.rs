@@ -22,6 +22,11 @@ pub(super) struct Waiting {
     pub(super) role: DesignRole,
     pub(super) update: Bytes,
     pub(super) scan: Scan,
+    /// The log was asked since this arrived: what the room does not know now, nobody knows.
+    pub(super) log_was_asked: bool,
+    /// Somebody else wrote under one of its client ids in the same flush, unseen: whatever of that reaches the log, this is
+    /// not a repetition of it.
+    pub(super) is_contested: bool,
 }
 
 impl Waiting {
@@ -112,6 +117,11 @@ pub(super) struct Durability {
     pub(super) waiting: VecDeque<Waiting>,
     /// Memory, not only payload: what the unsaved budget is about.
     waiting_bytes: usize,
+    /// Frames whose verdict needs a look into the log first, and those behind them on the same sockets.
+    aside: VecDeque<Waiting>,
+    aside_bytes: usize,
+    /// How many of those aside, from the front, the question under way is for.
+    aside_asked: usize,
     pub(super) in_flight: Option<InFlight>,
     /// The earliest time of the next flush that is neither large nor urgent.
     pub(super) next_flush_at: Millis,
@@ -128,6 +138,9 @@ impl Durability {
         Self {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            aside: VecDeque::new(),
+            aside_bytes: 0,
+            aside_asked: 0,
             in_flight: None,
             next_flush_at: Millis::new(0),
             degraded: false,
@@ -153,18 +166,73 @@ impl Durability {
         std::mem::take(&mut self.waiting)
     }
 
+    pub(super) fn set_aside(&mut self, waiting: Waiting) {
+        self.aside_bytes += waiting.memory();
+        self.aside.push_back(waiting);
+    }
+
+    /// The same for what had been aside before, and is older than what is aside now.
+    pub(super) fn set_aside_first(&mut self, all: Vec<Waiting>) {
+        for waiting in all.into_iter().rev() {
+            self.aside_bytes += waiting.memory();
+            self.aside.push_front(waiting);
+        }
+    }
+
+    pub(super) fn conns_aside(&self) -> impl Iterator<Item = ConnId> {
+        self.aside.iter().map(|waiting| waiting.conn)
+    }
+
+    /// Something is aside for which the log was not asked.
+    pub(super) fn has_question(&self) -> bool {
+        self.aside_asked < self.aside.len()
+    }
+
+    /// The log is being asked now.
+    pub(super) fn ask(&mut self) {
+        self.aside_asked = self.aside.len();
+    }
+
+    /// The question came to nothing.
+    pub(super) fn forget_question(&mut self) {
+        self.aside_asked = 0;
+    }
+
+    /// The log has answered: whoever waited for it is judged next, before everybody who came later, and after those for
+    /// whom it answered before.
+    pub(super) fn answered(&mut self) {
+        let before = self.waiting.iter().take_while(|waiting| waiting.log_was_asked).count();
+        let later = self.waiting.split_off(before);
+        let asked = std::mem::take(&mut self.aside_asked);
+        for mut waiting in self.aside.drain(..asked) {
+            waiting.log_was_asked = true;
+            self.aside_bytes -= waiting.memory();
+            self.waiting_bytes += waiting.memory();
+            self.waiting.push_back(waiting);
+        }
+        self.waiting.extend(later);
+    }
+
+    /// Gives up everything that is neither in the log nor on its way into it.
+    pub(super) fn shed(&mut self) {
+        self.take_waiting();
+        self.aside.clear();
+        self.aside_bytes = 0;
+        self.aside_asked = 0;
+    }
+
     /// Bytes that are nowhere but here and in their authors' clients.
     pub(super) fn unsaved_bytes(&self) -> usize {
-        self.waiting_bytes + self.in_flight.as_ref().map_or(0, |flight| flight.append.update.len())
+        self.waiting_bytes() + self.in_flight.as_ref().map_or(0, |flight| flight.append.update.len())
     }
 
     pub(super) fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
+        self.waiting_bytes + self.aside_bytes
     }
 
     /// INV-7: a room goes only when this holds.
     pub(super) fn is_clean(&self) -> bool {
-        self.waiting.is_empty() && self.in_flight.is_none()
+        self.waiting.is_empty() && self.aside.is_empty() && self.in_flight.is_none()
     }
 
     /// Something waits, and either enough of it or long enough.

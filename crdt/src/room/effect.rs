@@ -18,7 +18,11 @@ pub enum Effect {
     /// Make this durable; answer with `Appended` or `AppendFailed`. At most one is in flight.
     Append(Append),
     /// Tell the other pods. Only ever after the commit (INV-3).
-    Publish { generation: Generation, seq: Seq, update: Bytes },
+    Publish { generation: Generation, seq: Seq, update: Bytes, claims: Vec<Claim> },
+    /// Remember that this id is this user's, though nothing is written under it yet. Needs no answer.
+    Announce { client: ClientId, user: UserId },
+    /// Keep what the document could not take, for inspection and so that it never comes again. Needs no answer.
+    Quarantine(Quarantine),
     /// Queue one frame for each of these connections.
     Send { to: Vec<ConnId>, frame: Bytes, kind: FrameKind },
     /// Queue a close frame behind what is queued already, then let the connection go.
@@ -48,8 +52,39 @@ pub struct Append {
     pub update: Bytes,
     /// Who wrote it.
     pub authors: Vec<Author>,
+    /// The client ids under which this step writes first.
+    pub claims: Vec<Claim>,
     /// The design's name, when this step changed it.
     pub name: Option<String>,
+}
+
+/// Whose a client id is: the user's who first wrote under it. Nobody else may ever write under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Claim {
+    pub client: ClientId,
+    /// `None`: the server wrote under it, once. Nobody may.
+    pub user: Option<UserId>,
+}
+
+/// An update that passed every check and that the document still could not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Yjs update v1, as it came.
+    pub update: Bytes,
+    pub mark: QuarantineMark,
+    /// What went wrong, for an operator.
+    pub reason: String,
+}
+
+/// By what an update in quarantine is known again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantineMark {
+    /// Who sent it.
+    pub user: UserId,
+    /// SHA-256 of its bytes.
+    pub hash: [u8; 32],
+    /// The client ids under which it would have written something new. They are spent for this user.
+    pub clients: Vec<ClientId>,
 }
 
 /// One person's part of an append.

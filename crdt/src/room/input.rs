@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use yrs::StateVector;
 
+use super::effect::{Claim, QuarantineMark};
 use crate::ids::{AppendId, ConnId, Epoch, Generation, Seq, UserId};
 use crate::roles::DesignRole;
 use crate::wire::ClientFrame;
@@ -54,6 +55,7 @@ pub enum Input {
         generation: Generation,
         seq: Seq,
         update: Bytes,
+        claims: Vec<Claim>,
     },
     /// The answer to [`Effect::CatchUp`](super::Effect::CatchUp): contiguous rows after the seq that was asked for.
     CaughtUp {
@@ -76,7 +78,7 @@ pub enum Input {
 }
 
 /// What the store holds of a design.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Loaded {
     pub generation: Generation,
     pub epoch: Epoch,
@@ -84,6 +86,12 @@ pub struct Loaded {
     pub snapshot: Option<(Seq, Bytes)>,
     /// The log after the snapshot, oldest first, without holes.
     pub tail: Vec<LogRow>,
+    /// Whose every client id is in snapshot and tail is. The rows themselves need not say it again.
+    pub claims: Vec<Claim>,
+    /// Whose further ids are: announced, and nothing is written under them yet. The oldest first of each user.
+    pub announced: Vec<Claim>,
+    /// What is in quarantine.
+    pub quarantined: Vec<QuarantineMark>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +99,8 @@ pub struct LogRow {
     pub seq: Seq,
     /// Yjs update v1.
     pub update: Bytes,
+    /// The client ids under which this row writes first.
+    pub claims: Vec<Claim>,
 }
 
 /// A connection that wants to take part. Its credential and role have been checked.

@@ -8,33 +8,19 @@ use super::effect::{Effect, FrameKind};
 use super::input::{Dialect, Join, Loaded};
 use super::known::Known;
 use super::members::{Feed, Member, Members};
+use super::owners::Owners;
+use super::quarantine::Marks;
 use super::rebuild::Rebuild;
 use super::remote::Remote;
-use crate::design::{ApplyFault, DesignDoc};
-use crate::gate::{self, Depths, Refusal};
+use super::size::Size;
+use super::stored::{Stored, StoredFault};
+use crate::design::DesignDoc;
+use crate::gate::{self, Places, Refusal};
 use crate::ids::{ConnId, Epoch, Generation, Millis, Seq, UserId};
 use crate::limits;
 use crate::presence::Presence;
 use crate::roles::DesignRole;
 use crate::wire::{self, ClientFrame, CloseCode, Notice, NoticeLimits};
-
-/// Upper bounds: what was measured, and everything added since.
-#[derive(Debug, Default)]
-pub(super) struct Size {
-    /// Of the encoded document.
-    pub(super) bytes: usize,
-    /// Of its delete set.
-    pub(super) delete_ranges: usize,
-    /// The version that was measured: measuring costs as much as encoding.
-    measured: Option<u64>,
-}
-
-impl Size {
-    pub(super) fn has_room_for(&self, bytes: usize, delete_ranges: usize) -> bool {
-        self.bytes + bytes <= limits::DOCUMENT_BYTES_MAX
-            && self.delete_ranges + delete_ranges <= limits::DOCUMENT_DELETE_RANGES_MAX
-    }
-}
 
 /// See the module's head. Only the room's owner task touches it.
 #[derive(Debug)]
@@ -58,10 +44,16 @@ pub(super) struct Live {
     pub(super) doc_version: u64,
     /// The whole document as a frame at a version, shared by everybody who joins meanwhile.
     encoded: Option<(u64, Bytes)>,
-    /// How deep everything in the document lies: yrs recurses where it deletes.
-    pub(super) depths: Depths,
+    /// Where everything in the document stands.
+    pub(super) places: Places,
+    /// Whose the client ids in the log are.
+    pub(super) owners: Owners,
+    /// What is in quarantine.
+    pub(super) marks: Marks,
     /// Upper bounds of what the document holds.
     pub(super) size: Size,
+    /// The log breaks one of today's limits, this one: nobody may change the design.
+    pub(super) read_only: Option<String>,
     /// `meta.name` as the store knows it.
     pub(super) name: Option<String>,
     /// Since when nobody is here.
@@ -70,18 +62,13 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn load(config: &RoomConfig, now: Millis, loaded: &Loaded) -> Result<Self, ApplyFault> {
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(loaded.tail.len() + 1);
-        parts.extend(loaded.snapshot.iter().map(|(_, bytes)| &bytes[..]));
-        parts.extend(loaded.tail.iter().map(|row| &row.update[..]));
-        let document_bytes = parts.iter().map(|part| part.len()).sum();
-        let doc = DesignDoc::load(config.doc_client, parts)?;
-        let delete_ranges = doc.delete_ranges();
+    pub(super) fn load(config: &RoomConfig, now: Millis, loaded: &Loaded) -> Result<Self, StoredFault> {
+        let Stored { doc, head, places, owners, marks, size, read_only } = Stored::read(config, loaded)?;
         let name = doc.name();
         Ok(Self {
             generation: loaded.generation,
             epoch: loaded.epoch,
-            head: head_of(loaded),
+            head,
             known: Known::new(doc.state_vector()),
             doc,
             rebuild: None,
@@ -92,8 +79,11 @@ impl Live {
             remote: Remote::default(),
             doc_version: 0,
             encoded: None,
-            depths: depths_of(loaded),
-            size: Size { bytes: document_bytes, delete_ranges, measured: None },
+            places,
+            owners,
+            marks,
+            size,
+            read_only,
             name,
             idle_since: Some(now),
             rng: SplitMix(config.seed),
@@ -131,6 +121,7 @@ impl Live {
                 epoch: self.epoch,
                 seq: self.head,
                 limits: NoticeLimits::default(),
+                read_only: self.read_only.clone(),
             },
             effects,
         );
@@ -213,7 +204,13 @@ impl Live {
             ClientFrame::SyncStep1 { state_vector } => self.step1(conn, &state_vector),
             ClientFrame::SyncStep2 { update } => self.document_frame(conn, update, true),
             ClientFrame::Update { update } => self.document_frame(conn, update, false),
-            ClientFrame::Awareness { update } => self.presence.receive(now, conn, user, &update),
+            ClientFrame::Awareness { update } => {
+                // Nobody speaks for an id under which somebody else has written.
+                let is_foreign = |client| self.owners.is_foreign(client, user);
+                let read = self.presence.receive(now, conn, user, &update, is_foreign);
+                self.note_announced(effects);
+                read
+            }
             ClientFrame::QueryAwareness => {
                 if let Some(states) = self.presence.snapshot() {
                     send(conn, wire::awareness(&states), effects);
@@ -225,6 +222,17 @@ impl Live {
         };
         if let Err(refusal) = read {
             self.close(now, conn, refusal.close_code(), &refusal.to_string(), effects);
+        }
+    }
+
+    /// Whoever announced an id first has it, also when nobody is here any more who remembers.
+    fn note_announced(&mut self, effects: &mut Vec<Effect>) {
+        for (client, user) in self.presence.take_arrived() {
+            let members = &mut self.members.values();
+            let may_write = members.any(|member| member.user == user && member.role != DesignRole::Viewer);
+            if may_write && self.owners.announce(client, user) {
+                effects.push(Effect::Announce { client, user });
+            }
         }
     }
 
@@ -244,10 +252,25 @@ impl Live {
         } else {
             limits::UPDATE_BYTES_MAX
         };
-        let scan = gate::scan_update(&update, bytes_max)?;
+        let scan = if self.read_only.is_some() && update.len() <= bytes_max {
+            // It will not be applied, and may bring back what the design holds, which is beyond today's limits.
+            gate::scan_stored(&update)?.scan
+        } else {
+            gate::scan_update(&update, bytes_max)?
+        };
         let n = member.acks.count();
         let (user, role) = (member.user, member.role);
-        self.durability.push(Waiting { conn, n, is_step2, user, role, update, scan });
+        self.durability.push(Waiting {
+            conn,
+            n,
+            is_step2,
+            user,
+            role,
+            update,
+            scan,
+            log_was_asked: false,
+            is_contested: false,
+        });
         Ok(())
     }
 
@@ -308,22 +331,11 @@ impl Live {
             Some((version, frame)) if *version == self.doc_version => frame.clone(),
             _ => {
                 let bytes = self.doc.encode();
-                self.size.bytes = bytes.len();
+                self.size.set_bytes(bytes.len());
                 let frame = wire::sync_step2(&bytes);
                 self.encoded = Some((self.doc_version, frame.clone()));
                 frame
             }
-        }
-    }
-
-    /// Replaces the upper bounds by the truth, at most once for each version of the document.
-    pub(super) fn measure(&mut self) {
-        if self.size.measured != Some(self.doc_version) {
-            self.size = Size {
-                bytes: self.doc.encode().len(),
-                delete_ranges: self.doc.delete_ranges(),
-                measured: Some(self.doc_version),
-            };
         }
     }
 
@@ -360,7 +372,7 @@ impl Live {
     pub(super) fn shed_if_over_budget(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         if self.durability.degraded && limits::UNSAVED_BYTES_MAX <= self.durability.unsaved_bytes() {
             self.durability.shedding = true;
-            drop(self.durability.take_waiting());
+            self.durability.shed();
             self.close_all(now, CloseCode::Overloaded, "the server's storage is in trouble", effects);
         }
     }
@@ -400,23 +412,6 @@ impl Live {
             effects.push(Effect::Send { to, frame: wire::notice(notice), kind: FrameKind::Control });
         }
     }
-}
-
-/// What is stored passed when it was written, under the limits of that day.
-pub(super) fn depths_of(loaded: &Loaded) -> Depths {
-    let mut depths = Depths::new();
-    let snapshot = loaded.snapshot.iter().map(|(_, bytes)| bytes);
-    for part in snapshot.chain(loaded.tail.iter().map(|row| &row.update)) {
-        if let Ok(scan) = gate::scan_update(part, usize::MAX) {
-            scan.note(&mut depths);
-        }
-    }
-    depths
-}
-
-pub(super) fn head_of(loaded: &Loaded) -> Seq {
-    let folded = loaded.snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
-    loaded.tail.last().map_or(folded, |row| row.seq)
 }
 
 pub(super) fn send(conn: ConnId, frame: Bytes, effects: &mut Vec<Effect>) {

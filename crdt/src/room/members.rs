@@ -6,7 +6,8 @@ use std::sync::Arc;
 use yrs::StateVector;
 
 use super::input::{Dialect, Join};
-use crate::ids::{ConnId, UserId};
+use crate::ids::{ClientId, ConnId, UserId};
+use crate::limits;
 use crate::roles::DesignRole;
 
 /// The connections, in an order that does not depend on a hash (INV-10).
@@ -26,6 +27,8 @@ pub(super) struct Member {
     pub(super) blocked: bool,
     /// SyncStep2 frames that the server's SyncStep1s call for: each may be as large as a document.
     pub(super) owed_step2: u32,
+    /// Client ids of which an update was refused: no later clock of them can follow.
+    pub(super) spent: Vec<ClientId>,
     pub(super) acks: Acks,
 }
 
@@ -39,8 +42,21 @@ impl Member {
             asked: None,
             blocked: false,
             owed_step2: 0,
+            spent: Vec::new(),
             acks: Acks::default(),
         }
+    }
+
+    /// Remembers that the client id is spent. False: there are too many of them.
+    pub(super) fn spend(&mut self, client: ClientId) -> bool {
+        if self.spent.contains(&client) {
+            return true;
+        }
+        let has_room = self.spent.len() < limits::SPENT_CLIENTS_PER_CONN_MAX;
+        if has_room {
+            self.spent.push(client);
+        }
+        has_room
     }
 
     /// Something waits for the moment when the document equals the log.

@@ -5,14 +5,16 @@ use yrs::StateVector;
 
 use super::RoomConfig;
 use super::durability::Waiting;
-use super::effect::Effect;
-use super::flush::Batch;
+use super::effect::{Effect, Quarantine};
 use super::input::Loaded;
+use super::judge::Batch;
 use super::known::Known;
-use super::live::{Live, depths_of, head_of};
+use super::live::Live;
 use super::members::Feed;
+use super::stored::{Stored, StoredFault};
+use super::{quarantine, stored};
 use crate::design::{Applied, ApplyFault, DesignDoc};
-use crate::gate;
+use crate::gate::{self, clock_of};
 use crate::ids::Millis;
 use crate::limits;
 use crate::wire::{CloseCode, Notice, RefusalCode};
@@ -74,16 +76,16 @@ impl Live {
             self.rebuild = Some(Rebuild { batch: Batch::default(), retry_at: None });
             return self.rebuild_load_failed(now);
         };
-        self.doc = replayed.doc;
+        let Stored { doc, head, places, owners, marks, size, read_only } = replayed.stored;
+        self.doc = doc;
         self.doc_version += 1;
-        self.depths = depths_of(loaded);
-        let applied_again = in_flight.iter().filter_map(|update| gate::scan_update(update, usize::MAX).ok());
-        applied_again.for_each(|scan| scan.note(&mut self.depths));
-        for survivor in &replayed.batch.passed {
-            survivor.scan.note(&mut self.depths);
+        (self.places, self.owners, self.size, self.read_only) = (places, owners, size, read_only);
+        self.marks = marks;
+        let survivors = replayed.batch.passed.iter().map(|survivor| &survivor.update);
+        for update in in_flight.iter().chain(survivors) {
+            self.note_again(update);
         }
         self.generation = loaded.generation;
-        let head = head_of(loaded);
         if head != self.head {
             self.head = head;
             self.let_all_lag();
@@ -100,6 +102,15 @@ impl Live {
         }
     }
 
+    /// The index knows the log only: what is in the document beside it passed before and stands where it stood.
+    fn note_again(&mut self, update: &[u8]) {
+        if let Ok(stored) = gate::scan_stored(update)
+            && let Ok(placed) = stored.scan.place(update, &self.places)
+        {
+            self.places.note(placed, update);
+        }
+    }
+
     /// The log went on while the document was away: everybody gets the difference in one piece.
     fn let_all_lag(&mut self) {
         let since = std::sync::Arc::clone(self.known.now());
@@ -111,25 +122,38 @@ impl Live {
     }
 
     /// Tells a culprit, and sends it away: making the document anew is not to be had for the price of a frame.
-    fn refuse_culprit(&mut self, now: Millis, culprit: &Waiting, effects: &mut Vec<Effect>) {
+    fn refuse_culprit(
+        &mut self,
+        now: Millis,
+        (culprit, reason): &(Waiting, String),
+        effects: &mut Vec<Effect>,
+    ) {
         let message = "this edit cannot be applied";
         let code = RefusalCode::Rejected;
-        let (user, bytes) = (culprit.user, culprit.update.len());
-        effects
-            .push(Effect::Report { what: format!("an update of {bytes} bytes by {user} cannot be applied") });
+        let known = std::sync::Arc::clone(self.known.now());
+        let new = culprit.scan.ranges.iter().filter(|range| clock_of(&known, range.client) < range.end);
+        let mark = quarantine::mark(culprit.user, &culprit.update, new.copied());
+        self.marks.add(&mark);
+        effects.push(Effect::Quarantine(Quarantine {
+            update: culprit.update.clone(),
+            mark,
+            reason: reason.to_owned(),
+        }));
         self.tell(culprit.conn, &Notice::Refused { message: message.to_owned(), code, reset: true }, effects);
         self.close(now, culprit.conn, CloseCode::Reset, message, effects);
     }
 }
 
 struct Replayed {
-    doc: DesignDoc,
+    /// What the store holds, but for the document: that is ahead of it by what is in flight and what survived.
+    stored: Stored,
     /// The state vector of what the store holds.
     known: StateVector,
     /// What the surviving updates added; `None`: there were none.
     applied: Option<Applied>,
     batch: Batch,
-    culprits: Vec<Waiting>,
+    /// Each with what went wrong.
+    culprits: Vec<(Waiting, String)>,
 }
 
 /// Applies the batch's updates one by one, each failure on a fresh document, then the survivors in one transaction.
@@ -138,41 +162,41 @@ fn replay(
     loaded: &Loaded,
     in_flight: Option<&[u8]>,
     mut batch: Batch,
-) -> Result<Replayed, ApplyFault> {
-    let fresh = || {
-        let snapshot = loaded.snapshot.iter().map(|(_, bytes)| &bytes[..]);
-        let tail = loaded.tail.iter().map(|row| &row.update[..]);
-        DesignDoc::load(config.doc_client, snapshot.chain(tail))
-    };
-    let known = fresh()?.state_vector();
+) -> Result<Replayed, StoredFault> {
+    let mut stored = Stored::read(config, loaded)?;
+    let known = stored.doc.state_vector();
     let with_in_flight = || {
-        let mut doc = fresh()?;
+        let mut doc = stored::document(config, loaded)?;
         if let Some(update) = in_flight {
             doc.apply(&[update], false)?;
         }
-        Ok(doc)
+        Ok::<DesignDoc, ApplyFault>(doc)
     };
     let mut survivors: Vec<Waiting> = Vec::new();
     let mut culprits = Vec::new();
     let mut trial = with_in_flight()?;
     for waiting in std::mem::take(&mut batch.passed) {
         // Whoever sent one of them is sent away: a connection costs one new document at most.
-        if culprits.iter().any(|culprit: &Waiting| culprit.conn == waiting.conn) {
+        if culprits.iter().any(|(culprit, _): &(Waiting, String)| culprit.conn == waiting.conn) {
             continue;
         }
-        if trial.apply(&[&waiting.update[..]], false).is_ok() {
-            survivors.push(waiting);
-            continue;
+        match trial.apply(&[&waiting.update[..]], false) {
+            Ok(_) => {
+                survivors.push(waiting);
+                continue;
+            }
+            Err(fault) => culprits.push((waiting, fault.to_string())),
         }
-        culprits.push(waiting);
         trial = with_in_flight()?;
         for survivor in &survivors {
             trial.apply(&[&survivor.update[..]], false)?;
         }
     }
-    let mut doc = with_in_flight()?;
+    if let Some(update) = in_flight {
+        stored.doc.apply(&[update], false)?;
+    }
     let updates: Vec<&[u8]> = survivors.iter().map(|waiting| &waiting.update[..]).collect();
-    let applied = if updates.is_empty() { None } else { Some(doc.apply(&updates, true)?) };
+    let applied = if updates.is_empty() { None } else { Some(stored.doc.apply(&updates, true)?) };
     batch.passed = survivors;
-    Ok(Replayed { doc, known, applied, batch, culprits })
+    Ok(Replayed { stored, known, applied, batch, culprits })
 }

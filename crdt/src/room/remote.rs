@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::effect::{ClockRange, Effect};
+use super::effect::{Claim, ClockRange, Effect};
 use super::input::LogRow;
 use super::live::Live;
+use super::size::Growth;
 use crate::gate;
 use crate::ids::{Generation, Millis, Seq};
 use crate::limits;
+use crate::schema::Root;
 
 /// Commits above a hole, and the hole's remedy.
 #[derive(Debug, Default)]
@@ -24,7 +26,7 @@ pub(super) struct Remote {
 enum Held {
     /// Our own commit: in the document already.
     Own,
-    Theirs(Bytes),
+    Theirs(Bytes, Vec<Claim>),
 }
 
 impl Remote {
@@ -55,6 +57,7 @@ impl Live {
         generation: Generation,
         seq: Seq,
         update: Bytes,
+        claims: Vec<Claim>,
         effects: &mut Vec<Effect>,
     ) {
         if generation != self.generation || seq <= self.head || self.remote.held.contains_key(&seq) {
@@ -62,7 +65,7 @@ impl Live {
         }
         // Dropping is safe above the bound: the hole below is filled from the log, and so is this.
         if self.remote.held.len() < limits::HOLE_MESSAGES_MAX {
-            self.remote.held.insert(seq, Held::Theirs(update));
+            self.remote.held.insert(seq, Held::Theirs(update, claims));
         }
         self.advance_head(effects);
         self.note_hole(now);
@@ -71,23 +74,36 @@ impl Live {
     pub(super) fn caught_up(&mut self, now: Millis, rows: Vec<LogRow>, effects: &mut Vec<Effect>) {
         self.remote.asking = false;
         self.remote.ask_at = None;
+        let is_all = rows.len() < limits::CATCH_UP_ROWS_MAX;
         for row in rows {
             if self.head < row.seq {
-                self.remote.held.entry(row.seq).or_insert(Held::Theirs(row.update));
+                self.remote.held.entry(row.seq).or_insert(Held::Theirs(row.update, row.claims));
             }
         }
         self.advance_head(effects);
         self.note_hole(now);
+        // While the document is made anew it does not take rows over: then what was asked is asked again.
+        if is_all && self.rebuild.is_none() {
+            self.durability.answered();
+        } else {
+            self.durability.forget_question();
+        }
     }
 
     pub(super) fn catch_up_failed(&mut self, now: Millis) {
         self.remote.asking = false;
         self.remote.ask_at = Some(now.plus(limits::APPEND_RETRY_MAX_MS));
+        self.durability.forget_question();
     }
 
     pub(super) fn ask_log_if_due(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        if !self.remote.asking && self.remote.ask_at.is_some_and(|at| at <= now) {
+        let is_due = match self.remote.ask_at {
+            Some(at) => at <= now,
+            None => self.durability.has_question() && self.rebuild.is_none(),
+        };
+        if !self.remote.asking && is_due {
             self.remote.asking = true;
+            self.durability.ask();
             effects.push(Effect::CatchUp { after: self.head });
         }
     }
@@ -106,12 +122,12 @@ impl Live {
             return; // what is made anew contains it, or finds it here afterwards
         }
         while let Some(held) = self.remote.held.remove(&self.head.next()) {
-            if let Held::Theirs(update) = held {
+            if let Held::Theirs(update, claims) = held {
                 // The log holds what passed another pod's gate: only damage can make it fail.
                 let Ok(ranges) = self.take_over(&update) else {
                     return self.reload(effects);
                 };
-                self.size.bytes += update.len();
+                self.owners.claim(&claims);
                 self.show(&update, &ranges, None, effects);
             }
             self.head = self.head.next();
@@ -119,9 +135,17 @@ impl Live {
     }
 
     fn take_over(&mut self, update: &Bytes) -> Result<Vec<ClockRange>, ()> {
-        let scan = gate::scan_update(update, limits::DOCUMENT_BYTES_MAX).map_err(|_| ())?;
+        let scan = gate::scan_stored(update).map_err(|_| ())?.scan;
+        let placed = scan.place(update, &self.places).map_err(|_| ())?;
+        self.size.add(Growth {
+            bytes: update.len(),
+            structs: scan.structs,
+            delete_ranges: scan.deletes.len(),
+            nodes: placed.new_keys(update, &self.places, Root::Nodes).count(),
+            edges: placed.new_keys(update, &self.places, Root::Edges).count(),
+        });
         self.doc.apply(&[&update[..]], false).map_err(|_| ())?;
-        scan.note(&mut self.depths);
+        self.places.note(placed, update);
         self.doc_version += 1;
         self.name = self.doc.name();
         Ok(scan.ranges)

@@ -90,6 +90,7 @@ fn notices_say_their_type_and_stable_words() {
         epoch: Epoch::new(2),
         seq: Seq::new(17),
         limits: NoticeLimits::default(),
+        read_only: None,
     };
     let ServerFrame::Notice(json) = decode_server(&notice(&hello)).unwrap() else { panic!("a notice") };
     assert_eq!(json["type"], "hello");
@@ -97,6 +98,7 @@ fn notices_say_their_type_and_stable_words() {
     assert_eq!(json["epoch"], 2);
     assert_eq!(json["seq"], 17);
     assert_eq!(json["limits"]["update_bytes_max"], 1 << 20);
+    assert!(json.get("read_only").is_none());
 
     let refused = Notice::Refused { message: "é".into(), code: RefusalCode::SpentClient, reset: true };
     let ServerFrame::Notice(json) = decode_server(&notice(&refused)).unwrap() else { panic!("a notice") };

@@ -150,6 +150,7 @@ fn a_repeated_sync_step_2_appends_only_what_is_new() {
 #[test]
 fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
     let mut stage = Stage::live();
+    stage.log_answers = false;
     stage.sync(ANA, DesignRole::Editor, Dialect::Stock);
     let far = Writer::new(500);
     let rows: Vec<Bytes> = ["a", "b", "c"].iter().map(|id| far.node(id)).collect();
@@ -157,6 +158,7 @@ fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
         generation: Generation::new(0),
         seq: Seq::new(seq),
         update: rows[usize::try_from(seq).unwrap() - 1].clone(),
+        claims: Vec::new(),
     };
     stage.input(remote(1));
     stage.input(remote(1));
@@ -167,7 +169,9 @@ fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
     let asked =
         stage.effects.iter().any(|effect| matches!(effect, Effect::CatchUp { after } if after.get() == 1));
     assert!(asked);
-    stage.input(Input::CaughtUp { rows: vec![LogRow { seq: Seq::new(2), update: rows[1].clone() }] });
+    stage.input(Input::CaughtUp {
+        rows: vec![LogRow { seq: Seq::new(2), update: rows[1].clone(), claims: Vec::new() }],
+    });
     assert_eq!(stage.heard(ANA).len(), 2);
     assert_eq!(stage.room.stats().head, Seq::new(3));
 }

@@ -121,7 +121,7 @@ fn draining_sends_everybody_away_and_flushes() {
 // R-HAND-10
 #[test]
 fn a_failed_load_refuses_the_joiners_and_never_serves_an_empty_document() {
-    let damaged = LogRow { seq: Seq::new(1), update: Bytes::from_static(&[1, 1, 1]) };
+    let damaged = LogRow { seq: Seq::new(1), update: Bytes::from_static(&[1, 1, 1]), claims: Vec::new() };
     for (input, code) in [
         (Input::LoadFailed { reason: "away".into() }, CloseCode::Overloaded),
         (Input::NoSuchDesign, CloseCode::NoSuchDesign),

@@ -1,7 +1,9 @@
 //! The room's promises, told as stories: who hears what, and when.
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a panic, helpers included")]
 
+mod damage;
 mod documents;
+mod ids;
 mod life;
 mod refusals;
 mod stage;

@@ -1,5 +1,6 @@
 //! What is refused, and whom it costs what.
 
+use atlas_crdt::design::poison;
 use atlas_crdt::ids::{Epoch, Seq, UserId};
 use atlas_crdt::limits;
 use atlas_crdt::roles::DesignRole;
@@ -153,15 +154,6 @@ fn malformed_bytes_close_their_sender_alone() {
 }
 
 // R-SYNC-11
-/// A change inside of `meta.name`, which is a plain value: nothing that bytes alone can show, and yrs refuses it half-way.
-fn poison() -> Bytes {
-    let (client, parent) = ([0xAC, 0x02], 100);
-    let mut update = vec![1, 1, client[0], client[1], 0];
-    update.extend([0x28, 0, parent, 0, 1, b'k', 1, 120]); // Any, with a key, inside of item (100, 0): true
-    update.push(0);
-    update.into()
-}
-
 // R-REFUSE-6, R-COUNT-2
 #[test]
 fn an_edit_under_the_clocks_of_a_culprit_is_saved_only_when_it_is_in_the_log() {
@@ -173,12 +165,16 @@ fn an_edit_under_the_clocks_of_a_culprit_is_saved_only_when_it_is_in_the_log() {
     let first = stage.take_append().unwrap();
     // Both under client 300, clock 0: the culprit comes first, and has nothing that could be applied.
     let edit = Writer::new(300).node("mine");
-    stage.edit(EVE, &poison());
+    stage.edit(EVE, &Writer::new(300).name(poison::PANICS));
     stage.edit(ANA, &edit);
     stage.commit(&first, 1);
     stage.wait(20);
     stage.effects.clear();
-    stage.input(Input::Loaded(Loaded { tail: vec![LogRow { seq: Seq::new(1), update: name }], ..empty() }));
+    stage.input(Input::Loaded(Loaded {
+        tail: vec![LogRow { seq: Seq::new(1), update: name, claims: Vec::new() }],
+        ..empty()
+    }));
+    stage.wait(20);
     assert_eq!(stage.heard(ANA), [], "not acknowledged yet (INV-2)");
     let second = stage.take_append().expect("the edit goes into the log");
     assert_eq!(second.update, edit);
@@ -199,7 +195,7 @@ fn an_update_that_breaks_yrs_costs_its_sender_alone() {
         let name = ana.name("ground");
         stage.edit(ANA, &name);
         let first = stage.take_append().unwrap();
-        stage.edit(EVE, &poison());
+        stage.edit(EVE, &Writer::new(300).name(poison::PANICS));
         let edit = ana.node("innocent");
         if innocent_edits {
             stage.edit(ANA, &edit);
@@ -214,7 +210,7 @@ fn an_update_that_breaks_yrs_costs_its_sender_alone() {
         stage.frame(BEN, step1(&StateVector::default()));
         stage.effects.clear();
         stage.input(Input::Loaded(Loaded {
-            tail: vec![LogRow { seq: Seq::new(1), update: name }],
+            tail: vec![LogRow { seq: Seq::new(1), update: name, claims: Vec::new() }],
             ..empty()
         }));
         if innocent_edits {

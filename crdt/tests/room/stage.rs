@@ -18,13 +18,16 @@ pub(crate) struct Stage {
     pub(crate) room: Room,
     pub(crate) now: Millis,
     pub(crate) effects: Vec<Effect>,
+    /// Questions to the log are answered at once: there is nothing new.
+    pub(crate) log_answers: bool,
+    answers: usize,
 }
 
 impl Stage {
     pub(crate) fn loading() -> Self {
         let (room, effects) = Room::new(RoomConfig::new(7, 1 << 64, ClientId::new(9)));
         assert!(matches!(effects[..], [Effect::Load]));
-        Self { room, now: Millis::new(0), effects: Vec::new() }
+        Self { room, now: Millis::new(0), effects: Vec::new(), log_answers: true, answers: 0 }
     }
 
     pub(crate) fn live() -> Self {
@@ -35,11 +38,24 @@ impl Stage {
 
     pub(crate) fn input(&mut self, input: Input) {
         self.room.handle(self.now, input, &mut self.effects);
+        while self.log_answers
+            && let Some(at) = self.effects.iter().position(|effect| matches!(effect, Effect::CatchUp { .. }))
+        {
+            self.effects.remove(at);
+            self.answers += 1;
+            self.room.handle(self.now, Input::CaughtUp { rows: Vec::new() }, &mut self.effects);
+        }
     }
 
     pub(crate) fn wait(&mut self, ms: u64) {
+        let answers = self.answers;
         self.now = self.now.plus(ms);
         self.input(Input::Tick);
+        if answers < self.answers {
+            // What waited for the log is judged with the next flush.
+            self.now = self.now.plus(ms);
+            self.input(Input::Tick);
+        }
     }
 
     pub(crate) fn join(&mut self, conn: ConnId, role: DesignRole, dialect: Dialect) {
@@ -98,13 +114,23 @@ impl Stage {
         })
     }
 
+    /// The refusal among what this connection was told: its code, and whether its client id is spent.
+    pub(crate) fn refusal(&mut self, conn: ConnId) -> Option<(String, bool)> {
+        self.heard(conn).iter().find_map(|frame| match frame {
+            ServerFrame::Notice(notice) if notice["type"] == "refused" => {
+                Some((notice["code"].as_str().unwrap().to_owned(), notice["reset"].as_bool().unwrap()))
+            }
+            _ => None,
+        })
+    }
+
     pub(crate) fn evicted(&self) -> bool {
         self.effects.iter().any(|effect| matches!(effect, Effect::Evict))
     }
 }
 
 pub(crate) fn empty() -> Loaded {
-    Loaded { generation: Generation::new(0), epoch: Epoch::new(3), snapshot: None, tail: Vec::new() }
+    Loaded { generation: Generation::new(0), epoch: Epoch::new(3), ..Loaded::default() }
 }
 
 /// Somebody's own copy of the design.

@@ -189,7 +189,7 @@ impl Architect {
     }
 }
 
-fn write_var(out: &mut Vec<u8>, mut n: u64) {
+pub(crate) fn write_var(out: &mut Vec<u8>, mut n: u64) {
     while 0x7f < n {
         out.push(u8::try_from(n & 0x7f).unwrap() | 0x80);
         n >>= 7;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atlas_crdt::design::DesignDoc;
-use atlas_crdt::ids::{AppendId, ClientId, Epoch, Generation, Seq};
-use atlas_crdt::room::{Append, Loaded, LogRow};
+use atlas_crdt::ids::{AppendId, ClientId, Epoch, Generation, Seq, UserId};
+use atlas_crdt::room::{Append, Claim, Loaded, LogRow, QuarantineMark};
 
 use crate::graph;
 
@@ -17,6 +17,10 @@ pub(crate) struct Disk {
     doc: DesignDoc,
     marks: BTreeSet<String>,
     names: Vec<String>,
+    /// Whose each client id is.
+    claims: BTreeMap<ClientId, Option<UserId>>,
+    announced: Vec<Claim>,
+    quarantined: Vec<QuarantineMark>,
 }
 
 impl Disk {
@@ -27,6 +31,9 @@ impl Disk {
             doc: DesignDoc::new(ClientId::new(1)),
             marks: BTreeSet::new(),
             names: Vec::new(),
+            claims: BTreeMap::new(),
+            announced: Vec::new(),
+            quarantined: Vec::new(),
         }
     }
 
@@ -36,10 +43,19 @@ impl Disk {
             return *seq;
         }
         let seq = Seq::new(self.rows.len() as u64 + 1);
+        for claim in &append.claims {
+            assert!(self.claims.insert(claim.client, claim.user).is_none(), "{claim:?} is claimed twice");
+        }
+        for author in &append.authors {
+            for range in &author.wrote {
+                let owner = self.claims.get(&range.client);
+                assert_eq!(owner, Some(&Some(author.user)), "INV-5: somebody else's client id {range:?}");
+            }
+        }
         let applied = self.doc.apply(&[&append.update[..]], false);
         let applied = applied.expect("what a room appends is closed and can be applied");
         assert!(applied.changed, "a row that adds nothing: the same append twice");
-        self.rows.push(LogRow { seq, update: append.update.clone() });
+        self.rows.push(LogRow { seq, update: append.update.clone(), claims: append.claims.clone() });
         self.by_append_id.insert(append.append_id, seq);
         self.names.extend(append.name.clone());
         self.marks = graph::marks(&graph::document(&self.doc.encode()));
@@ -52,7 +68,26 @@ impl Disk {
             epoch: Epoch::new(0),
             snapshot: None,
             tail: self.rows.clone(),
+            claims: self.rows.iter().flat_map(|row| row.claims.iter().copied()).collect(),
+            announced: self.announced.clone(),
+            quarantined: self.quarantined.clone(),
         }
+    }
+
+    pub(crate) fn rows_after(&self, after: Seq) -> Vec<LogRow> {
+        self.rows.iter().filter(|row| after < row.seq).cloned().collect()
+    }
+
+    pub(crate) fn claimed(&self) -> Vec<ClientId> {
+        self.claims.keys().copied().chain(self.announced.iter().map(|claim| claim.client)).collect()
+    }
+
+    pub(crate) fn announce(&mut self, client: ClientId, user: UserId) {
+        self.announced.push(Claim { client, user: Some(user) });
+    }
+
+    pub(crate) fn quarantine(&mut self, mark: QuarantineMark) {
+        self.quarantined.push(mark);
     }
 
     pub(crate) fn has_mark(&self, mark: &str) -> bool {

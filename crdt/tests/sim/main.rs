@@ -10,12 +10,15 @@
 mod architect;
 mod disk;
 mod graph;
+mod mallory;
+mod plan;
 mod rng;
 mod world;
 
+use plan::{Action, Faults, Outcome};
 use proptest::prelude::*;
 use rng::Rng;
-use world::{Action, Faults, Outcome, World};
+use world::World;
 
 const STEPS: usize = 1_500;
 
@@ -55,6 +58,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => who.clone().prop_map(Action::Unstall),
         1 => who.prop_map(Action::Announce),
         1 => Just(Action::Kill),
+        1 => Just(Action::Attack),
     ]
 }
 
@@ -102,41 +106,4 @@ fn the_same_seed_leaves_the_same_trace() {
         assert_eq!(run(seed).0, run(seed).0, "seed {seed}");
     }
     assert_ne!(run(1_000).0, run(1_001).0);
-}
-
-impl Faults {
-    fn add(&mut self, other: &Self) {
-        self.cuts += other.cuts;
-        self.stalls += other.stalls;
-        self.lags += other.lags;
-        self.kills += other.kills;
-        self.kills_with_append_in_flight += other.kills_with_append_in_flight;
-        self.appends += other.appends;
-        self.appends_failed += other.appends_failed;
-        self.appends_failed_after_the_write += other.appends_failed_after_the_write;
-        self.loads_failed += other.loads_failed;
-        self.evictions += other.evictions;
-        self.saved += other.saved;
-        self.refused += other.refused;
-    }
-
-    /// A simulation in which some fault never struck has not shown anything about it.
-    fn assert_everything_happened(&self) {
-        for (what, count) in [
-            ("cuts", self.cuts),
-            ("stalls", self.stalls),
-            ("lags", self.lags),
-            ("kills", self.kills),
-            ("kills with an append in flight", self.kills_with_append_in_flight),
-            ("appends", self.appends),
-            ("failed appends", self.appends_failed),
-            ("appends that failed after the write", self.appends_failed_after_the_write),
-            ("failed loads", self.loads_failed),
-            ("evictions", self.evictions),
-            ("edits told to be saved", self.saved),
-            ("refusals", self.refused),
-        ] {
-            assert!(0 < count, "no {what} in the whole run");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use atlas_crdt::ids::{ClientId, ConnId, Millis, UserId};
+use atlas_crdt::ids::{ClientId, ConnId, Millis, Seq, UserId};
 use atlas_crdt::invariants;
 use atlas_crdt::limits;
 use atlas_crdt::roles::DesignRole;
@@ -13,85 +13,15 @@ use atlas_crdt::wire::{self, ClientFrame};
 use crate::architect::Architect;
 use crate::disk::Disk;
 use crate::graph;
+use crate::mallory::{self, Attack, Mallory};
+use crate::plan::{Action, Faults, Outcome};
 use crate::rng::Rng;
-
-/// What really happened: a fault that never struck proves nothing.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Faults {
-    pub(crate) cuts: u64,
-    pub(crate) stalls: u64,
-    pub(crate) lags: u64,
-    pub(crate) kills: u64,
-    pub(crate) kills_with_append_in_flight: u64,
-    pub(crate) appends: u64,
-    pub(crate) appends_failed: u64,
-    pub(crate) appends_failed_after_the_write: u64,
-    pub(crate) loads_failed: u64,
-    pub(crate) evictions: u64,
-    pub(crate) saved: u64,
-    pub(crate) refused: u64,
-}
-
-/// Something that can happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    Edit(usize),
-    /// One message of this architect reaches the room.
-    ToServer(usize),
-    ToClient(usize),
-    /// The store ends what it was asked first.
-    Store(Outcome),
-    /// Milliseconds.
-    Wait(u64),
-    Connect(usize),
-    Cut(usize),
-    /// The architect stops reading …
-    Stall(usize),
-    /// … and reads again.
-    Unstall(usize),
-    Announce(usize),
-    /// kill -9 of the pod.
-    Kill,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Done,
-    Failed,
-    /// Done, and the answer is lost.
-    Lost,
-}
-
-impl Action {
-    /// What happens how often in a seeded life.
-    pub(crate) fn random(rng: &mut Rng) -> Self {
-        let who = rng.below(64);
-        match rng.below(100) {
-            0..25 => Self::Edit(who),
-            25..45 => Self::ToServer(who),
-            45..65 => Self::ToClient(who),
-            65..80 => Self::Store(match rng.below(8) {
-                0 => Outcome::Failed,
-                1 => Outcome::Lost,
-                _ => Outcome::Done,
-            }),
-            80..86 if rng.one_in(10) => Self::Wait(1 + rng.below(6_000) as u64),
-            80..86 => Self::Wait(1 + rng.below(20) as u64),
-            86..92 => Self::Connect(who),
-            92..95 => Self::Cut(who),
-            95..97 => Self::Stall(who),
-            97 => Self::Announce(who),
-            98 => Self::Unstall(who),
-            _ if rng.one_in(4) => Self::Kill,
-            _ => Self::ToServer(who),
-        }
-    }
-}
 
 /// Work the executor has been given and has not reported on.
 #[derive(Debug)]
 enum Job {
     Load,
+    CatchUp { after: Seq },
     Append(Append),
 }
 
@@ -105,6 +35,7 @@ pub(crate) struct World {
     /// Which architect a live connection belongs to.
     conns: BTreeMap<ConnId, usize>,
     next_conn: u64,
+    mallory: Mallory,
     pub(crate) faults: Faults,
     trace: DefaultHasher,
 }
@@ -124,6 +55,7 @@ impl World {
             architects,
             conns: BTreeMap::new(),
             next_conn: 0,
+            mallory: Mallory::default(),
             faults: Faults::default(),
             trace: DefaultHasher::new(),
         }
@@ -145,6 +77,7 @@ impl World {
             Action::Unstall(name) => self.unstall(who(name)),
             Action::Announce(name) => self.architects[who(name)].announce(),
             Action::Kill => self.kill(),
+            Action::Attack => self.attack(),
         }
         self.check();
     }
@@ -215,6 +148,32 @@ impl World {
         self.handle(Input::Join(join));
     }
 
+    /// Mallory comes, if she is not here, and does her worst.
+    fn attack(&mut self) {
+        if !self.room.as_ref().is_some_and(Room::accepts_frames) {
+            return;
+        }
+        let conn = self.mallory.conn.unwrap_or_else(|| {
+            self.next_conn += 1;
+            ConnId::new(self.next_conn)
+        });
+        if self.mallory.conn.replace(conn).is_none() {
+            let (user, role) = (mallory::USER, DesignRole::Editor);
+            let dialect = if self.rng.one_in(2) { Dialect::Atlas } else { Dialect::Stock };
+            self.handle(Input::Join(Join { conn, user, role, dialect, epoch: None }));
+        }
+        self.faults.attacks += 1;
+        let claimed = self.disk.claimed();
+        let frame = match self.mallory.attack(&mut self.rng, self.disk.doc(), &claimed) {
+            Attack::Update(update) => ClientFrame::Update { update },
+            Attack::Awareness(update) => ClientFrame::Awareness { update },
+        };
+        self.handle(Input::Frame { conn, frame });
+        if self.rng.one_in(2) && self.mallory.conn.take().is_some() {
+            self.handle(Input::Leave { conn });
+        }
+    }
+
     fn cut(&mut self, who: usize) {
         let Some(socket) = self.architects[who].socket.take() else { return };
         self.faults.cuts += 1;
@@ -283,8 +242,19 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Load => self.jobs.push_back(Job::Load),
-                Effect::Report { what } => panic!("honest architects, and yet: {what}"),
-                Effect::CatchUp { .. } => panic!("one pod never has a hole"),
+                Effect::Report { what } => {
+                    assert!(0 < self.faults.attacks, "honest architects, and yet: {what}")
+                }
+                Effect::Announce { client, user } => self.disk.announce(client, user),
+                Effect::Quarantine(quarantine) => {
+                    assert_eq!(quarantine.mark.user, mallory::USER, "{}", quarantine.reason);
+                    self.faults.quarantined += 1;
+                    self.disk.quarantine(quarantine.mark);
+                }
+                Effect::CatchUp { after } => {
+                    self.faults.catch_ups += 1;
+                    self.jobs.push_back(Job::CatchUp { after });
+                }
                 Effect::Append(append) => {
                     assert!(
                         !self.jobs.iter().any(|job| matches!(job, Job::Append(_))),
@@ -317,6 +287,7 @@ impl World {
                     if let Some(who) = self.conns.remove(&conn) {
                         self.architects[who].socket = None;
                     }
+                    self.mallory.conn.take_if(|hers| *hers == conn);
                 }
                 Effect::Evict => {
                     let room = self.room.take().expect("a room evicts itself once");
@@ -343,6 +314,13 @@ impl World {
             Some(Job::Load) => {
                 let loaded = self.disk.load();
                 self.handle(Input::Loaded(loaded));
+            }
+            Some(Job::CatchUp { .. }) if outcome != Outcome::Done => {
+                self.handle(Input::CatchUpFailed { reason: "disk".to_owned() });
+            }
+            Some(Job::CatchUp { after }) => {
+                let rows = self.disk.rows_after(after);
+                self.handle(Input::CaughtUp { rows });
             }
             Some(Job::Append(append)) => {
                 let append_id = append.append_id;
@@ -385,6 +363,7 @@ impl World {
         }
         self.room = None;
         self.conns.clear();
+        self.mallory.conn = None;
         for architect in &mut self.architects {
             architect.socket = None;
         }

@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{FromRow, QueryBuilder, Row};
 use uuid::Uuid;
 
+use super::claims::Claims;
 use super::values::{counter, id, instant, micros, or_conflict, role};
 use crate::store::{DesignRow, ListDesigns, Member, NewDesign, Page, Result, StoreError};
 
@@ -86,6 +87,9 @@ pub(super) async fn create(tx: &mut SqliteConnection, new: &NewDesign) -> Result
     .execute(&mut *tx)
     .await
     .map_err(|error| or_conflict(error, "this append id"))?;
+    if let Some(claims) = Claims::of(&new.claims)? {
+        claims.insert(tx, new.id, 1).await?;
+    }
     insert_member(tx, new.id, new.owner, DesignRole::Owner, now).await?;
     get(tx, new.id).await?.ok_or(StoreError::NoSuchDesign)
 }

@@ -8,10 +8,11 @@ use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::values::{column, counter, id};
+use super::{claims, quarantine};
 use crate::store::{Head, Result, StoreError};
 
-/// One step of a design's log inside the writer's transaction. `now` in microseconds. `NoSuchDesign` and `Conflict`
-/// leave the transaction as it was.
+/// One step of a design's log inside the writer's transaction. `now` in microseconds. `NoSuchDesign`, `Conflict`
+/// and `Foreign` leave the transaction as it was.
 pub(super) async fn append(
     tx: &mut SqliteConnection,
     design: DesignId,
@@ -20,6 +21,10 @@ pub(super) async fn append(
 ) -> Result<Seq> {
     let authors = serde_json::to_string(&append.authors)
         .map_err(|error| StoreError::Unavailable(anyhow::Error::from(error)))?;
+    let claims = claims::Claims::of(&append.claims)?;
+    if let Some(claims) = &claims {
+        claims.check(tx, design).await?;
+    }
     let inserted: Option<i64> = sqlx::query_scalar(
         "INSERT INTO design_updates (design_id, seq, append_id, payload, authors, created_at)
          SELECT design_id, head_seq + 1, ?2, ?3, ?4, ?5 FROM design_heads WHERE design_id = ?1
@@ -44,6 +49,9 @@ pub(super) async fn append(
     .bind(now)
     .execute(&mut *tx)
     .await?;
+    if let Some(claims) = &claims {
+        claims.insert(tx, design, seq).await?;
+    }
     if let Some(name) = &append.name {
         sqlx::query("UPDATE designs SET name = ?2, name_key = ?3 WHERE id = ?1")
             .bind(id(design.as_u128()))
@@ -99,12 +107,23 @@ pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) ->
     };
     let folded = snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
     let tail = rows_after(&mut tx, design, folded, i64::MAX).await?;
+    let claims = claims::all(&mut tx, design).await?;
+    let announced = claims::announced(&mut tx, design).await?;
+    let quarantined = quarantine::marks(&mut tx, design).await?;
     tx.commit().await?;
     let end = tail.last().map_or(folded, |row| row.seq);
     if end != head.seq {
         return Err(hole(design, end.next()));
     }
-    Ok(Some(Loaded { generation: head.generation, epoch: head.epoch, snapshot, tail }))
+    Ok(Some(Loaded {
+        generation: head.generation,
+        epoch: head.epoch,
+        snapshot,
+        tail,
+        claims,
+        announced,
+        quarantined,
+    }))
 }
 
 pub(super) async fn log_after(
@@ -115,7 +134,8 @@ pub(super) async fn log_after(
 ) -> Result<Vec<LogRow>> {
     let mut tx = connection.begin().await?;
     let Some(head) = head(&mut tx, design).await? else { return Err(StoreError::NoSuchDesign) };
-    let rows = rows_after(&mut tx, design, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+    let mut rows = rows_after(&mut tx, design, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+    claims::fill(&mut tx, design, &mut rows).await?;
     tx.commit().await?;
     let end = rows.last().map_or(after, |row| row.seq);
     if rows.len() < limit && end < head.seq {
@@ -124,7 +144,7 @@ pub(super) async fn log_after(
     Ok(rows)
 }
 
-/// Oldest first, starting at the successor of `after` and without holes; otherwise `Damaged`.
+/// Oldest first, starting at the successor of `after` and without holes; otherwise `Damaged`. Without their claims.
 async fn rows_after(
     tx: &mut SqliteConnection,
     design: DesignId,
@@ -145,7 +165,7 @@ async fn rows_after(
         if counter(seq)? != expected.get() {
             return Err(hole(design, expected));
         }
-        rows.push(LogRow { seq: expected, update: Bytes::from(payload) });
+        rows.push(LogRow { seq: expected, update: Bytes::from(payload), claims: Vec::new() });
         expected = expected.next();
     }
     Ok(rows)

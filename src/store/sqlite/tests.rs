@@ -3,27 +3,29 @@
 use std::sync::Arc;
 
 use atlas_crdt::ids::AppendId;
+use atlas_crdt::ids::ClientId;
 use atlas_crdt::roles::PlatformRole;
+use atlas_crdt::room::QuarantineMark;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use sqlx::{Connection, SqliteConnection};
 
 use super::*;
-use crate::store::{StoreError, conformance};
+use crate::store::{QUARANTINE_BYTES_MAX, QUARANTINE_PAYLOADS_MAX, StoreError, conformance};
 
-async fn open(dir: &Path) -> SqliteStore {
+pub(super) async fn open(dir: &Path) -> SqliteStore {
     SqliteStore::open(dir, Clock::system(), &Tasks::new()).await.unwrap()
 }
 
 /// As another process would: without our lock.
-async fn tamper(dir: &Path, sql: &'static str) {
+pub(super) async fn tamper(dir: &Path, sql: &'static str) {
     let options = SqliteConnectOptions::new().filename(dir.join("atlas.db")).busy_timeout(BUSY_TIMEOUT);
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
     sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
 
-async fn some_designs(store: &SqliteStore, count: u128) -> Vec<DesignId> {
+pub(super) async fn some_designs(store: &SqliteStore, count: u128) -> Vec<DesignId> {
     let now = store.clock.utc();
     let owner = UserId::from_u128(7);
     let user = NewUser {
@@ -41,15 +43,30 @@ async fn some_designs(store: &SqliteStore, count: u128) -> Vec<DesignId> {
         let id = DesignId::from_u128(n);
         let first = Bytes::from_static(b"first");
         let append_id = AppendId::from_u128(n << 64);
-        let new = NewDesign { id, owner, name: "D".to_owned(), description: None, first, append_id, now };
+        let new = NewDesign {
+            id,
+            owner,
+            name: "D".to_owned(),
+            description: None,
+            first,
+            claims: Vec::new(),
+            append_id,
+            now,
+        };
         designs.push(store.create_design(new).await.unwrap().id);
     }
     designs
 }
 
-fn step(design: DesignId, n: u128) -> Append {
+pub(super) fn step(design: DesignId, n: u128) -> Append {
     let append_id = AppendId::from_u128((design.as_u128() << 64) + n);
-    Append { append_id, update: Bytes::from_static(b"next"), authors: Vec::new(), name: None }
+    Append {
+        append_id,
+        update: Bytes::from_static(b"next"),
+        authors: Vec::new(),
+        claims: Vec::new(),
+        name: None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -269,4 +286,47 @@ async fn what_has_expired_does_not_pile_up() {
         assert!(matches!(store.rotate_refresh(rotate).await.unwrap(), Rotation::Rotated { .. }), "{n}");
     }
     assert!(rows("tokens").await <= 4);
+}
+
+#[tokio::test]
+async fn quarantine_keeps_the_newest_payloads_within_its_bounds() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path()).await;
+    let designs = some_designs(&store, 2).await;
+    let put = async |n: u8, bytes: usize| {
+        let (user, clients) = (UserId::from_u128(7), vec![ClientId::new(u64::from(n))]);
+        let mark = QuarantineMark { user, hash: [n; 32], clients };
+        let update = Bytes::from(vec![n; bytes]);
+        let culprit = Quarantine { update, mark, reason: "why".to_owned() };
+        store.quarantine(designs[0], culprit).await.unwrap();
+    };
+    // What the page for operators tells them to ask.
+    let kept = async || -> Vec<(u8, usize)> {
+        let rows: Vec<(Vec<u8>, Vec<u8>, i64)> = sqlx::query_as(
+            "SELECT hash, payload, bytes FROM quarantine WHERE payload IS NOT NULL ORDER BY created_at, rowid",
+        )
+        .fetch_all(&mut *store.reader().await.unwrap())
+        .await
+        .unwrap();
+        let as_put = |(hash, payload, bytes): (Vec<u8>, Vec<u8>, i64)| {
+            assert_eq!(payload, vec![hash[0]; payload.len()]);
+            assert_eq!(i64::try_from(payload.len()), Ok(bytes));
+            (hash[0], payload.len())
+        };
+        rows.into_iter().map(as_put).collect()
+    };
+    let rows = u8::try_from(QUARANTINE_PAYLOADS_MAX).unwrap();
+    for n in 0..rows + 5 {
+        put(n, 3).await;
+    }
+    assert_eq!(kept().await, (5..rows + 5).map(|n| (n, 3)).collect::<Vec<_>>());
+    put(150, QUARANTINE_BYTES_MAX + 1).await;
+    assert_eq!(kept().await.len(), QUARANTINE_PAYLOADS_MAX, "what never fits pushes nothing out");
+    put(151, QUARANTINE_BYTES_MAX - 6).await;
+    assert_eq!(kept().await, [(rows + 3, 3), (rows + 4, 3), (151, QUARANTINE_BYTES_MAX - 6)]);
+    put(152, QUARANTINE_BYTES_MAX).await;
+    assert_eq!(kept().await, [(152, QUARANTINE_BYTES_MAX)]);
+    put(151, 9).await;
+    assert_eq!(kept().await, [(152, QUARANTINE_BYTES_MAX)], "a known hash changes nothing");
+    assert_eq!(store.load(designs[0]).await.unwrap().unwrap().quarantined.len(), usize::from(rows) + 8);
 }

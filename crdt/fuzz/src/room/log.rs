@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use atlas_crdt::design::DesignDoc;
 use atlas_crdt::gate::scan_update;
-use atlas_crdt::ids::{AppendId, Epoch, Generation, Seq};
+use atlas_crdt::ids::{AppendId, ClientId, Epoch, Generation, Seq, UserId};
 use atlas_crdt::limits::DOCUMENT_BYTES_MAX;
-use atlas_crdt::room::{Append, Loaded, LogRow};
+use atlas_crdt::room::{Append, Claim, Loaded, LogRow, QuarantineMark};
 use bytes::Bytes;
 
 use crate::known::{self, READER};
@@ -17,31 +17,58 @@ pub(super) struct Log {
     pub(super) doc: DesignDoc,
     /// Where each append stands.
     appended: BTreeMap<AppendId, Seq>,
+    /// What the store keeps beside the log.
+    pub(super) announced: Vec<Claim>,
+    pub(super) quarantined: Vec<QuarantineMark>,
 }
 
 impl Log {
     /// Holds the known document.
     pub(super) fn new() -> Self {
-        let first = LogRow { seq: Seq::new(1), update: Bytes::from_static(&known::document().0) };
-        Self { rows: vec![first], doc: known::copy().0, appended: BTreeMap::new() }
+        let first =
+            LogRow { seq: Seq::new(1), update: Bytes::from_static(&known::document().0), claims: Vec::new() };
+        Self {
+            rows: vec![first],
+            doc: known::copy().0,
+            appended: BTreeMap::new(),
+            announced: Vec::new(),
+            quarantined: Vec::new(),
+        }
     }
 
     pub(super) fn append(&mut self, append: &Append) -> Seq {
         if let Some(seq) = self.appended.get(&append.append_id) {
             return *seq;
         }
-        let seq = self.write(&append.update);
+        let seq = self.write(&append.update, &append.claims);
+        self.check_authors(append);
         self.appended.insert(append.append_id, seq);
         seq
     }
 
+    /// INV-5: nobody writes under a client id that somebody else wrote under first. The log's first row has no owner.
+    fn check_authors(&self, append: &Append) {
+        let claims: BTreeMap<ClientId, Option<UserId>> = self
+            .rows
+            .iter()
+            .rev()
+            .flat_map(|row| &row.claims)
+            .map(|claim| (claim.client, claim.user))
+            .collect();
+        for author in &append.authors {
+            for range in &author.wrote {
+                assert_eq!(claims.get(&range.client), Some(&Some(author.user)), "INV-5: {range:?}");
+            }
+        }
+    }
+
     /// Whatever is logged builds on the log, adds something, and passes the gate again.
-    pub(super) fn write(&mut self, update: &Bytes) -> Seq {
+    pub(super) fn write(&mut self, update: &Bytes, claims: &[Claim]) -> Seq {
         let scan = scan_update(update, DOCUMENT_BYTES_MAX).expect("what is logged passes the gate");
         assert!(!scan.has_skip, "what is logged leaves nothing out");
         self.doc.apply(&[update], false).expect("what is logged can be applied");
         let seq = Seq::new(self.rows.len() as u64 + 1);
-        self.rows.push(LogRow { seq, update: update.clone() });
+        self.rows.push(LogRow { seq, update: update.clone(), claims: claims.to_vec() });
         seq
     }
 
@@ -52,7 +79,15 @@ impl Log {
         let folded = DesignDoc::load(READER, parts).expect("the log can be read");
         let snapshot = self.rows[..at].last().map(|row| (row.seq, folded.encode()));
         let (generation, epoch) = (Generation::new(0), Epoch::new(0));
-        Loaded { generation, epoch, snapshot, tail: self.rows[at..].to_vec() }
+        Loaded {
+            generation,
+            epoch,
+            snapshot,
+            tail: self.rows[at..].to_vec(),
+            claims: self.rows.iter().flat_map(|row| row.claims.iter().copied()).collect(),
+            announced: self.announced.clone(),
+            quarantined: self.quarantined.clone(),
+        }
     }
 
     /// The document up to and with this place.

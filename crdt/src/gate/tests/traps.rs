@@ -7,6 +7,7 @@ use super::range;
 use crate::gate::{Closure, Refusal, Scan, Unsupported, scan_state_vector, scan_update};
 use crate::lib0::{write_var_str, write_var_uint};
 use crate::limits::{CLOCK_MAX, TYPE_DEPTH_MAX, UPDATE_BYTES_MAX};
+use crate::schema::Root;
 use crate::wire::{CloseCode, RefusalCode};
 
 pub(super) const ROOT: u64 = 1;
@@ -254,6 +255,9 @@ fn what_a_design_does_not_hold_is_named() {
     for kind in [8, 10, 15, 0x81, 0xff] {
         assert_eq!(with_content(7, &[kind, 0]).scan(), Err(Refusal::UnknownContent), "{kind}");
     }
+    let list = one(1).n(&[8, ROOT]).s("nodes").raw(&[1, 126, 0]).scan().unwrap_err();
+    assert_eq!(list, Refusal::Unsupported(U::RootList(Root::Nodes)));
+    assert_eq!(list.to_string(), r#"a design does not hold a list in the root "nodes""#);
     let other = one(1).item(8, "prosemirror").raw(&[1, 126, 0]).scan().unwrap_err();
     assert_eq!(other.to_string(), r#"a design does not hold the root "prosemirror""#);
     assert_eq!(other.close_code(), CloseCode::Reset);

@@ -1,0 +1,59 @@
+//! Somebody who may edit and means no good. Whatever she sends, the others' work arrives and the room lives.
+
+use atlas_crdt::design::{DesignDoc, poison};
+use atlas_crdt::ids::{ClientId, ConnId, UserId};
+use bytes::Bytes;
+use yrs::updates::decoder::Decode;
+use yrs::{Doc, Map, Transact, Update};
+
+use crate::rng::Rng;
+
+/// In everything that she writes under somebody else's client id.
+pub(crate) const FORGED: &str = "forged";
+
+pub(crate) const USER: UserId = UserId::from_u128(666);
+
+#[derive(Debug, Default)]
+pub(crate) struct Mallory {
+    pub(crate) conn: Option<ConnId>,
+    attacks: u64,
+}
+
+/// What she sends: a document message or an awareness update.
+pub(crate) enum Attack {
+    Update(Bytes),
+    Awareness(Bytes),
+}
+
+impl Mallory {
+    /// The next attack. `log` is what everybody can read, `claimed` the client ids that are somebody's.
+    pub(crate) fn attack(&mut self, rng: &mut Rng, log: &DesignDoc, claimed: &[ClientId]) -> Attack {
+        self.attacks += 1;
+        // An id that she used before may be spent.
+        let own = 50_000 + self.attacks;
+        let victim = (!claimed.is_empty()).then(|| claimed[rng.below(claimed.len())].get());
+        match (rng.below(6), victim) {
+            (0 | 1, Some(victim)) => Attack::Update(self.write(log, victim, FORGED)),
+            (2, Some(victim)) => {
+                let mut update = vec![1];
+                crate::architect::write_var(&mut update, victim);
+                crate::architect::write_var(&mut update, 1 << 20);
+                update.extend(b"\x02{}");
+                Attack::Awareness(update.into())
+            }
+            (3, _) => Attack::Update(self.write(log, own, poison::FAILS)),
+            // A struct at clock 7 of a client that has none.
+            (4, _) => Attack::Update(Bytes::from_static(&[1, 1, 99, 7, 0, 1, 0])),
+            _ => Attack::Update(Bytes::from_static(&[1, 1, 99, 0, 0x2b, 1])),
+        }
+    }
+
+    fn write(&self, log: &DesignDoc, client: u64, text: &str) -> Bytes {
+        let doc = Doc::with_client_id(client);
+        let meta = doc.get_or_insert_map("meta");
+        doc.transact_mut().apply_update(Update::decode_v1(&log.encode()).unwrap()).unwrap();
+        let mut txn = doc.transact_mut();
+        meta.insert(&mut txn, format!("{text} {}", self.attacks), true);
+        txn.encode_update_v1().into()
+    }
+}

@@ -1,0 +1,102 @@
+//! Clocks: a block far ahead under a colleague's client id, after which the colleague's own edits would count as known,
+//! and everything else that could push a clock to its end.
+//!
+//! The colleagues are at work all the time: [`Siege`] has them edit, and be acknowledged, after every row.
+
+use super::bytes::{ANY, DELETED, NULL, Update, answer, collected, edit, in_root, number, skip};
+use super::siege::{Answer, Attack, MALFORMED, Siege};
+
+/// The largest clock that there may be.
+const LAST: u64 = (1 << 31) - 1;
+
+/// What would be under `client` from `clock` on, in each form that takes a clock, `len` clocks long.
+fn forms(client: u64, clock: u64, len: u64) -> Vec<(&'static str, Vec<u8>)> {
+    let value = Update::of(client, clock, &[in_root("nodes", "evil", ANY, NULL)]);
+    let mut forms = vec![
+        ("collected", Update::of(client, clock, &[collected(len)]).bytes()),
+        ("deleted", Update::of(client, clock, &[in_root("nodes", "evil", DELETED, &number(len))]).bytes()),
+        ("left out", Update::of(client, clock, &[skip(len)]).bytes()),
+    ];
+    if len == 1 {
+        forms.push(("a value", value.bytes()));
+    }
+    forms
+}
+
+// R-LIMIT-5, R-SYNC-10, R-REFUSE-4, R-ID-1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_far_ahead_under_a_colleagues_id() {
+    let mut siege = Siege::new("clocks").await;
+    let colleagues = [("Ann", siege.honest[0].client_id()), ("Ben", siege.honest[1].client_id())];
+    let gap = Answer::Refused("gap");
+    let foreign = Answer::Refused("foreign_client");
+    for (name, client) in colleagues {
+        let mut rows = Vec::new();
+        // Beyond the range of clocks.
+        for (clock, len) in
+            [((1 << 32) - 2, 1), ((1 << 32) - 1, 1), (1 << 31, 1), (LAST, 1), (5, 1 << 32), (5, LAST)]
+        {
+            for (form, update) in forms(client, clock, len) {
+                let what = format!("{form} under {name}'s id, {clock} + {len}");
+                rows.push(Attack::message(what.clone(), Answer::Close(MALFORMED), edit(&update)));
+                rows.push(Attack::message(
+                    what + ", as an answer",
+                    Answer::Close(MALFORMED),
+                    answer(&update),
+                ));
+            }
+        }
+        // Within it, above a hole: asked for once more, then refused, and never applied.
+        for (clock, len) in [(LAST - 1, 1), (1 << 30, 1 << 20), (100_000, 1)] {
+            for (form, update) in forms(client, clock, len) {
+                let what = format!("{form} under {name}'s id, {clock} + {len}");
+                let messages = vec![edit(&update), answer(&update), answer(&update)];
+                let verdict = if form == "left out" { gap } else { foreign };
+                rows.push(Attack::new(what, verdict, move |_| messages.clone()));
+            }
+        }
+        siege.attack(rows).await;
+        // The very next clocks, all that there are: no gap, and the colleague would be silent for good.
+        for _ in 0..2 {
+            let next = next_clock(&siege, client);
+            for (form, update) in forms(client, next, LAST - next).into_iter().chain(forms(client, next, 1)) {
+                let what = format!("{form} under {name}'s id, from the next clock on");
+                let verdict = if form == "left out" { gap } else { foreign };
+                // What is said of the clock is out of date when the second dialect's turn comes: then it overlaps.
+                let messages = vec![edit(&update), answer(&update), answer(&update)];
+                siege.attack([Attack::new(what, verdict, move |_| messages.clone())]).await;
+            }
+        }
+    }
+    siege.finish().await;
+}
+
+/// The next clock of this client in what everybody has.
+fn next_clock(siege: &Siege, client: u64) -> u64 {
+    let state = siege.honest[0].with_replica(|replica| replica.state_vector());
+    u64::from(state.get(&yrs::block::ClientID::new(client)))
+}
+
+// R-LIMIT-5, R-COUNT-2
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_uses_up_its_clocks_uses_up_its_own() {
+    let mut siege = Siege::new("used up").await;
+    let one = |clock: u64| {
+        move |me: u64| edit(&Update::of(me, clock, &[in_root("meta", "evil", ANY, NULL)]).bytes())
+    };
+    let all = |me: u64| edit(&Update::of(me, 0, &[collected(LAST)]).bytes());
+    let rows = [
+        Attack::new("every clock collected at once", Answer::Taken, move |me| vec![all(me)]),
+        Attack::new("one more than every clock", Answer::Close(MALFORMED), move |me| {
+            vec![all(me), one(LAST)(me)]
+        }),
+        Attack::new("every clock once more", Answer::Taken, move |me| vec![all(me), all(me), all(me)]),
+        Attack::new("a value under a used clock", Answer::Taken, move |me| vec![all(me), one(LAST - 1)(me)]),
+        Attack::new("every clock deleted, thrice", Answer::Taken, |me| {
+            let gone = Update::of(me, 0, &[in_root("nodes", "gone", DELETED, &number(LAST))]);
+            vec![edit(&gone.clone().and_delete(me, &[(0, LAST)]).bytes()); 3]
+        }),
+    ];
+    siege.attack(rows).await;
+    siege.finish().await;
+}
