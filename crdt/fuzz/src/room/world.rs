@@ -474,8 +474,7 @@ impl World {
         // Somebody new asks for everything.
         let Some(room) = &mut self.room else { return };
         let head = room.stats().head;
-        // A commit of its own above a lost one of another pod does not yet make a room ask the log for what is missing:
-        // it shows both sides of the hole, and nobody the hole, until the bus says more.
+        // A commit of its own above a lost one of another pod does not yet make a room ask the log for the lost one.
         if usize::try_from(head.get()).expect("few") < self.log.rows.len() {
             return;
         }
