@@ -330,7 +330,7 @@ impl Siege {
         }
         let after = self.memory();
         assert!(after.resident < self.before.resident + GROWTH_MAX, "{what}: {:?} to {after:?}", self.before);
-        let (json, _) = self.export().await;
+        let json = self.ann.snapshot(&self.design).await;
         assert!(!json.to_string().contains("evil"), "{what}: something of it is in the design");
     }
 
