@@ -33,6 +33,9 @@ const CHAIN: u32 = 500;
 /// Turns of each side, one chain each, from which the ratio is taken.
 const TURNS: usize = 61;
 
+/// One edit of the writer; the number tells it apart from the others of its chain.
+type Edit = fn(&mut TransactionMut<'_>, u32);
+
 fn doc(client: u64) -> Doc {
     let mut options = Options::with_client_id(yrs::ClientID::new(client));
     options.offset_kind = OffsetKind::Utf16;
@@ -131,7 +134,7 @@ fn type_letter(txn: &mut TransactionMut<'_>, step: u32) {
 }
 
 /// The updates of one client that makes the same edit again and again.
-fn updates(design: &[Vec<u8>], edit: fn(&mut TransactionMut<'_>, u32)) -> Vec<Vec<u8>> {
+fn updates(design: &[Vec<u8>], edit: Edit) -> Vec<Vec<u8>> {
     let doc = loaded(WRITER, design);
     let one = |step| {
         let mut txn = doc.transact_mut();
@@ -203,7 +206,7 @@ fn main() {
         .configure_from_args();
     let design = design();
     let (places, state) = index(&design);
-    let cases: [(&str, fn(&mut TransactionMut<'_>, u32)); 4] = [
+    let cases: [(&str, Edit); 4] = [
         ("move a node", move_node),
         ("add a node", add_one),
         ("delete a node", delete_node),

@@ -10,6 +10,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use atlas_crdt::design::ApplyFault;
+
 use super::credentials::GrantError;
 use crate::auth::AuthError;
 use crate::auth::passwords::PasswordError;
@@ -146,6 +148,18 @@ impl Problem {
     #[must_use]
     pub fn unavailable(code: &'static str, detail: &str, retry_after: u64) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "Unavailable", detail).with_retry_after(retry_after)
+    }
+
+    /// 500: what the store holds of a design cannot be read without harm, or at all.
+    #[must_use]
+    pub fn unreadable_design(fault: ApplyFault) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "unreadable_design",
+            "The design cannot be read",
+            format!("The design is there, but it cannot be opened: {fault}. Ask whoever runs this server."),
+        )
+        .with_cause(fault)
     }
 
     /// 500: ours to mend. The cause goes to the log.

@@ -76,7 +76,7 @@ async fn json(state: &AppState, design: DesignId, headers: &HeaderMap) -> Result
         .heavy
         .run_on(load(state, design), move |loaded| {
             let head = SnapshotHead { id: design, epoch: loaded.epoch, seq: head_seq(&loaded) };
-            let view = fold(client, &loaded).map_err(Problem::internal)?.view();
+            let view = fold(client, &loaded).map_err(Problem::unreadable_design)?.view();
             let etag = json_etag(&view.content_hash());
             if knows(&known, &etag) {
                 return Ok(not_modified(&etag));
@@ -103,7 +103,7 @@ async fn yjs(state: &AppState, design: DesignId, headers: &HeaderMap) -> Result<
             Ok(found(
                 &etag,
                 "application/octet-stream",
-                fold(client, &loaded).map_err(Problem::internal)?.encode(),
+                fold(client, &loaded).map_err(Problem::unreadable_design)?.encode(),
             ))
         })
         .await?

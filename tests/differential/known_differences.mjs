@@ -16,6 +16,11 @@ export const HOLES = [
     is: ({ fault }) => fault === 'clean, and yrs: misplaced'
   },
   {
+    // lib0 makes it the prototype of the object that it reads: the key is gone for every JavaScript client.
+    name: 'a value with the key __proto__',
+    is: ({ input }) => includes(input, Buffer.from('__proto__'))
+  },
+  {
     // yrs writes it as the float 2^63 when it encodes the document anew.
     name: 'the largest integer of 64 bits',
     is: ({ fault, input }) => fault.includes('encoded anew') && includes(input, Buffer.from('7a7fffffffffffffff', 'hex'))
@@ -37,11 +42,12 @@ export const HOLES = [
     }
   },
   {
-    // Only its last value is shown, and its pieces are taken for one writing over the other once it is cut.
-    name: 'an item of several values below a key',
+    // Only its last value is shown, and its pieces are taken for one writing over the other once it is cut; and no client
+    // writes beside something that comes later below the same key.
+    name: 'an item of several values, or with a right neighbour, below a key',
     is: ({ input }) => {
       const doc = documentOf(input.base, input.update)
-      return doc !== null && items(input).some((item) => 1 < item.length && find(doc, [item.client, item.clock])?.parentSub != null)
+      return doc !== null && items(input).some((item) => (1 < item.length || item.right) && find(doc, [item.client, item.clock])?.parentSub != null)
     }
   }
 ]
@@ -97,7 +103,8 @@ function find (doc, [client, clock]) {
 /** Whether the item's right neighbour stands behind its left one, below the same key of the same parent. */
 function isBetween (doc, { left, right }) {
   const [before, after] = [find(doc, left), find(doc, right)]
-  if (!(before instanceof Y.Item) || !(after instanceof Y.Item)) return true
+  // Yjs collects an item of which one neighbour is collected, yrs leaves it beside the other.
+  if (!(before instanceof Y.Item) || !(after instanceof Y.Item)) return before?.constructor === after?.constructor
   if (before.parent !== after.parent || before.parentSub !== after.parentSub) return false
   if (before === after) return left[1] < right[1]
   for (let item = before.right; item !== null; item = item.right) if (item === after) return true

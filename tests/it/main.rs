@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod command_line;
+mod damage;
 mod fifty;
 mod holes;
 mod permissions_rest;

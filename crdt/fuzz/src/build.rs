@@ -49,8 +49,8 @@ impl Writer {
     }
 }
 
-/// One update, and what a document knows once it has it. A tame one contradicts nobody: its items have one neighbour at
-/// most, each is one value unless it stands alone in a list, and no struct is known in part.
+/// One update, and what a document knows once it has it. A tame one contradicts nobody: its items have no right
+/// neighbour, each is one value unless it begins a list, and no struct is known in part.
 pub fn update(u: &mut Unstructured<'_>, known: &Clocks, is_tame: bool) -> Result<(Vec<u8>, Clocks)> {
     let mut build = Build { out: Writer::default(), known: known.clone(), is_tame };
     let sections = u.int_in_range(0..=3)?;
@@ -148,7 +148,7 @@ impl Build {
             return self.length(u);
         }
         let origin = u.ratio(3, 10)?;
-        let right = u.ratio(2, 10)? && !(self.is_tame && origin);
+        let right = u.ratio(2, 10)? && !self.is_tame;
         let keyed = u.ratio(6, 10)?;
         let info = kind | u8::from(keyed) << 5 | u8::from(right) << 6 | u8::from(origin) << 7;
         self.out.0.push(info);

@@ -11,7 +11,7 @@ pub const PARENTS_ARE_LOOKED_UP: bool = true;
 ///
 /// - a struct that is known in part and says another place than the known part has;
 /// - an item whose two neighbours do not stand in this order in one place;
-/// - an item of several values below a key;
+/// - an item of several values, or with a right neighbour, below a key;
 /// - the integer 2^63 - 1, which yrs writes as a float.
 ///
 /// While it does not, only what `build` makes in its tame way is held to come out the same.

@@ -86,8 +86,17 @@ pub(super) struct Run {
     pub(super) end: u32,
     pub(super) stand: Stand,
     pub(super) kind: Kind,
+    /// It is one value of several clocks, and may stand under a key.
+    pub(super) is_wide: bool,
     /// How deep the type that holds it is, as far as the update tells: 0 for a root, or where nothing is known.
     depth: u8,
+}
+
+impl Run {
+    /// Whether it stands in a sequence for certain, or is refused.
+    pub(super) const fn is_of_list(&self) -> bool {
+        matches!(self.stand, Stand::InRootList(_) | Stand::InList(_) | Stand::Before(_) | Stand::Between(..))
+    }
 }
 
 /// Runs stand in an order in which each comes after its anchors.
@@ -118,13 +127,15 @@ impl Layout {
         if depth_max < usize::from(depth) + usize::from(kind == Kind::Type) {
             return Err(Refusal::TooDeep);
         }
-        if let Some(run) = before
-            && self.joins(run, &stand, kind)
+        let mut run = Run { section, start, end, stand, kind, is_wide: false, depth };
+        run.is_wide = kind == Kind::Value && 1 < end - start && !run.is_of_list();
+        if let Some(before) = before
+            && self.joins(before, &run)
         {
-            self.runs[run as usize].end = end;
-            return Ok(run);
+            self.runs[before as usize].end = end;
+            return Ok(before);
         }
-        self.runs.push(Run { section, start, end, stand, kind, depth });
+        self.runs.push(run);
         Ok(numbered(self.runs.len() - 1))
     }
 
@@ -153,9 +164,10 @@ impl Layout {
 
     /// Whether a struct right behind the run certainly stands in the same place. One with a right origin joins only a
     /// run that is known to be of a sequence, so that what it may not stand beside is not lost.
-    fn joins(&self, run: u32, stand: &Stand, kind: Kind) -> bool {
+    fn joins(&self, run: u32, new: &Run) -> bool {
         let last = &self.runs[run as usize];
-        if last.kind != kind {
+        let is_of_list = last.is_of_list();
+        if last.kind != new.kind || last.is_wide || new.is_wide && !is_of_list {
             return false;
         }
         let right = |at: u32| &self.rights[at as usize];
@@ -167,8 +179,7 @@ impl Layout {
             Stand::Between(own, other) => anchor.is_same_as(&own) || anchor.is_same_as(right(other)),
             _ => false,
         };
-        let is_of_list = matches!(last.stand, Stand::InList(_) | Stand::Before(_) | Stand::Between(..));
-        match (stand, last.stand) {
+        match (&new.stand, last.stand) {
             (Stand::Nowhere, Stand::Nowhere) => true,
             // Of collected clocks the document may know more, and with them of what stands behind them.
             (_, Stand::Nowhere) => false,

@@ -12,6 +12,10 @@
 //! - **An item that is known in part, and stands somewhere else by its own account.** The rest of it follows what is
 //!   known, for yrs and for Yjs, but each finds a parent of its own for it.
 //!
+//! - **A value of several clocks under a key, and not deleted by the same update.** Only values that were overwritten are
+//!   merged into one, and what was overwritten is deleted. Where the next value stands behind the first half, yrs
+//!   deletes the second half alone; and once their map is deleted, the first half is left behind in freed memory.
+//!
 //! What a deleted type holds counts as collected, whether or not it is already.
 
 use std::collections::HashMap;
@@ -261,6 +265,10 @@ impl<'a> Placing<'a> {
         }
         if self.known < run.end {
             self.check_depth(run, place)?;
+            let is_under_key = !place.spot.is_nowhere() && !place.spot.is_list();
+            if run.is_wide && is_under_key && !self.deletes(run.start.max(self.known), run.end - 1) {
+                return Err(malformed("a value of several clocks under a key"));
+            }
         }
         if place.spot.is_nowhere() {
             place.kind = Kind::Gone;
@@ -277,10 +285,12 @@ impl<'a> Placing<'a> {
 
     /// Where the run stands by what it is anchored to.
     fn place_of(&mut self, run: &Run) -> Result<Place, Refusal> {
-        let at = |spot, depth| Place { spot, depth, kind: run.kind };
+        let at = |spot, depth| Place { spot, print: 0, depth, kind: run.kind };
+        let beside = |neighbour: Place| Place { kind: run.kind, ..neighbour };
         Ok(match &run.stand {
             Stand::Nowhere => at(Spot::NOWHERE, 0),
-            Stand::InRoot(name) | Stand::InRootList(name) => at(self.element(*name), 1),
+            Stand::InRoot(name) => at(self.element(*name), 1),
+            Stand::InRootList(name) => at(self.root_list(*name), 1),
             Stand::InMap(parent) | Stand::InList(parent) => {
                 let holder = self.anchored(parent)?;
                 let depth = holder.depth.saturating_add(1);
@@ -288,30 +298,28 @@ impl<'a> Placing<'a> {
                     (Kind::Value, _) => return Err(malformed("an item inside of a value")),
                     (Kind::Gone, _) => at(Spot::NOWHERE, depth),
                     (Kind::Type, Stand::InList(_)) => at(self.list(parent, holder.spot), depth),
-                    (Kind::Type, _) => at(self.element_of(holder.spot), depth),
+                    (Kind::Type, _) => {
+                        let print = self.places.print((parent.client, parent.clock));
+                        Place { print, ..at(self.element_of(holder.spot), depth) }
+                    }
                 }
             }
-            Stand::Behind(origin) => {
-                let origin = self.anchored(origin)?;
-                at(origin.spot, origin.depth)
-            }
+            Stand::Behind(origin) => beside(self.anchored(origin)?),
             Stand::Before(right) => {
                 let right = self.anchored(right)?;
-                self.beside(right, right)?;
-                at(right.spot, right.depth)
+                beside(self.between(right, right)?)
             }
             Stand::Between(origin, right) => {
                 let origin = self.anchored(origin)?;
                 let right = self.anchored(&self.scan.layout.rights[*right as usize])?;
-                let between = self.beside(origin, right)?;
-                at(between.spot, between.depth)
+                beside(self.between(origin, right)?)
             }
         })
     }
 
     /// Where an item with a right origin stands: both neighbours in one sequence, or both collected. What is stored may
     /// be otherwise, and counts as deep as the deeper one.
-    fn beside(&self, origin: Place, right: Place) -> Result<Place, Refusal> {
+    fn between(&self, origin: Place, right: Place) -> Result<Place, Refusal> {
         let deeper = if right.depth <= origin.depth { origin } else { right };
         if origin.spot == right.spot && (origin.spot.is_list() || origin.spot.is_nowhere()) {
             return Ok(deeper);
@@ -329,26 +337,29 @@ impl<'a> Placing<'a> {
         if run.stand == Stand::Nowhere {
             return Ok(declared);
         }
-        let is_lost = declared.spot.is_nowhere() || self.is_dead(declared.spot);
-        // Behind something collected, the rest of a map entry is collected as well, and nothing stands beside it.
-        let may_be_lost = is_lost || matches!(run.stand, Stand::Behind(_)) && !declared.spot.is_list();
+        let is_lost = |spot: Spot| spot.is_nowhere() || self.is_dead(spot);
+        let is_of_list = run.is_of_list() || declared.spot.is_list();
         let mut place = declared;
         let known = ClockRange { client: self.client, start: run.start, end: self.known };
         for (_, part) in self.places.among(known) {
-            let agrees = if place.spot.is_nowhere() {
-                true
-            } else if part.spot.is_nowhere() {
-                may_be_lost
-            } else {
-                part.spot == place.spot && part.depth == place.depth
+            let agrees = match (is_lost(declared.spot), is_lost(part.spot)) {
+                (true, true) => true,
+                (false, false) => {
+                    (part.spot, part.print, part.depth) == (declared.spot, declared.print, declared.depth)
+                }
+                // Its map was deleted since then.
+                (true, false) => !is_of_list && !part.spot.is_list(),
+                // Behind something collected, the rest of a map entry is collected as well.
+                (false, true) => !is_of_list && matches!(run.stand, Stand::Behind(_)),
             };
             if !agrees && !self.scan.is_stored {
                 return Err(malformed(KNOWN_ELSEWHERE));
             }
-            if place.spot.is_nowhere() || place.depth < part.depth && !part.spot.is_nowhere() {
-                place.spot = part.spot;
+            if place.spot.is_nowhere() {
+                place = Place { depth: place.depth.max(part.depth), kind: place.kind, ..part };
+            } else if !part.spot.is_nowhere() && place.depth < part.depth {
+                place = Place { kind: place.kind, ..part };
             }
-            place.depth = place.depth.max(part.depth);
         }
         Ok(place)
     }
@@ -363,6 +374,19 @@ impl<'a> Placing<'a> {
             return Ok(());
         }
         Err(Refusal::TooDeep)
+    }
+
+    /// Whether the update deletes these clocks of the run's client.
+    fn deletes(&self, mut start: u32, end: u32) -> bool {
+        let deletes = &self.scan.deletes;
+        let first = deletes.partition_point(|range| (range.client, range.end) <= (self.client, start));
+        for range in &deletes[first..] {
+            if end <= start || range.client != self.client || start < range.start {
+                break;
+            }
+            start = range.end;
+        }
+        end <= start
     }
 
     fn anchored(&self, anchor: &Anchor) -> Result<Place, Refusal> {
@@ -384,12 +408,22 @@ impl<'a> Placing<'a> {
         Spot::element(number, true)
     }
 
+    /// The sequence below an item.
     fn list(&mut self, parent: &Anchor, holder: Spot) -> Spot {
-        let parent = (parent.client, parent.clock);
+        let element = self.element_of(holder);
+        self.list_below((parent.client, parent.clock), element)
+    }
+
+    /// The sequence of a root. No client has its number.
+    fn root_list(&mut self, name: Name) -> Spot {
+        let element = self.element(name);
+        self.list_below((ClientId::new(u64::MAX - name.root as u64), 0), element)
+    }
+
+    fn list_below(&mut self, parent: (ClientId, u32), element: Spot) -> Spot {
         if let Some(number) = self.places.list(parent) {
             return Spot::list(number, false);
         }
-        let element = self.element_of(holder);
         Spot::list(self.lists.number(Brought { parent, element }).0, true)
     }
 

@@ -12,6 +12,7 @@
 //! type that is deleted is gone from then on: what is written into it is collected by every replica.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::size_of;
 use std::sync::Arc;
 
@@ -72,6 +73,9 @@ impl Spot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) spot: Spot,
+    /// Some bits of the map's identity: maps are not numbered. Where two maps of one element are equally deep, it tells
+    /// them apart but for one time in 65,536; who could gain by that cannot know when.
+    pub(super) print: u16,
     /// 1 right below a root. Of what is collected: at least how deep it would lie.
     pub(super) depth: u8,
     pub(super) kind: Kind,
@@ -104,7 +108,7 @@ pub(super) struct List {
 
 /// The index kept beside a document: for every clock of every client, where its item stands. Twelve bytes for each
 /// stretch of clocks in one place, and each element's key once.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
     /// From clock 0 on without gaps.
     clients: BTreeMap<ClientId, Vec<Stretch>>,
@@ -114,12 +118,28 @@ pub struct Places {
     by_parent: HashMap<(ClientId, u32), u32>,
     /// Bytes of all keys.
     key_bytes: usize,
+    /// What prints are made with: nobody outside knows it, and nothing but prints depends on it.
+    secret: u64,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Places {
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            clients: BTreeMap::new(),
+            elements: Vec::new(),
+            by_key: Default::default(),
+            lists: Vec::new(),
+            by_parent: HashMap::new(),
+            key_bytes: 0,
+            secret: RandomState::new().build_hasher().finish(),
+        }
     }
 
     /// How many clients have written anything.
@@ -258,6 +278,14 @@ impl Places {
             }
         }
         true
+    }
+
+    /// The print of the map below this item.
+    pub(super) fn print(&self, (client, clock): (ClientId, u32)) -> u16 {
+        // Two rounds of multiplying and folding, each by a number that is not known.
+        let mixed = (client.get() ^ self.secret).wrapping_mul(self.secret.rotate_left(32) | 1);
+        let mixed = (mixed ^ (mixed >> 32) ^ u64::from(clock)).wrapping_mul(self.secret | 1);
+        (mixed >> 48) as u16
     }
 
     /// The number of an element, if it is known.

@@ -2,6 +2,7 @@
 //! is in `traps.rs`.
 
 mod honest;
+mod hostile;
 mod places;
 mod stored;
 mod traps;
@@ -132,6 +133,12 @@ fn play(steps: &[Step]) -> (Vec<Doc>, Vec<Vec<u8>>) {
         }
     }
     (docs, updates)
+}
+
+/// What is kept of an update is bounded by its bytes: a run takes 40, and a struct of which one is made at least 4.
+fn is_in_proportion(scan: &Scan, bytes: &[u8]) -> bool {
+    let _ = scan.place(bytes, &Places::new());
+    scan.heap_bytes() <= 512 + 32 * bytes.len()
 }
 
 fn scan(update: &[u8]) -> Scan {
@@ -300,6 +307,10 @@ proptest! {
         if scan_update(&bytes, UPDATE_BYTES_MAX).is_ok() {
             prop_assert!(Update::decode_v1(&bytes).is_ok());
         }
+        if let Ok(stored) = scan_stored(&bytes) {
+            prop_assert!(Update::decode_v1(&bytes).is_ok());
+            prop_assert!(is_in_proportion(&stored.scan, &bytes));
+        }
         if let Ok(state) = scan_state_vector(&bytes) {
             prop_assert_eq!(state, StateVector::decode_v1(&bytes).unwrap());
         }
@@ -352,7 +363,9 @@ fn what_passes_of_mutated_updates_yrs_decodes() {
     for _ in 0..20_000 {
         let at = dice.roll(updates.len());
         let bytes = mutated(&mut dice, &updates[at]);
-        if scan_update(&bytes, UPDATE_BYTES_MAX).is_ok() {
+        if let Ok(scan) = scan_update(&bytes, UPDATE_BYTES_MAX) {
+            assert!(is_in_proportion(&scan, &bytes));
+            assert_eq!(scan_stored(&bytes).unwrap().breach, None);
             passed += 1;
             assert!(Update::decode_v1(&bytes).is_ok(), "yrs does not decode {bytes:?}");
         } else {

@@ -13,6 +13,7 @@ use super::durability::{Ack, Waiting};
 use super::effect::{ClockRange, Effect};
 use super::input::Dialect;
 use super::live::{Live, encode_state, send};
+use super::owners::Owner;
 use super::size::Growth;
 use crate::gate::{Closure, Placed, Refusal, Verdict, clock_of};
 use crate::ids::{ClientId, ConnId, Millis, UserId};
@@ -187,7 +188,7 @@ impl Live {
     /// Whoever wrote first under an id owns it; until somebody has, whoever announced it does.
     fn is_foreign(&self, client: ClientId, user: UserId) -> bool {
         match self.owners.of(client) {
-            Some(owner) => owner != Some(user),
+            Some(owner) => owner != Owner::User(user),
             None => self.presence.user(client).is_some_and(|owner| owner != user),
         }
     }

@@ -14,10 +14,18 @@ use super::effect::Claim;
 use crate::ids::{ClientId, UserId};
 use crate::limits::ANNOUNCED_IDS_PER_USER_MAX;
 
+/// Whose an id is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Nobody's: the server wrote under it, once.
+    Server,
+    User(UserId),
+}
+
 /// The claims of everything that is in the log, and what was announced beyond it.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
-    by_client: BTreeMap<ClientId, Option<UserId>>,
+    by_client: BTreeMap<ClientId, Owner>,
     announced: BTreeMap<ClientId, UserId>,
     /// What each user has announced, oldest first.
     by_user: BTreeMap<UserId, VecDeque<ClientId>>,
@@ -55,7 +63,7 @@ impl Owners {
     /// The first claim stands.
     pub(super) fn claim(&mut self, claims: &[Claim]) {
         for claim in claims {
-            self.by_client.entry(claim.client).or_insert(claim.user);
+            self.by_client.entry(claim.client).or_insert(claim.user.map_or(Owner::Server, Owner::User));
             self.announced.remove(&claim.client);
         }
     }
@@ -65,15 +73,15 @@ impl Owners {
         self.by_client.contains_key(&client)
     }
 
-    /// Whose the id is, if it is anybody's: a user's, or (`Some(None)`) the server's.
-    pub(super) fn of(&self, client: ClientId) -> Option<Option<UserId>> {
-        let announced = || self.announced.get(&client).map(|user| Some(*user));
+    /// Whose the id is, unless it is free.
+    pub(super) fn of(&self, client: ClientId) -> Option<Owner> {
+        let announced = || self.announced.get(&client).map(|user| Owner::User(*user));
         self.by_client.get(&client).copied().or_else(announced)
     }
 
     /// Whether the id is somebody else's, or the server's.
     pub(super) fn is_foreign(&self, client: ClientId, user: UserId) -> bool {
-        self.of(client).is_some_and(|owner| owner != Some(user))
+        self.of(client).is_some_and(|owner| owner != Owner::User(user))
     }
 }
 

@@ -20,7 +20,9 @@ pub(super) struct Marks {
 impl Marks {
     pub(super) fn new(marks: &[QuarantineMark]) -> Self {
         let mut all = Self::default();
-        marks.iter().for_each(|mark| all.add(mark));
+        for mark in marks {
+            all.add(mark);
+        }
         all
     }
 

@@ -75,15 +75,16 @@ export class Judgement {
     }
     for (const [who, takes] of [[this.name, theirs.valid], ['yrs', answer.yrs === 'ok']]) {
       if (!takes) continue
-      if (why.includes('a count is larger') && theirs.content === null) {
-        this.count(`${who} takes it, refused on purpose: a count beyond 32 bits (yrs wraps it)`)
+      if ((why.includes('a count is larger') || why.includes('the bytes end too early')) && theirs.content === null) {
+        this.count(`${who} takes it, refused on purpose: a number beyond 32 bits (yrs wraps it)`)
         continue
       }
       if (purpose === undefined) return `${who} takes it, and the gate says: ${why}`
       this.count(`${who} takes it, refused on purpose: ${purpose[0]} (${purpose[1]})`)
     }
-    if (answer.yrs === 'it died' || answer.yrs === 'panicked') this.count(`refused, and yrs: ${answer.yrs}`)
-    if (!theirs.valid) this.count(theirs.why === 'it died' ? 'refused, and the library dies of it' : 'refused by both')
+    if (answer.yrs === 'it hangs') console.log(`  yrs hangs, refused: seed ${input.seed} (${input.what}) ${Buffer.from(input.update).toString('hex')}`)
+    if (['it died', 'it hangs', 'panicked'].includes(answer.yrs)) this.count(`refused, and yrs: ${answer.yrs}`)
+    if (!theirs.valid) this.count(theirs.why.startsWith('it ') ? `refused, and of ${this.name}: ${theirs.why}` : 'refused by both')
     return null
   }
 

@@ -49,7 +49,7 @@ export class Pycrdts {
       // It may: that is what the gate is for.
       if (!(error instanceof Died)) throw error
       this.process.start()
-      return { valid: false, why: 'it died' }
+      return { valid: false, why: error.message }
     }
     if (answer.error !== undefined) return { valid: false, why: answer.error }
     let wanted

@@ -4,6 +4,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
+/** Milliseconds: far beyond anything that is only slow. */
+const ANSWER_MS_MAX = 20_000
+
+/** The other side ended, or did not answer: the message says which. */
 export class Died extends Error {}
 
 class Lines {
@@ -20,9 +24,15 @@ class Lines {
   }
 
   async ask (bytes) {
+    let hangs = false
+    const timer = setTimeout(() => {
+      hangs = true
+      this.child.kill('SIGKILL')
+    }, ANSWER_MS_MAX)
     this.child.stdin.write(bytes)
     const { value, done } = await this.lines.next()
-    if (done) throw new Died(`${this.name} died`)
+    clearTimeout(timer)
+    if (done) throw new Died(hangs ? 'it hangs' : 'it died')
     return JSON.parse(value)
   }
 

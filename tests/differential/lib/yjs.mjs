@@ -51,8 +51,14 @@ function shared (value) {
   if (value instanceof Y.Map) return { $map: entries([...value.entries()].map(([key, inner]) => [key, shared(inner)])) }
   if (value instanceof Y.XmlFragment || value instanceof Y.XmlText || value instanceof Y.Doc) return { $other: {} }
   if (value instanceof Y.Text) return { $text: Buffer.from(value.toString()).toString('utf8') }
-  if (value instanceof Y.Array) return { $array: value.toArray().map(shared) }
+  if (value instanceof Y.Array) return { $array: holdsText(value) ? ['text'] : value.toArray().map(shared) }
   return plain(value)
+}
+
+/** Text that stands in a list of its own right, as no client writes it: the libraries show it each in their way. */
+function holdsText (array) {
+  for (let item = array._start; item !== null; item = item.right) if (!item.deleted && item.content instanceof Y.ContentString) return true
+  return false
 }
 
 function content (doc) {

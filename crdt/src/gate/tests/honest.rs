@@ -66,7 +66,7 @@ impl Client {
                 sink.lock().unwrap().push(event.update.clone());
             }
         };
-        doc.observe_update_v1("waiting", watch);
+        doc.observe_update_v1("waiting", watch).unwrap();
         let mut undo = UndoManager::with_options(Options { capture_timeout_millis: 0, ..Options::default() });
         for root in Root::ALL {
             undo.expand_scope(&doc, &doc.get_or_insert_map(root.name()));

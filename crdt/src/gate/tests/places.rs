@@ -20,7 +20,7 @@ const ROUNDS: u32 = 150;
 const BOUND: u64 = TYPE_DEPTH_MAX as u64;
 
 /// An update of `structs` structs of one client.
-fn from(client: u64, clock: u64, structs: u64) -> Bytes {
+pub(super) fn from(client: u64, clock: u64, structs: u64) -> Bytes {
     Bytes::default().n(&[1, structs, client, clock])
 }
 
@@ -232,9 +232,9 @@ fn types_that_are_deleted_are_gone_however_many_at_once() {
         clocks.iter().fold(start, |bytes, clock| bytes.n(&[*clock, 1]))
     };
     let every_second: Vec<u64> = (1..30).step_by(2).collect();
-    let (mut at_once, mut singly) = (Places::new(), Places::new());
-    send(&mut at_once, maps.clone()).unwrap();
-    send(&mut singly, maps).unwrap();
+    let mut at_once = Places::new();
+    send(&mut at_once, maps).unwrap();
+    let mut singly = at_once.clone();
     note(&mut at_once, &deletes(&every_second).0).unwrap();
     for clock in &every_second {
         note(&mut singly, &deletes(&[*clock]).0).unwrap();
