@@ -136,7 +136,9 @@ impl Update {
     pub(super) fn and_delete(mut self, client: u64, ranges: &[(u64, u64)]) -> Self {
         self.deleting += 1;
         self.deletes.extend(numbers(&[client, ranges.len() as u64]));
-        ranges.iter().for_each(|(start, len)| self.deletes.extend(numbers(&[*start, *len])));
+        for (start, len) in ranges {
+            self.deletes.extend(numbers(&[*start, *len]));
+        }
         self
     }
 

@@ -4,7 +4,7 @@
 //! The colleagues are at work all the time: [`Siege`] has them edit, and be acknowledged, after every row.
 
 use super::bytes::{ANY, DELETED, NULL, Update, answer, collected, edit, in_root, number, skip};
-use super::siege::{Answer, Attack, MALFORMED, Siege};
+use super::siege::{Answer, Attack, BOTH, MALFORMED, Siege};
 
 /// The largest clock that there may be.
 const LAST: u64 = (1 << 31) - 1;
@@ -28,7 +28,6 @@ fn forms(client: u64, clock: u64, len: u64) -> Vec<(&'static str, Vec<u8>)> {
 async fn a_block_far_ahead_under_a_colleagues_id() {
     let mut siege = Siege::new("clocks").await;
     let colleagues = [("Ann", siege.honest[0].client_id()), ("Ben", siege.honest[1].client_id())];
-    let gap = Answer::Refused("gap");
     let foreign = Answer::Refused("foreign_client");
     for (name, client) in colleagues {
         let mut rows = Vec::new();
@@ -38,33 +37,30 @@ async fn a_block_far_ahead_under_a_colleagues_id() {
         {
             for (form, update) in forms(client, clock, len) {
                 let what = format!("{form} under {name}'s id, {clock} + {len}");
-                rows.push(Attack::message(what.clone(), Answer::Close(MALFORMED), edit(&update)));
-                rows.push(Attack::message(
-                    what + ", as an answer",
-                    Answer::Close(MALFORMED),
-                    answer(&update),
-                ));
+                // One colleague's in updates, the other's in answers.
+                let message = if name == "Ann" { edit(&update) } else { answer(&update) };
+                rows.push(Attack::message(what, Answer::Close(MALFORMED), message));
             }
         }
-        // Within it, above a hole: asked for once more, then refused, and never applied.
+        // Within it, above a hole.
         for (clock, len) in [(LAST - 1, 1), (1 << 30, 1 << 20), (100_000, 1)] {
             for (form, update) in forms(client, clock, len) {
                 let what = format!("{form} under {name}'s id, {clock} + {len}");
                 let messages = vec![edit(&update), answer(&update), answer(&update)];
-                let verdict = if form == "left out" { gap } else { foreign };
-                rows.push(Attack::new(what, verdict, move |_| messages.clone()));
+                rows.push(Attack::new(what, foreign, move |_| messages.clone()));
             }
         }
         siege.attack(rows).await;
-        // The very next clocks, all that there are: no gap, and the colleague would be silent for good.
-        for _ in 0..2 {
-            let next = next_clock(&siege, client);
-            for (form, update) in forms(client, next, LAST - next).into_iter().chain(forms(client, next, 1)) {
-                let what = format!("{form} under {name}'s id, from the next clock on");
-                let verdict = if form == "left out" { gap } else { foreign };
-                // What is said of the clock is out of date when the second dialect's turn comes: then it overlaps.
-                let messages = vec![edit(&update), answer(&update), answer(&update)];
-                siege.attack([Attack::new(what, verdict, move |_| messages.clone())]).await;
+        // The very next clocks: no gap, and the colleague would be silent, for one edit or for good.
+        for (form, is_all) in (0..7).map(|nth| if nth < 3 { (nth, true) } else { (nth - 3, false) }) {
+            for dialect in BOTH {
+                // The colleague has edited since.
+                let next = next_clock(&siege, client);
+                let (what, update) =
+                    forms(client, next, if is_all { LAST - next } else { 1 }).swap_remove(form);
+                let all = if is_all { "all that are left" } else { "one" };
+                let what = format!("{what} under {name}'s id, the next clocks, {all}");
+                siege.strike(&Attack::message(what, foreign, edit(&update)), dialect).await;
             }
         }
     }

@@ -151,6 +151,7 @@ pub(super) struct Siege {
     pub(super) honest: Vec<Client>,
     before: Memory,
     edits: usize,
+    restarts: u64,
     next_id: u64,
 }
 
@@ -166,8 +167,19 @@ impl Siege {
         }
         let before = Memory { resident: 0, peak: 0, reserved: 0 };
         let honest = Vec::new();
-        let mut siege =
-            Self { family, server, ann, ben, mallory, design, honest, before, edits: 0, next_id: 1 << 40 };
+        let mut siege = Self {
+            family,
+            server,
+            ann,
+            ben,
+            mallory,
+            design,
+            honest,
+            before,
+            edits: 0,
+            restarts: 0,
+            next_id: 1 << 40,
+        };
         for (person, dialect) in [(&siege.ann, Dialect::Atlas), (&siege.ben, Dialect::Stock)] {
             let client = siege.open(person, dialect).await;
             client.announce(Some(serde_json::json!({ "user": person.email })));
@@ -210,6 +222,11 @@ impl Siege {
         }
     }
 
+    /// How often they have worked: the number in the ids of their newest nodes.
+    pub(super) fn edits(&self) -> usize {
+        self.edits
+    }
+
     /// Sends every row in both dialects.
     pub(super) async fn attack(&mut self, rows: impl IntoIterator<Item = Attack>) {
         for row in rows {
@@ -219,7 +236,7 @@ impl Siege {
         }
     }
 
-    async fn strike(&mut self, row: &Attack, dialect: Dialect) {
+    pub(super) async fn strike(&mut self, row: &Attack, dialect: Dialect) {
         let me = self.fresh_id();
         let messages = (row.messages)(me);
         let (count, bytes) = (messages.len(), messages.iter().map(Bytes::len).sum::<usize>());
@@ -239,7 +256,6 @@ impl Siege {
             after.peak >> 10,
         );
         let sent = bytes as u64;
-        assert!(after.resident < self.before.resident + GROWTH_MAX, "{what}: {:?} to {after:?}", self.before);
         assert!(
             after.peak < level.resident + GROWTH_MAX + COPIES_MAX * sent,
             "{what}: {level:?} to {after:?}"
@@ -247,6 +263,16 @@ impl Siege {
         let reserved = after.reserved - self.before.reserved;
         assert!(reserved < RESERVED_MAX + COPIES_MAX * sent, "{what}: reserved {} KiB", reserved >> 10);
         self.nobody_noticed(&what).await;
+    }
+
+    /// Sends the messages from Mallory's own socket and does not wait for what comes of them.
+    pub(super) async fn throw(&self, dialect: Dialect, messages: Vec<Bytes>) {
+        let mut socket = open_raw(&self.connect(&self.mallory, dialect)).await.unwrap();
+        for message in messages {
+            socket.send(Message::Binary(message)).await.unwrap();
+        }
+        // It is read to its end elsewhere, so that the server need not wait for it.
+        atlas_loadtest::world::spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
     }
 
     /// Sends the messages from Mallory's own socket, and reads until the answer has come and everything is sent. A
@@ -302,7 +328,9 @@ impl Siege {
                 seen.notices
             );
         }
-        let (json, _) = self.export().await;
+        let after = self.memory();
+        assert!(after.resident < self.before.resident + GROWTH_MAX, "{what}: {:?} to {after:?}", self.before);
+        let json = self.ann.snapshot(&self.design).await;
         assert!(!json.to_string().contains("evil"), "{what}: something of it is in the design");
     }
 
@@ -322,15 +350,27 @@ impl Siege {
         self.work().await;
         let exported = self.export().await;
         for client in &self.honest {
-            assert_eq!(client.look(|seen| seen.sockets), 1, "nobody had to come back");
+            assert_eq!(client.look(|seen| seen.sockets), 1 + self.restarts, "nobody had to come back");
             assert_eq!(client.json(), exported.1);
         }
         let nodes = exported.1["nodes"].as_object().unwrap();
         let honest = nodes.keys().filter(|id| id.starts_with("honest-")).count();
         assert_eq!(honest, 2 * self.edits, "every honest edit is there");
-        let after = self.memory();
+        let (before, after) = (self.before.resident >> 10, self.memory().resident >> 10);
+        self.restart().await;
+        println!(
+            "{}: {} honest edits acknowledged, export the same after kill and restart, memory {before} -> {after} KiB",
+            self.family,
+            2 * self.edits,
+        );
+    }
+
+    /// Kills the server and starts it again: what it exports is the same, and everybody comes back and works on.
+    pub(super) async fn restart(&mut self) {
+        let exported = self.export().await;
         self.server.kill();
         self.server.restart();
+        self.restarts += 1;
         assert_eq!(self.export().await, exported, "the same after a restart");
         for client in &self.honest {
             client.closed().await.unwrap();
@@ -338,12 +378,8 @@ impl Siege {
             client.synced().await.unwrap();
         }
         self.work().await;
-        let (before, after) = (self.before.resident >> 10, after.resident >> 10);
-        println!(
-            "{}: {} honest edits acknowledged, export the same after kill and restart, memory {before} -> {after} KiB",
-            self.family,
-            2 * self.edits,
-        );
+        // A process that has just begun.
+        self.note_level();
     }
 
     /// The log of the server, for what only an operator sees.
@@ -358,6 +394,11 @@ impl Siege {
             line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
         };
         Memory { resident: bytes("VmRSS:"), peak: bytes("VmHWM:"), reserved: bytes("VmPeak:") }
+    }
+
+    /// What memory is held against from now on.
+    pub(super) fn note_level(&mut self) {
+        self.before = self.memory();
     }
 
     fn forget_peak(&self) {
