@@ -255,7 +255,7 @@ impl Places {
     }
 
     /// The known clocks of a range, by the places where they stand.
-    pub(super) fn among(&self, range: ClockRange) -> impl Iterator<Item = (ClockRange, Place)> + use<'_> {
+    pub(super) fn among(&self, range: ClockRange) -> impl Iterator<Item = (ClockRange, Place)> {
         let stretches = self.clients.get(&range.client).map_or(&[][..], |stretches| &stretches[..]);
         let first = stretches.partition_point(|stretch| stretch.end <= range.start);
         let mut start = range.start;
