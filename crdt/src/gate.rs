@@ -30,6 +30,8 @@ pub use placed::Placed;
 pub use places::Places;
 pub use update::{scan_stored, scan_update};
 
+pub(crate) use content::PROTOTYPE;
+
 /// Why bytes were refused. Nothing of them has been applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -71,6 +73,10 @@ pub enum Unsupported {
     /// on as plain numbers, so that replicas would differ.
     #[error("big integers")]
     BigInteger,
+    /// The key `__proto__` inside a value: lib0 assigns it, so that JavaScript takes it for the object's prototype and has
+    /// no such key, while everybody else has.
+    #[error("the key __proto__ inside a value")]
+    PrototypeKey,
     /// A root other than those of a design. The name is cut to its first 64 characters.
     #[error("the root {0:?}")]
     Root(String),

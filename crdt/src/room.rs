@@ -179,7 +179,7 @@ impl Room {
             Input::Frame { conn, frame } => live.frame(now, conn, frame, effects),
             Input::Lagged { conn, since } => live.lagged(conn, &since),
             Input::Writable { conn } => live.writable(conn, effects),
-            Input::Appended { append_id, seq } => live.appended(append_id, seq, effects),
+            Input::Appended { append_id, seq } => live.appended(now, append_id, seq, effects),
             Input::AppendFailed { append_id, reason: _ } => live.append_failed(now, append_id, effects),
             Input::Remote { generation, seq, update, claims } => {
                 live.remote(now, generation, seq, update, claims, effects);

@@ -100,6 +100,7 @@ fn insert_odd(map: &MapRef, txn: &mut TransactionMut, key: &str, odd: Odd) {
 }
 
 /// What they make, odd as it may be: given to the document directly, since no gate would let all of it in.
+#[expect(clippy::unwrap_used, reason = "in a test a failure is a panic, helpers included")]
 fn document(updates: &[&[u8]]) -> DesignDoc {
     let mut doc = DesignDoc::new(ClientId::new(9));
     doc.apply(updates, false).unwrap();

@@ -11,38 +11,12 @@ import { Y, documentOf, judge } from './lib/yjs.mjs'
 
 export const HOLES = [
   {
-    // lib0 makes it the prototype of the object that it reads: the key is gone for every JavaScript client.
-    name: 'a value with the key __proto__',
-    is: ({ input }) => includes(input, Buffer.from('__proto__'))
-  },
-  {
-    // yrs writes it as the float 2^63 when it encodes the document anew.
-    name: 'the largest integer of 64 bits',
-    is: ({ fault, input }) => fault.includes('encoded anew') && includes(input, Buffer.from('7a7fffffffffffffff', 'hex'))
-  },
-  {
-    // Only what is new of it is integrated, and that under its own parent: a copy takes the parent of the known part.
-    name: 'a struct that is known in part says another place',
-    is: ({ input }) => items(input).some((item) => {
-      const next = clocks(input.base).get(item.client) ?? 0
-      return item.clock < next && next < item.clock + item.length
-    })
-  },
-  {
-    // Where it lands depends on how the others are cut at that moment, and on who reads it.
-    name: 'an item between two that do not stand in this order in one place',
+    // Where it lands depends on how the others are cut at that moment, and on who reads it. It touches the order of shared
+    // texts and lists, which nothing in a design is by its contract.
+    name: 'an item of a text or a list between two that do not stand in this order',
     is: ({ input }) => {
       const doc = documentOf(input.base, input.update)
       return doc !== null && items(input).some((item) => item.left && item.right && !isBetween(doc, item))
-    }
-  },
-  {
-    // Only its last value is shown, and its pieces are taken for one writing over the other once it is cut; and no client
-    // writes beside something that comes later below the same key.
-    name: 'an item of several values, or with a right neighbour, below a key',
-    is: ({ input }) => {
-      const doc = documentOf(input.base, input.update)
-      return doc !== null && items(input).some((item) => (1 < item.length || item.right) && find(doc, [item.client, item.clock])?.parentSub != null)
     }
   }
 ]
@@ -80,20 +54,12 @@ function sorted (value) {
   return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])]))
 }
 
-const includes = (input, bytes) => [...input.base, input.update].some((update) => Buffer.from(update).includes(bytes))
-
 function items (input) {
   try {
     return read(input.update).items
   } catch {
     return []
   }
-}
-
-function clocks (updates) {
-  const doc = new Y.Doc()
-  for (const update of updates) Y.applyUpdate(doc, update)
-  return Y.decodeStateVector(Y.encodeStateVector(doc))
 }
 
 function find (doc, [client, clock]) {

@@ -16,7 +16,7 @@ use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 
 use crate::build;
-use crate::judge::{HOLES_ARE_CLOSED, Index, PARENTS_ARE_LOOKED_UP, Verdict, judge};
+use crate::judge::{ORDER_IS_CHECKED, Index, PARENTS_ARE_LOOKED_UP, Verdict, judge};
 use crate::known::{self, READER};
 
 /// Of all updates so far: how many there were, and how many were clean.
@@ -28,10 +28,10 @@ pub fn run(data: &[u8]) {
     match mode {
         0 => {
             let (mut doc, mut index) = known::copy();
-            let _ = one(&mut doc, &mut index, rest, HOLES_ARE_CLOSED);
+            let _ = one(&mut doc, &mut index, rest, ORDER_IS_CHECKED);
         }
         1 => {
-            let _ = one(&mut DesignDoc::new(READER), &mut Index::default(), rest, HOLES_ARE_CLOSED);
+            let _ = one(&mut DesignDoc::new(READER), &mut Index::default(), rest, ORDER_IS_CHECKED);
         }
         2 => state_vector(rest),
         3 => {
@@ -39,7 +39,7 @@ pub fn run(data: &[u8]) {
             let mut rest = rest;
             while let Some((len, behind)) = rest.split_first_chunk() {
                 let (bytes, behind) = behind.split_at(behind.len().min(u16::from_le_bytes(*len).into()));
-                if let Next::Unknown = one(&mut doc, &mut index, bytes, HOLES_ARE_CLOSED) {
+                if let Next::Unknown = one(&mut doc, &mut index, bytes, ORDER_IS_CHECKED) {
                     break;
                 }
                 rest = behind;
@@ -58,7 +58,7 @@ pub fn run(data: &[u8]) {
                 // For a finding that is to be kept as updates, since a plan means something else to another builder.
                 #[cfg(feature = "show")]
                 eprintln!("update {}", atlas_crdt::view::hex(&bytes));
-                match one(&mut doc, &mut index, &bytes, is_tame || HOLES_ARE_CLOSED) {
+                match one(&mut doc, &mut index, &bytes, is_tame || ORDER_IS_CHECKED) {
                     Next::AsBefore => {}
                     Next::Changed => clocks = after,
                     Next::Unknown => break,

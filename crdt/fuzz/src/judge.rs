@@ -7,15 +7,11 @@ use atlas_crdt::gate::{Placed, Places, Refusal, Scan, Verdict as Gate, clock_of,
 /// a parent misplaced in what is called clean, and the room makes its document anew.
 pub const PARENTS_ARE_LOOKED_UP: bool = true;
 
-/// Whether the gate refuses what is clean today and comes out as another design in a copy:
-///
-/// - a struct that is known in part and says another place than the known part has;
-/// - an item whose two neighbours do not stand in this order in one place;
-/// - an item of several values, or with a right neighbour, below a key;
-/// - the integer 2^63 - 1, which yrs writes as a float.
+/// Whether the gate refuses an item of a sequence whose right neighbour stands before its left one. Where that item then
+/// stands depends on who reads it, so that copies may differ in the order of a text or a list.
 ///
 /// While it does not, only what `build` makes in its tame way is held to come out the same.
-pub const HOLES_ARE_CLOSED: bool = false;
+pub const ORDER_IS_CHECKED: bool = false;
 
 /// The index beside a document.
 #[derive(Debug, Clone, Default, PartialEq)]

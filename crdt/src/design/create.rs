@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use yrs::{Any, Doc, Map, MapPrelim, MapRef, ReadTxn, StateVector, Transact, TransactionMut};
 
+use crate::gate::PROTOTYPE;
 use crate::ids::ClientId;
 use crate::limits;
 use crate::schema;
@@ -35,6 +36,9 @@ pub enum CreateError {
     TooManyValues { path: String, max: usize },
     #[error("{path}: a key of more than {max} bytes")]
     KeyTooLong { path: String, max: usize },
+    /// JavaScript would take it for an object's prototype.
+    #[error("{path}: the key __proto__")]
+    PrototypeKey { path: String },
     #[error("{path}: the id stands there twice")]
     DuplicateId { path: String },
     #[error("the encoded design has {got} bytes, and {max} are allowed")]
@@ -195,6 +199,9 @@ fn check_entry(
     depth: usize,
     shared: &[&str],
 ) -> Result<(), CreateError> {
+    if key == PROTOTYPE {
+        return Err(CreateError::PrototypeKey { path: path.to_owned() });
+    }
     if limits::KEY_BYTES_MAX < key.len() {
         return Err(CreateError::KeyTooLong { path: path.to_owned(), max: limits::KEY_BYTES_MAX });
     }
@@ -224,6 +231,9 @@ fn check_value(path: &str, value: &Value, depth: usize) -> Result<(), CreateErro
         match value {
             Value::Array(values) => open.extend(values.iter().map(|value| (value, depth + 1))),
             Value::Object(entries) => {
+                if entries.contains_key(PROTOTYPE) {
+                    return Err(CreateError::PrototypeKey { path: path.to_owned() });
+                }
                 if entries.keys().any(|key| limits::KEY_BYTES_MAX < key.len()) {
                     return Err(key_too_long());
                 }

@@ -274,6 +274,11 @@ fn a_new_design_within_the_limits_and_no_further() {
         of("n", node("a", json!({"v": nested(crate::limits::ANY_DEPTH_MAX + 1)}))),
         Err(CreateError::TooDeep { .. })
     ));
+    for body in
+        [json!({"__proto__": 1}), json!({"k": [{"__proto__": {}}]}), json!({"data": {"__proto__": 1}})]
+    {
+        assert!(matches!(of("n", node("a", body)), Err(CreateError::PrototypeKey { .. })));
+    }
     assert!(matches!(of("n", node("a", json!({"k".repeat(1025): 1}))), Err(CreateError::KeyTooLong { .. })));
     assert!(matches!(
         of("n", node("a", json!({"data": {"label": "l".repeat(201)}}))),

@@ -11,6 +11,9 @@ const KIND_DELETED: u8 = 1;
 /// The kind of a shared type, in which items can be.
 const KIND_TYPE: u8 = 7;
 
+/// A key that an object of JavaScript cannot have as lib0 makes it: it becomes the object's prototype.
+pub(crate) const PROTOTYPE: &str = "__proto__";
+
 /// What an item with this content is to others.
 pub(super) const fn kind(kind: u8) -> Kind {
     match kind {
@@ -64,8 +67,8 @@ fn pass_type(reader: &mut Reader<'_>) -> Result<(), Refusal> {
 /// A row of `Any` values: each takes one clock.
 fn pass_values(reader: &mut Reader<'_>, bounds: &Bounds) -> Result<u32, Refusal> {
     let values = count(reader, 1, "values in one item", bounds.any_values)?;
-    let has_big_integers = bounds.has_deep_values;
-    let mut budget = Budget { max: bounds.any_values, left: bounds.any_values, has_big_integers };
+    let (max, is_stored) = (bounds.any_values, bounds.has_deep_values);
+    let mut budget = Budget { max, left: max, is_stored };
     for _ in 0..values {
         if bounds.has_deep_values {
             pass_any::<STORED_ANY_DEPTH_MAX>(reader, &mut budget)?;
@@ -80,8 +83,8 @@ fn pass_values(reader: &mut Reader<'_>, bounds: &Bounds) -> Result<u32, Refusal>
 struct Budget {
     max: usize,
     left: usize,
-    /// Stored values may be what clients may not write any more.
-    has_big_integers: bool,
+    /// Stored values may be what clients may not write.
+    is_stored: bool,
 }
 
 /// An array or map that is being read.
@@ -99,7 +102,10 @@ fn pass_any<const DEPTH_MAX: usize>(reader: &mut Reader<'_>, budget: &mut Budget
     let mut depth = 0;
     loop {
         if 0 < depth && open[depth - 1].has_keys {
-            reader.skip_var_str()?;
+            let key = reader.var_str()?;
+            if key == PROTOTYPE && !budget.is_stored {
+                return Err(Refusal::Unsupported(Unsupported::PrototypeKey));
+            }
         }
         budget.left = budget
             .left
@@ -113,7 +119,7 @@ fn pass_any<const DEPTH_MAX: usize>(reader: &mut Reader<'_>, budget: &mut Budget
             124 => pass_bytes(reader, 4)?,
             // a float of 64 bits
             123 => pass_bytes(reader, 8)?,
-            122 if budget.has_big_integers => pass_bytes(reader, 8)?,
+            122 if budget.is_stored => pass_bytes(reader, 8)?,
             122 => return Err(Refusal::Unsupported(Unsupported::BigInteger)),
             119 => {
                 reader.skip_var_str()?;
@@ -175,10 +181,7 @@ mod tests {
 
     fn passed(bytes: &[u8]) -> Result<usize, Refusal> {
         let mut reader = Reader::new(bytes);
-        pass_any::<ANY_DEPTH_MAX>(
-            &mut reader,
-            &mut Budget { max: 10_000, left: 10_000, has_big_integers: false },
-        )?;
+        pass_any::<ANY_DEPTH_MAX>(&mut reader, &mut Budget { max: 10_000, left: 10_000, is_stored: false })?;
         Ok(reader.remaining())
     }
 
@@ -194,6 +197,18 @@ mod tests {
         {
             assert_eq!(passed(&any_bytes(&value)), Ok(0), "{value:?}");
         }
+    }
+
+    #[test]
+    fn a_key_that_javascript_would_lose_is_refused_by_name() {
+        let object = |key: &str| {
+            let mut bytes = vec![117, 1, 118, 1, u8::try_from(key.len()).unwrap()];
+            bytes.extend_from_slice(key.as_bytes());
+            bytes.push(126);
+            bytes
+        };
+        assert_eq!(passed(&object(PROTOTYPE)), Err(Refusal::Unsupported(Unsupported::PrototypeKey)));
+        assert_eq!(passed(&object("proto")), Ok(0));
     }
 
     #[test]

@@ -180,8 +180,12 @@ impl Pass<'_> {
             INFO_ORIGIN => return Ok(Stand::Behind(Anchor::new(self.id(client, at)?))),
             INFO_RIGHT_ORIGIN => return Ok(Stand::Before(Anchor::new(self.id(client, at)?))),
             _ => {
-                let origin = self.id(client, at)?;
-                return Ok(order.between(origin, self.id(client, at)?));
+                let (origin, right) = (self.id(client, at)?, self.id(client, at)?);
+                // There is no place between an item and itself, and each reader would make one of its own.
+                if origin == right && !self.bounds.has_deep_values {
+                    return Err(malformed("an item whose two neighbours are one"));
+                }
+                return Ok(order.between(origin, right));
             }
         }
         let has_key = info & INFO_PARENT_SUB != 0;

@@ -121,13 +121,13 @@ impl Live {
 
     // --- after the commit
 
-    pub(super) fn appended(&mut self, append_id: AppendId, seq: Seq, effects: &mut Vec<Effect>) {
+    pub(super) fn appended(&mut self, now: Millis, append_id: AppendId, seq: Seq, effects: &mut Vec<Effect>) {
         let is_ours =
             self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.append_id == append_id);
         let Some(flight) = self.durability.in_flight.take_if(|_| is_ours) else { return };
         self.set_degraded(false, effects);
         self.owners.claim(&flight.append.claims);
-        self.committed(seq, effects);
+        self.committed(now, seq, effects);
         self.show(&flight.append.update, &flight.ranges, flight.sole_author, effects);
         self.acknowledge(&flight.acks, effects);
         let Append { update, claims, .. } = flight.append;

@@ -44,10 +44,12 @@ impl Remote {
 
 impl Live {
     /// Our own append is durable at `seq`.
-    pub(super) fn committed(&mut self, seq: Seq, effects: &mut Vec<Effect>) {
+    pub(super) fn committed(&mut self, now: Millis, seq: Seq, effects: &mut Vec<Effect>) {
         if self.head < seq {
             self.remote.held.insert(seq, Held::Own);
             self.advance_head(effects);
+            // The bus may have lost what is below.
+            self.note_hole(now);
         }
     }
 

@@ -220,3 +220,26 @@ fn a_slow_reader_gets_the_difference_in_one_piece() {
     stage.commit(&append, 4);
     assert!(matches!(stage.heard(BEN)[..], [ServerFrame::Update { .. }]), "and then every edit again");
 }
+
+// R-SYNC-11
+#[test]
+fn our_own_commit_above_one_that_the_bus_lost_has_the_log_asked() {
+    let mut stage = Stage::live();
+    stage.log_answers = false;
+    stage.sync(ANA, DesignRole::Editor, Dialect::Stock);
+    stage.edit(ANA, &Writer::new(100).node("ours"));
+    let append = stage.take_append().unwrap();
+    // Another server was faster, and nobody told us.
+    stage.commit(&append, 2);
+    stage.wait(100);
+    let asked = |effect: &Effect| matches!(effect, Effect::CatchUp { after } if after.get() == 0);
+    assert!(stage.effects.iter().any(asked), "{:?}", stage.effects);
+    let theirs = Writer::new(500).node("theirs");
+    let rows = vec![
+        LogRow { seq: Seq::new(1), update: theirs.clone(), claims: Vec::new() },
+        LogRow { seq: Seq::new(2), update: append.update, claims: append.claims },
+    ];
+    stage.input(Input::CaughtUp { rows });
+    assert_eq!(stage.room.stats().head, Seq::new(2));
+    assert!(stage.heard(ANA).contains(&ServerFrame::Update { update: theirs }));
+}

@@ -12,12 +12,17 @@ use crate::stage::{ANA, BEN, EVE, Stage, Writer, empty, step1};
 
 const BOTH: [Dialect; 2] = [Dialect::Atlas, Dialect::Stock];
 
-fn user(conn: ConnId) -> Option<UserId> {
-    Some(UserId::from_u128(u128::from(conn.get())))
+fn user(conn: ConnId) -> UserId {
+    UserId::from_u128(u128::from(conn.get()))
 }
 
-fn claim(client: u64, user: Option<UserId>) -> Claim {
-    Claim { client: ClientId::new(client), user }
+fn claim(client: u64, user: UserId) -> Claim {
+    Claim { client: ClientId::new(client), user: Some(user) }
+}
+
+/// The server wrote under it.
+fn nobodys(client: u64) -> Claim {
+    Claim { client: ClientId::new(client), user: None }
 }
 
 /// A design with these rows, claimed as told.
@@ -159,7 +164,7 @@ fn edits_under_the_ids_of_last_week_pass_and_only_new_ids_are_claimed() {
 fn the_servers_own_id_is_nobodys() {
     let first = Writer::new(100);
     let row = first.node("imported");
-    let mut stage = loaded(&[row], &[claim(100, None)]);
+    let mut stage = loaded(&[row], &[nobodys(100)]);
     stage.sync(ANA, DesignRole::Owner, Dialect::Atlas);
     stage.edit(ANA, &first.node("more"));
     is_refused(&mut stage, ANA, Dialect::Atlas, "foreign_client");
@@ -257,7 +262,7 @@ fn who_waits_for_the_log_holds_nobody_up_and_keeps_the_order() {
 // R-REFUSE-3
 #[test]
 fn a_spent_id_stays_spent_and_too_many_of_them_end_the_socket() {
-    let mut stage = loaded(&[Writer::new(100).node("x")], &[claim(100, None)]);
+    let mut stage = loaded(&[Writer::new(100).node("x")], &[nobodys(100)]);
     stage.sync(EVE, DesignRole::Editor, Dialect::Atlas);
     let forge = |client: u64| {
         // Ten clocks at once, so that whatever the log has, something is new.
@@ -272,7 +277,7 @@ fn a_spent_id_stays_spent_and_too_many_of_them_end_the_socket() {
     stage.wait(20);
     assert_eq!(stage.refusal(EVE), Some(("spent_client".to_owned(), true)), "answered all the same");
 
-    let claims: Vec<Claim> = (100..200).map(|client| claim(client, None)).collect();
+    let claims: Vec<Claim> = (100..200).map(nobodys).collect();
     let mut stage = loaded(&[], &claims);
     stage.sync(EVE, DesignRole::Editor, Dialect::Atlas);
     let mut refused = 0;

@@ -243,7 +243,7 @@ impl World {
             match effect {
                 Effect::Load => self.jobs.push_back(Job::Load),
                 Effect::Report { what } => {
-                    assert!(0 < self.faults.attacks, "honest architects, and yet: {what}")
+                    assert!(0 < self.faults.attacks, "honest architects, and yet: {what}");
                 }
                 Effect::Announce { client, user } => self.disk.announce(client, user),
                 Effect::Quarantine(quarantine) => {

@@ -18,7 +18,7 @@ use yrs::StateVector;
 use super::log::Log;
 use super::people::{Person, Socket, cursor, is_in};
 use crate::build;
-use crate::judge::HOLES_ARE_CLOSED;
+use crate::judge::ORDER_IS_CHECKED;
 use crate::known::{self, Clocks, READER};
 
 /// How many effects one input may have: each person hears a few things about each of the frames that wait.
@@ -144,7 +144,7 @@ impl World {
             clocks.next.insert(client, clock_of(self.log.doc.state(), ClientId::new(client)));
         }
         let frame = match u.int_in_range(0..=9)? {
-            0 if HOLES_ARE_CLOSED => {
+            0 if ORDER_IS_CHECKED => {
                 ClientFrame::Update { update: build::update(u, &clocks, false)?.0.into() }
             }
             0 => ClientFrame::Update { update: Bytes::copy_from_slice(u.bytes(u.len().min(16))?) },

@@ -127,7 +127,7 @@ fn neighbours_in_different_places_are_malformed() {
     send(&mut places, map.n(&[0x27, ID, 1, 0]).s("a").n(&[0]).n(&[0x27, ID, 1, 0]).s("b").n(&[0])).unwrap();
     send(&mut places, from(2, 0, 1).n(&[8, ID, 1, 1]).raw(&[1, 126])).unwrap();
     send(&mut places, from(3, 0, 1).n(&[8, ID, 1, 2]).raw(&[1, 126])).unwrap();
-    send(&mut places, from(4, 0, 1).n(&[0, 1])).unwrap();
+    send(&mut places, from(4, 0, 1).n(&[0, 2])).unwrap();
     for (origin, right) in [(2, 3), (3, 2), (1, 2), (2, 1), (4, 2), (2, 4), (1, 4), (4, 1)] {
         let between = from(5, 0, 1).raw(&[0xc8]).n(&[origin, 0, right, 0]).raw(&[1, 126]);
         assert_eq!(send(&mut places, between), apart, "{origin} and {right}");
@@ -140,9 +140,13 @@ fn neighbours_in_different_places_are_malformed() {
     // Within one list, and of what is collected altogether, everything goes.
     send(&mut places, from(5, 0, 1).n(&[8, ID, 1, 1]).raw(&[1, 126])).unwrap();
     send(&mut places, from(6, 0, 1).raw(&[0xc8]).n(&[2, 0, 5, 0]).raw(&[1, 126])).unwrap();
-    send(&mut places, from(7, 0, 1).raw(&[0xc8]).n(&[4, 0, 4, 0]).raw(&[1, 126])).unwrap();
+    send(&mut places, from(7, 0, 1).raw(&[0xc8]).n(&[4, 0, 4, 1]).raw(&[1, 126])).unwrap();
     assert_eq!(places.of(ClientId::new(6), 0), places.of(ClientId::new(2), 0));
     assert!(places.of(ClientId::new(7), 0).unwrap().spot.is_nowhere());
+    // Between an item and itself there is no place.
+    let same = from(8, 0, 1).raw(&[0xc8]).n(&[2, 0, 2, 0]).raw(&[1, 126]).n(&[0]);
+    let refusal = Refusal::Malformed { what: "an item whose two neighbours are one" };
+    assert_eq!(scan_update(&same.0, UPDATE_BYTES_MAX), Err(refusal));
 }
 
 /// Once a list is deleted, who writes into it may know some of it as collected and the rest not.
