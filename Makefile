@@ -22,7 +22,7 @@ tools: ## install what the tests need and the machine lacks
 
 test: tools ## every test: Rust, then the published npm clients against the real binary
 	@scripts/section "Rust tests"
-	$(CARGO) nextest run --workspace --all-targets --no-fail-fast
+	$(CARGO) nextest run --workspace --lib --bins --tests --examples --no-fail-fast
 	@scripts/section "Published yjs and y-websocket against $(DEBUG_BIN)"
 	cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
 	ATLAS_BIN=$(CURDIR)/$(DEBUG_BIN) node --test --test-concurrency=1 --test-reporter=spec $(INTEROP)/*.test.mjs

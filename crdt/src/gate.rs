@@ -67,6 +67,10 @@ pub enum Unsupported {
     Xml,
     #[error("weak links")]
     WeakLink,
+    /// lib0's integers of 64 bits, JavaScript's BigInt (kind 122 among values). JSON has none, and yrs hands most of them
+    /// on as plain numbers, so that replicas would differ.
+    #[error("big integers")]
+    BigInteger,
     /// A root other than those of a design. The name is cut to its first 64 characters.
     #[error("the root {0:?}")]
     Root(String),

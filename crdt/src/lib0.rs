@@ -112,6 +112,17 @@ impl<'a> Reader<'a> {
         self.take(len)
     }
 
+    /// Passes over a string behind its length in bytes, and says what that is.
+    pub(crate) fn skip_var_str(&mut self) -> Result<usize, Fault> {
+        let bytes = self.var_bytes()?;
+        // Most strings are short and ASCII, which is quicker to see.
+        if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
+            Ok(bytes.len())
+        } else {
+            Err(Fault::Utf8)
+        }
+    }
+
     /// A string behind its length in bytes.
     pub(crate) fn var_str(&mut self) -> Result<&'a str, Fault> {
         std::str::from_utf8(self.var_bytes()?).map_err(|_| Fault::Utf8)
@@ -195,5 +206,10 @@ mod tests {
         // A lone surrogate is not UTF-8 either.
         assert_eq!(Reader::new(&[3, 0xed, 0xa0, 0x80]).var_str(), Err(Fault::Utf8));
         assert_eq!(Reader::new(&[2, 0xc3, 0xa9]).var_str(), Ok("é"));
+        for (string, len) in
+            [(&[2, 0xc3, 0x28][..], None), (&[2, 0xc3, 0xa9], Some(2)), (&[1, b'a'], Some(1))]
+        {
+            assert_eq!(Reader::new(string).skip_var_str(), len.ok_or(Fault::Utf8));
+        }
     }
 }

@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use atlas_crdt::design::{DesignDoc, merge_updates};
-use atlas_crdt::gate::scan_update;
+use atlas_crdt::gate::{Refusal, Unsupported, scan_update};
 use atlas_crdt::ids::ClientId;
 use atlas_crdt::invariants::check_view;
 use atlas_crdt::limits::DOCUMENT_BYTES_MAX;
@@ -121,6 +121,15 @@ fn what_yjs_writes_passes_the_gate() {
         let all = case.updates.iter().chain([&case.state, &case.merged, &case.half.2]).map(Vec::as_slice);
         for update in all.chain([&*ours]) {
             let scan = scan_update(update, DOCUMENT_BYTES_MAX);
+            if case.name == "big integers and minus zero" {
+                // The key of each says its value.
+                let names = |key: &str| update.windows(key.len()).any(|part| part == key.as_bytes());
+                let has_big =
+                    ["n42", "n9007199254740993", "n-1", "n1152921504606846976"].into_iter().any(names);
+                let refused = matches!(scan, Err(Refusal::Unsupported(Unsupported::BigInteger)));
+                assert_eq!(refused, has_big, "{scan:?}");
+                continue;
+            }
             assert!(scan.is_ok(), "{}: {:?}", case.name, scan.err());
         }
     }

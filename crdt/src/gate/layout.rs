@@ -103,7 +103,41 @@ impl Run {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Layout {
     pub(super) runs: Vec<Run>,
-    pub(super) rights: Vec<Anchor>,
+    pub(super) rights: Rights,
+}
+
+/// The right origins of items that stand between two others. Most updates have one at most, which stands here.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Rights {
+    first: Option<Anchor>,
+    others: Vec<Anchor>,
+}
+
+impl Rights {
+    /// The number of a right origin, which may be the one before.
+    fn number(&mut self, right: Anchor) -> u32 {
+        if self.others.last().or(self.first.as_ref()) != Some(&right) {
+            match self.first {
+                None => self.first = Some(right),
+                Some(_) => self.others.push(right),
+            }
+        }
+        numbered(self.others.len())
+    }
+
+    /// All numbers come from [`Self::number`].
+    pub(super) fn of(&self, number: u32) -> Anchor {
+        let other = (number as usize).checked_sub(1).and_then(|at| self.others.get(at));
+        other.copied().or(self.first).unwrap_or(Anchor::new((ClientId::new(0), 0)))
+    }
+
+    /// The run of a right origin is known now.
+    pub(super) fn found(&mut self, number: u32, right: Anchor) {
+        match (number as usize).checked_sub(1) {
+            None => self.first = Some(right),
+            Some(at) => self.others[at] = right,
+        }
+    }
 }
 
 /// The depth of a type that is not in the update: right below a root. That is the least that it can be; where it
@@ -141,10 +175,7 @@ impl Layout {
 
     /// An item between two others. If it joins a run, its right origin is left over; those of one run are equal.
     pub(super) fn between(&mut self, origin: Anchor, right: Anchor) -> Stand {
-        if self.rights.last() != Some(&right) {
-            self.rights.push(right);
-        }
-        Stand::Between(origin, numbered(self.rights.len() - 1))
+        Stand::Between(origin, self.rights.number(right))
     }
 
     fn depth_of(&self, stand: &Stand) -> Result<u8, Refusal> {
@@ -158,7 +189,7 @@ impl Layout {
                 None => DEPTH_OUTSIDE,
             },
             Stand::Behind(one) | Stand::Before(one) => beside(one),
-            Stand::Between(origin, right) => beside(origin).max(beside(&self.rights[*right as usize])),
+            Stand::Between(origin, right) => beside(origin).max(beside(&self.rights.of(*right))),
         })
     }
 
@@ -170,13 +201,13 @@ impl Layout {
         if last.kind != new.kind || last.is_wide || new.is_wide && !is_of_list {
             return false;
         }
-        let right = |at: u32| &self.rights[at as usize];
+        let right = |number: u32| self.rights.of(number);
         let is_inside = |anchor: &Anchor| anchor.run == run;
         // Inside of the run, or where the run stands itself.
         let is_within = |anchor: &Anchor| match last.stand {
             _ if is_inside(anchor) => true,
             Stand::Behind(own) | Stand::Before(own) => anchor.is_same_as(&own),
-            Stand::Between(own, other) => anchor.is_same_as(&own) || anchor.is_same_as(right(other)),
+            Stand::Between(own, other) => anchor.is_same_as(&own) || anchor.is_same_as(&right(other)),
             _ => false,
         };
         match (&new.stand, last.stand) {
@@ -188,20 +219,20 @@ impl Layout {
             }
             (Stand::Behind(origin), _) => is_within(origin),
             (Stand::Before(one), _) => is_of_list && is_within(one),
-            (Stand::Between(origin, at), _) => is_of_list && is_within(origin) && is_within(right(*at)),
+            (Stand::Between(origin, at), _) => is_of_list && is_within(origin) && is_within(&right(*at)),
             _ => false,
         }
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.runs.capacity() * size_of::<Run>() + self.rights.capacity() * size_of::<Anchor>()
+        self.runs.capacity() * size_of::<Run>() + self.rights.others.capacity() * size_of::<Anchor>()
     }
 
     /// Gives back what is held in vain, where it is worth the copying.
     pub(super) fn shrink(&mut self) {
         if 1_024 < self.heap_bytes() {
             self.runs.shrink_to_fit();
-            self.rights.shrink_to_fit();
+            self.rights.others.shrink_to_fit();
         }
     }
 }

@@ -12,6 +12,9 @@ use super::{Refusal, malformed};
 use crate::ids::ClientId;
 use crate::room::ClockRange;
 
+/// Runs that are made room for at once; the bytes say how many structs there are, but not how many runs.
+const RUNS_EXPECTED: usize = 16;
+
 #[derive(Debug, Clone, Copy)]
 struct Struct {
     clock: u32,
@@ -53,10 +56,11 @@ impl Order {
         Self { layout: Layout::default(), depth_max, only, sections: Vec::new(), structs: Vec::new() }
     }
 
-    /// The structs that follow belong to `client`, from `start` on.
-    pub(super) fn begin(&mut self, client: ClientId, start: u32) {
+    /// The structs that follow, this many, belong to `client`, from `start` on.
+    pub(super) fn begin(&mut self, client: ClientId, start: u32, structs: usize) {
         if let Some(only) = &mut self.only {
             *only = ClockRange { client, start, end: start };
+            self.layout.runs.reserve(structs.min(RUNS_EXPECTED));
             return;
         }
         let first = self.structs.len();
@@ -166,8 +170,8 @@ impl Order {
             Stand::Behind(origin) => Stand::Behind(found(origin)),
             Stand::Before(right) => Stand::Before(found(right)),
             Stand::Between(origin, right) => {
-                let (origin, other) = (found(origin), found(self.layout.rights[right as usize]));
-                self.layout.rights[right as usize] = other;
+                let (origin, other) = (found(origin), found(self.layout.rights.of(right)));
+                self.layout.rights.found(right, other);
                 Stand::Between(origin, right)
             }
             known => known,
@@ -186,7 +190,7 @@ impl Order {
             Stand::InMap(one) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) => {
                 [Some(one), None]
             }
-            Stand::Between(origin, right) => [Some(origin), Some(self.layout.rights[right as usize])],
+            Stand::Between(origin, right) => [Some(origin), Some(self.layout.rights.of(right))],
         }
     }
 

@@ -311,7 +311,7 @@ impl<'a> Placing<'a> {
             }
             Stand::Between(origin, right) => {
                 let origin = self.anchored(origin)?;
-                let right = self.anchored(&self.scan.layout.rights[*right as usize])?;
+                let right = self.anchored(&self.scan.layout.rights.of(*right))?;
                 beside(self.between(origin, right)?)
             }
         })

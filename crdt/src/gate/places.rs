@@ -11,6 +11,7 @@
 //! A clock that is known already is what it was, whatever a later update says about it, just as it is for yrs. Only a
 //! type that is deleted is gone from then on: what is written into it is collected by every replica.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::size_of;
@@ -254,7 +255,7 @@ impl Places {
     }
 
     /// The known clocks of a range, by the places where they stand.
-    pub(super) fn among(&self, range: ClockRange) -> impl Iterator<Item = (ClockRange, Place)> + use<'_> {
+    pub(super) fn among(&self, range: ClockRange) -> impl Iterator<Item = (ClockRange, Place)> {
         let stretches = self.clients.get(&range.client).map_or(&[][..], |stretches| &stretches[..]);
         let first = stretches.partition_point(|stretch| stretch.end <= range.start);
         let mut start = range.start;
@@ -321,16 +322,17 @@ impl Places {
         self.elements.get(spot.number())
     }
 
+    /// The number of an element, known or not. It is asked for what was not known a moment ago.
     fn add_element(&mut self, root: Root, key: &str) -> u32 {
-        if let Some(number) = self.element(root, key) {
-            return number;
-        }
         let number = numbered(self.elements.len());
-        let key: Arc<str> = Arc::from(key);
-        self.key_bytes += key.len();
-        self.elements.push(Element { root, key: Arc::clone(&key) });
-        self.by_key[root as usize].insert(key, number);
-        number
+        match self.by_key[root as usize].entry(Arc::from(key)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                self.key_bytes += key.len();
+                self.elements.push(Element { root, key: Arc::clone(new.key()) });
+                *new.insert(number)
+            }
+        }
     }
 
     fn add_list(&mut self, list: List) -> u32 {

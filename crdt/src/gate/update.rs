@@ -119,7 +119,7 @@ struct Pass<'a> {
     needs: Needs,
 }
 
-impl<'a> Pass<'a> {
+impl Pass<'_> {
     fn sections(&mut self) -> Result<Order, Refusal> {
         let sections = count(&mut self.reader, SECTION_BYTES_MIN, "clients", self.bounds.clients)?;
         let mut order = Order::new(sections, self.bounds.type_depth);
@@ -135,7 +135,7 @@ impl<'a> Pass<'a> {
                 return Err(Refusal::TooMany { what: "structs", max: self.bounds.structs });
             }
             let mut next = start;
-            order.begin(client, start);
+            order.begin(client, start, structs);
             for _ in 0..structs {
                 next = self.one_struct(client, next, &mut order)?;
             }
@@ -195,7 +195,7 @@ impl<'a> Pass<'a> {
                 if !has_key && !self.bounds.has_root_lists {
                     return Err(Refusal::Unsupported(Unsupported::RootList(root)));
                 }
-                let len = if has_key { self.key()?.len() } else { 0 };
+                let len = if has_key { self.key()? } else { 0 };
                 let at = self.bytes.len() - self.reader.remaining() - len;
                 let name = Name { root, at: numbered(at), len: numbered(len) };
                 Ok(if has_key { Stand::InRoot(name) } else { Stand::InRootList(name) })
@@ -223,9 +223,10 @@ impl<'a> Pass<'a> {
         Ok((of, clock))
     }
 
-    fn key(&mut self) -> Result<&'a str, Refusal> {
-        let key = self.reader.var_str()?;
-        if self.bounds.key_bytes < key.len() { Err(Refusal::TooLarge) } else { Ok(key) }
+    /// Passes over a key and returns its length in bytes.
+    fn key(&mut self) -> Result<usize, Refusal> {
+        let len = self.reader.skip_var_str()?;
+        if self.bounds.key_bytes < len { Err(Refusal::TooLarge) } else { Ok(len) }
     }
 
     fn deletes(&mut self) -> Result<(), Refusal> {

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
 /** Milliseconds: far beyond anything that is only slow. */
-const ANSWER_MS_MAX = 20_000
+const ANSWER_MS_MAX = 8_000
 
 /** The other side ended, or did not answer: the message says which. */
 export class Died extends Error {}

@@ -17,6 +17,7 @@ use yrs::{
     Array, ArrayPrelim, Doc, Map, MapPrelim, Out, ReadTxn, StateVector, Text, TextPrelim, Transact, Update,
 };
 
+use crate::build::Writer;
 use crate::known;
 
 /// One open socket. What the client sends arrives in order, when the plan says so.
@@ -173,4 +174,14 @@ impl Person {
         }
         Ok(txn.encode_update_v1().into())
     }
+}
+
+/// An awareness update about one client.
+pub(super) fn cursor(client: u64, clock: u64) -> Bytes {
+    let mut out = Writer::default();
+    out.n(1);
+    out.n(client);
+    out.n(clock);
+    out.s("{}");
+    out.0.into()
 }

@@ -246,9 +246,9 @@ fn an_update_is_told_apart_by_roots_elements_and_new_keys() {
     assert_eq!(keys, [none.clone(), none.clone(), vec!["k0".to_owned()], none.clone()]);
 
     // A deletion stands nowhere itself; where its clocks stand, the index knows.
-    let deleted = edit(&anne, 2, 0, 0);
-    let deletes = scan(&deleted).deletes;
-    let (roots, elements, _) = told(&mut places, &deleted);
+    let update = edit(&anne, 2, 0, 0);
+    let deletes = scan(&update).deletes;
+    let (roots, elements, _) = told(&mut places, &update);
     assert!(roots.is_empty() && elements.is_empty());
     assert_eq!(places.roots_of(&deletes), Roots::only(Root::Nodes));
     let of_deletes: BTreeSet<_> = places.elements_of(&deletes).collect();
