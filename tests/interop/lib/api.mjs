@@ -36,6 +36,11 @@ export class Api {
     return (await this.json('POST', '/api/v1/designs', { name })).id
   }
 
+  /** Gives somebody who registered under this name a role on the design. */
+  async share (design, name, role) {
+    await this.json('PUT', `/api/v1/designs/${design}/members/${name}@example.org`, { role })
+  }
+
   /** Imports a file (text) and returns `{id, report}`. */
   async import (text) {
     const type = { 'content-type': 'application/json' }
