@@ -108,6 +108,13 @@ impl Placed {
         self.roots
     }
 
+    /// Letters and entries that the update adds to sequences.
+    #[must_use]
+    pub fn in_lists(&self) -> usize {
+        let new = self.runs.iter().filter(|run| run.place.spot.is_list());
+        new.map(|run| (run.end - run.start) as usize).sum()
+    }
+
     /// The elements into which the update writes, each at least once.
     pub fn elements<'a>(
         &'a self,

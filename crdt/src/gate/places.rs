@@ -117,6 +117,8 @@ pub struct Places {
     by_key: [HashMap<Arc<str>, u32>; Root::ALL.len()],
     lists: Vec<List>,
     by_parent: HashMap<(ClientId, u32), u32>,
+    /// How many clocks stand in sequences.
+    in_lists: usize,
     /// Bytes of all keys.
     key_bytes: usize,
     /// What prints are made with: nobody outside knows it, and nothing but prints depends on it.
@@ -138,6 +140,7 @@ impl Places {
             by_key: Default::default(),
             lists: Vec::new(),
             by_parent: HashMap::new(),
+            in_lists: 0,
             key_bytes: 0,
             secret: RandomState::new().build_hasher().finish(),
         }
@@ -152,6 +155,7 @@ impl Places {
     /// Takes over where the structs of an update stand. To be called in the order of the log, before the next update
     /// is placed. `bytes` are those that were scanned.
     pub fn note(&mut self, placed: Placed, bytes: &[u8]) {
+        self.in_lists += placed.in_lists();
         let Placed { runs, names, lists, dying, .. } = placed;
         let elements: Vec<u32> =
             names.iter().map(|name| self.add_element(name.root, name.of(bytes))).collect();
@@ -179,6 +183,12 @@ impl Places {
                 bury(stretches, of_client);
             }
         }
+    }
+
+    /// Letters and entries of all sequences, deleted ones included as far as their place is known.
+    #[must_use]
+    pub fn in_lists(&self) -> usize {
+        self.in_lists
     }
 
     /// The roots in which these clocks stand, as far as they are known.

@@ -1,5 +1,7 @@
 //! Reading an update v1: client sections with their structs, then the delete set.
 
+use std::collections::HashMap;
+
 use super::layout::{Anchor, Kind, Name, Stand, numbered};
 use super::order::Order;
 use super::{Refusal, Scan, Stored, Unsupported, clock, content, count, end, malformed};
@@ -33,6 +35,7 @@ pub(super) struct Bounds {
     delete_ranges: usize,
     key_bytes: usize,
     type_depth: usize,
+    siblings: usize,
     pub(super) any_values: usize,
     /// The deeper of the two stacks that the core has for nested values.
     pub(super) has_deep_values: bool,
@@ -47,6 +50,7 @@ pub(super) const TODAY: Bounds = Bounds {
     delete_ranges: limits::DELETE_RANGES_MAX,
     key_bytes: limits::KEY_BYTES_MAX,
     type_depth: limits::TYPE_DEPTH_MAX,
+    siblings: limits::SIBLINGS_PER_KEY_MAX,
     any_values: limits::ANY_VALUES_MAX,
     has_deep_values: false,
     has_root_lists: false,
@@ -59,6 +63,7 @@ const STORED: Bounds = Bounds {
     delete_ranges: usize::MAX,
     key_bytes: usize::MAX,
     type_depth: limits::STORED_TYPE_DEPTH_MAX,
+    siblings: usize::MAX,
     any_values: usize::MAX,
     has_deep_values: true,
     has_root_lists: true,
@@ -98,7 +103,14 @@ pub fn scan_stored(bytes: &[u8]) -> Result<Stored, Refusal> {
 
 fn scan(bytes: &[u8], bounds: &'static Bounds) -> Result<Scan, Refusal> {
     let reader = Reader::new(bytes);
-    let mut pass = Pass { bytes, reader, bounds, scan: Scan::default(), needs: Needs::default() };
+    let mut pass = Pass {
+        bytes,
+        reader,
+        bounds,
+        scan: Scan::default(),
+        needs: Needs::default(),
+        siblings: HashMap::new(),
+    };
     let order = pass.sections()?;
     pass.deletes()?;
     if !pass.reader.is_empty() {
@@ -117,7 +129,12 @@ struct Pass<'a> {
     bounds: &'static Bounds,
     scan: Scan,
     needs: Needs,
+    /// Items without neighbours under each key of each parent; counted only in updates that could have too many.
+    siblings: HashMap<(Holder, &'a [u8]), usize>,
 }
+
+/// What holds a key: a root, or a type.
+type Holder = Result<Root, (ClientId, u32)>;
 
 impl Pass<'_> {
     fn sections(&mut self) -> Result<Order, Refusal> {
@@ -202,12 +219,16 @@ impl Pass<'_> {
                 let len = if has_key { self.key()? } else { 0 };
                 let at = self.bytes.len() - self.reader.remaining() - len;
                 let name = Name { root, at: numbered(at), len: numbered(len) };
+                if has_key {
+                    self.sibling(Ok(root), len)?;
+                }
                 Ok(if has_key { Stand::InRoot(name) } else { Stand::InRootList(name) })
             }
             0 => {
                 let parent = Anchor::new(self.id(client, at)?);
                 if has_key {
-                    self.key()?;
+                    let len = self.key()?;
+                    self.sibling(Err((parent.client, parent.clock)), len)?;
                     return Ok(Stand::InMap(parent));
                 }
                 Ok(Stand::InList(parent))
@@ -231,6 +252,24 @@ impl Pass<'_> {
     fn key(&mut self) -> Result<usize, Refusal> {
         let len = self.reader.skip_var_str()?;
         if self.bounds.key_bytes < len { Err(Refusal::TooLarge) } else { Ok(len) }
+    }
+
+    /// One more item without neighbours under the key that was just read. Where many stand under one key, yrs compares
+    /// each with all before it. A client writes its second value behind its first, so that there are only as many as
+    /// wrote one key at the same moment.
+    fn sibling(&mut self, holder: Holder, key_len: usize) -> Result<(), Refusal> {
+        let max = self.bounds.siblings;
+        if self.scan.structs <= max {
+            return Ok(());
+        }
+        let end = self.bytes.len() - self.reader.remaining();
+        let count = self.siblings.entry((holder, &self.bytes[end - key_len..end])).or_default();
+        *count += 1;
+        if max < *count {
+            Err(Refusal::TooMany { what: "values side by side under one key", max })
+        } else {
+            Ok(())
+        }
     }
 
     fn deletes(&mut self) -> Result<(), Refusal> {

@@ -159,6 +159,11 @@ impl Live {
         if !waiting.role.may_edit() && !self.is_comment(&placed, waiting) {
             return self.not_here();
         }
+        let in_lists = placed.in_lists();
+        if 0 < in_lists && limits::DOCUMENT_SEQUENCE_MAX < self.places.in_lists() + in_lists {
+            let message = "the design's shared texts and lists are as long as they may be";
+            return Judgement::refuse(RefusalCode::TooMany, message);
+        }
         let growth = self.growth(waiting, &placed);
         if let Some((code, message)) = self.outgrows(batch, waiting, growth) {
             return Judgement::refuse(code, message);

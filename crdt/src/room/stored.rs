@@ -56,6 +56,7 @@ impl Stored {
             .map(|refusal| refusal.to_string())
             .or_else(|| size.broken())
             .or_else(|| too_many_clients(&doc))
+            .or_else(|| too_long_lists(&places))
             .map(|breach| format!("read-only, since it breaks a limit of this server: {breach}"));
         Ok(Self {
             doc,
@@ -77,6 +78,12 @@ pub(super) fn document(config: &RoomConfig, loaded: &Loaded) -> Result<DesignDoc
 fn too_many_clients(doc: &DesignDoc) -> Option<String> {
     let (clients, max) = (doc.state().len(), limits::DOCUMENT_CLIENTS_MAX);
     (max < clients).then(|| format!("{clients} client ids have written to the design, and {max} may"))
+}
+
+fn too_long_lists(places: &Places) -> Option<String> {
+    let (is, max) = (places.in_lists(), limits::DOCUMENT_SEQUENCE_MAX);
+    (max < is)
+        .then(|| format!("its shared texts and lists have {is} letters and entries, and {max} are allowed"))
 }
 
 struct Index {

@@ -245,7 +245,7 @@ fn deletions(client: u8, ranges: usize) -> Bytes {
     };
     var(ranges);
     for at in 0..ranges {
-        var(2 * at + 1); // clock 0 is the text itself
+        var(2 * at + 1);
         var(1);
     }
     update.into()
@@ -255,28 +255,29 @@ fn deletions(client: u8, ranges: usize) -> Bytes {
 fn deletions_in_countless_pieces_are_refused_and_cost_no_time() {
     let mut stage = Stage::live();
     stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
-    // A long text, then every other character of it: more ranges than a document may have, over two updates.
+    // Many values, then every other one of them deleted: more ranges than a document may have, over two updates.
     let doc = Doc::with_client_id(100);
-    let text = {
-        let meta = doc.get_or_insert_map("meta");
-        let mut txn = doc.transact_mut();
-        meta.insert(
-            &mut txn,
-            "text",
-            yrs::TextPrelim::new("x".repeat(3 * limits::DOCUMENT_DELETE_RANGES_MAX)),
-        );
-        Bytes::from(txn.encode_update_v1())
-    };
-    stage.edit(ANA, &text);
-    let append = stage.take_append().unwrap();
-    stage.commit(&append, 1);
+    let meta = doc.get_or_insert_map("meta");
+    for part in 0..4 {
+        let update = {
+            let mut txn = doc.transact_mut();
+            for at in 0..5 * limits::DOCUMENT_DELETE_RANGES_MAX / 8 {
+                meta.insert(&mut txn, format!("{part}-{at}"), true);
+            }
+            Bytes::from(txn.encode_update_v1())
+        };
+        stage.edit(ANA, &update);
+        stage.wait(20);
+        let append = stage.take_append().unwrap();
+        stage.commit(&append, part + 1);
+    }
     stage.wait(20);
     stage.effects.clear();
     let half = limits::DOCUMENT_DELETE_RANGES_MAX / 2;
     stage.edit(ANA, &deletions(100, half));
     let append = stage.take_append().expect("so many are fine");
     assert_eq!(append.authors[0].deleted.len(), half, "and all of them are their author's");
-    stage.commit(&append, 2);
+    stage.commit(&append, 5);
     stage.wait(20);
     stage.effects.clear();
     stage.edit(ANA, &deletions(100, 2 * half + 1));
@@ -356,4 +357,30 @@ fn a_name_that_no_design_may_have_does_not_reach_the_store() {
         stage.commit(&append, seq as u64 + 1);
         stage.wait(20);
     }
+}
+
+// R-LIMIT-5
+#[test]
+fn shared_texts_are_short_and_what_they_cost_stays_small() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    let doc = Doc::with_client_id(100);
+    let meta = doc.get_or_insert_map("meta");
+    let text = {
+        let mut txn = doc.transact_mut();
+        let text =
+            meta.insert(&mut txn, "text", yrs::TextPrelim::new("x".repeat(limits::DOCUMENT_SEQUENCE_MAX)));
+        stage.edit(ANA, &txn.encode_update_v1().into());
+        text
+    };
+    let append = stage.take_append().expect("as long as they may be");
+    stage.commit(&append, 1);
+    stage.wait(20);
+    stage.effects.clear();
+    let mut txn = doc.transact_mut();
+    yrs::Text::insert(&text, &mut txn, 0, "y");
+    stage.edit(ANA, &txn.encode_update_v1().into());
+    stage.wait(20);
+    assert!(stage.take_append().is_none());
+    assert_eq!(stage.refusal(ANA), Some(("too_many".to_owned(), true)));
 }

@@ -12,7 +12,7 @@ use super::{Dice, Step, any_step, clock_of, clocks, doc, mutated, play, scan};
 use crate::gate::layout::Kind;
 use crate::gate::{Closure, Places, Refusal, Scan, Verdict, scan_update};
 use crate::ids::ClientId;
-use crate::limits::{TYPE_DEPTH_MAX, UPDATE_BYTES_MAX};
+use crate::limits::{SIBLINGS_PER_KEY_MAX, TYPE_DEPTH_MAX, UPDATE_BYTES_MAX};
 use crate::schema::Root;
 
 /// Documents of the test with mutated updates.
@@ -222,9 +222,41 @@ fn places_and_scans_stay_small() {
     send(&mut places, letters).unwrap();
     assert!(0 < places.heap_bytes() && places.heap_bytes() < 1_000, "{}", places.heap_bytes());
     // At worst a scan takes a few times the bytes of its update: collected and not in turns.
-    let turns = (0..1_000).fold(from(1, 0, 2_000), |bytes, _| bytes.n(&[0, 1]).item(1, "meta").n(&[1]));
+    let turns = (0..SIBLINGS_PER_KEY_MAX).fold(from(1, 0, 2 * SIBLINGS_PER_KEY_MAX as u64), |bytes, _| {
+        bytes.n(&[0, 1]).item(1, "meta").n(&[1])
+    });
     let bytes = turns.0.len();
     assert!(turns.n(&[0]).scan().unwrap().heap_bytes() < 8 * bytes);
+}
+
+#[test]
+fn only_so_many_values_stand_side_by_side_under_one_key() {
+    let most = SIBLINGS_PER_KEY_MAX as u64;
+    let side_by_side =
+        |count: u64| (0..count).fold(from(1, 0, count), |bytes, _| bytes.item(8, "meta").raw(&[1, 126]));
+    assert!(side_by_side(most).n(&[0]).scan().is_ok());
+    let refusal = Refusal::TooMany { what: "values side by side under one key", max: SIBLINGS_PER_KEY_MAX };
+    assert_eq!(side_by_side(most + 1).n(&[0]).scan(), Err(refusal));
+    // Of a thousand keys each may be written, and one may be written over a thousand times.
+    let apart = (0..1_000)
+        .fold(from(1, 0, 1_000), |bytes, at| bytes.n(&[0x28, 1]).s("meta").s(&at.to_string()).raw(&[1, 126]));
+    assert!(apart.n(&[0]).scan().is_ok());
+    let over = (1..1_000).fold(from(1, 0, 1_000).item(8, "meta").raw(&[1, 126]), |bytes, at| {
+        bytes.raw(&[0xa8]).n(&[1, at - 1]).raw(&[1, 126])
+    });
+    assert!(over.n(&[0]).scan().is_ok());
+}
+
+#[test]
+fn letters_and_entries_of_sequences_are_counted() {
+    let mut places = Places::new();
+    let text = from(1, 0, 2).item(7, "meta").n(&[2]).n(&[4, ID, 1, 0]).s("abc");
+    send(&mut places, text).unwrap();
+    assert_eq!(places.in_lists(), 3, "the text itself stands under a key");
+    send(&mut places, from(2, 0, 1).raw(&[0x88]).n(&[1, 3]).raw(&[2, 126, 126])).unwrap();
+    assert_eq!(places.in_lists(), 5);
+    note(&mut places, &Bytes::default().n(&[0, 1, 1, 1, 1, 2]).0).unwrap();
+    assert_eq!(places.in_lists(), 5, "what was deleted counts as well");
 }
 
 #[test]
