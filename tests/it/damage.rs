@@ -3,7 +3,7 @@
 use atlas_crdt::design::poison;
 use atlas_crdt::limits::TYPE_DEPTH_MAX;
 use atlas_loadtest::canvas;
-use atlas_loadtest::client::{Client, Connect, Dialect};
+use atlas_loadtest::client::{Client, Connect, Dialect, Seen};
 use rstest::rstest;
 use serde_json::{Value, json};
 use sqlx::ConnectOptions as _;
@@ -129,7 +129,7 @@ async fn wait_for_nodes(client: &Client, ids: &[String]) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    panic!("nodes are missing: {}", client.look(|seen| seen.summary()));
+    panic!("nodes are missing: {}", client.look(Seen::summary));
 }
 
 /// Appends a row as no server of ours would.

@@ -13,6 +13,7 @@ mod counts;
 mod depth;
 mod foreign;
 mod kinds;
+mod labour;
 mod pending;
 mod poison;
 mod presence;
