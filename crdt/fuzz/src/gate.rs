@@ -16,7 +16,7 @@ use yrs::updates::decoder::Decode;
 use yrs::updates::encoder::Encode;
 
 use crate::build;
-use crate::judge::{ORDER_IS_CHECKED, Index, PARENTS_ARE_LOOKED_UP, Verdict, judge};
+use crate::judge::{Index, ORDER_IS_CHECKED, PARENTS_ARE_LOOKED_UP, Verdict, judge};
 use crate::known::{self, READER};
 
 /// Of all updates so far: how many there were, and how many were clean.
