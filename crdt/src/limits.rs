@@ -28,7 +28,7 @@ pub const CLOCK_MAX: u32 = i32::MAX as u32;
 /// Client sections in one update or entries in one state vector.
 pub const CLIENTS_PER_UPDATE_MAX: usize = 100_000;
 /// Structs in one update.
-pub const STRUCTS_PER_UPDATE_MAX: usize = 2_000_000;
+pub const STRUCTS_PER_UPDATE_MAX: usize = 1_000_000;
 /// Ranges in the delete set of one update. Applying one costs yrs more than its share: 200,000 took it seconds.
 pub const DELETE_RANGES_MAX: usize = 100_000;
 /// Clients that ever wrote into one document: an update that would bring in more is refused. The state vector of
@@ -72,6 +72,8 @@ pub const ELEMENT_ID_CHARS_MAX: usize = 128;
 
 /// Awareness states one connection may own. Stock clients own one; a relay of several tabs a few.
 pub const AWARENESS_STATES_PER_CONN_MAX: usize = 8;
+/// Ids that one connection may begin to speak for in its life, one after the other: a page has one.
+pub const AWARENESS_IDS_PER_CONN_MAX: usize = 64;
 /// Client ids that one user has announced in a design, and under which nothing is written yet, that stay the user's.
 pub const ANNOUNCED_IDS_PER_USER_MAX: usize = 64;
 /// Awareness states in one room.
@@ -155,6 +157,7 @@ const _: () = {
     assert!(AWARENESS_STATES_PER_CONN_MAX * AWARENESS_STATE_BYTES_MAX < AWARENESS_BYTES_PER_ROOM_MAX);
     assert!(AWARENESS_CLOCK_MAX < u32::MAX);
     assert!(AWARENESS_STATES_PER_CONN_MAX < ANNOUNCED_IDS_PER_USER_MAX);
+    assert!(AWARENESS_STATES_PER_CONN_MAX < AWARENESS_IDS_PER_CONN_MAX);
     assert!(ANY_DEPTH_MAX <= STORED_ANY_DEPTH_MAX);
     // Depths are kept in a byte, with room above the deepest that is allowed.
     assert!(TYPE_DEPTH_MAX <= STORED_TYPE_DEPTH_MAX && STORED_TYPE_DEPTH_MAX < 250);

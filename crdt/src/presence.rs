@@ -26,8 +26,8 @@ use crate::ids::{ClientId, ConnId, Millis, UserId};
 use crate::lib0::{Reader, write_var_bytes, write_var_uint};
 use crate::limits::{
     ANY_DEPTH_MAX, AWARENESS_BYTES_MAX, AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_CLOCK_MAX,
-    AWARENESS_ENTRIES_MAX, AWARENESS_EXPIRY_MS, AWARENESS_ID_KEPT_MS, AWARENESS_STATE_BYTES_MAX,
-    AWARENESS_STATES_PER_CONN_MAX, AWARENESS_STATES_PER_ROOM_MAX,
+    AWARENESS_ENTRIES_MAX, AWARENESS_EXPIRY_MS, AWARENESS_ID_KEPT_MS, AWARENESS_IDS_PER_CONN_MAX,
+    AWARENESS_STATE_BYTES_MAX, AWARENESS_STATES_PER_CONN_MAX, AWARENESS_STATES_PER_ROOM_MAX,
 };
 
 /// Ids that are here, and ids remembered after they went, together.
@@ -58,6 +58,8 @@ pub struct Presence {
     changed: BTreeSet<ClientId>,
     /// Ids in `gone` of which the next update tells. They are kept in `gone` until then.
     removed: BTreeSet<ClientId>,
+    /// The ids that each connection ever spoke for.
+    opened: BTreeMap<ConnId, BTreeSet<ClientId>>,
     /// Ids that somebody began to speak for, and the user, until they are taken.
     arrived: Vec<(ClientId, UserId)>,
     /// Somebody left or expired since the last update.
@@ -108,7 +110,7 @@ impl Presence {
     ///   [`AWARENESS_EXPIRY_MS`], the clock is higher than then.
     ///
     /// Everything else is skipped, and so are clocks above [`AWARENESS_CLOCK_MAX`], new ids of a connection that has
-    /// [`AWARENESS_STATES_PER_CONN_MAX`] or in a room that has [`AWARENESS_STATES_PER_ROOM_MAX`], and states that
+    /// [`AWARENESS_STATES_PER_CONN_MAX`] at once or had [`AWARENESS_IDS_PER_CONN_MAX`] in its life, or in a room that has [`AWARENESS_STATES_PER_ROOM_MAX`], and states that
     /// would bring those of the room beyond [`AWARENESS_BYTES_PER_ROOM_MAX`].
     ///
     /// `is_foreign` tells of an id that nobody here speaks for whether somebody else has written under it.
@@ -139,6 +141,7 @@ impl Presence {
 
     /// The connection is gone and its ids with it: their removal, at the clocks last seen, is pending.
     pub fn leave(&mut self, conn: ConnId) {
+        self.opened.remove(&conn);
         for client in self.owned.remove(&conn).unwrap_or_default() {
             self.remove(client, None);
             self.lost = true;
@@ -212,6 +215,12 @@ impl Presence {
         std::mem::take(&mut self.arrived)
     }
 
+    /// The ids that the user's connections speak for.
+    #[must_use]
+    pub fn ids_of(&self, user: UserId) -> Vec<ClientId> {
+        self.here.iter().filter(|(_, here)| here.user == user).map(|(client, _)| *client).collect()
+    }
+
     /// The user whose connection speaks for this id, or did until lately ([`AWARENESS_ID_KEPT_MS`]).
     #[must_use]
     pub fn user(&self, client: ClientId) -> Option<UserId> {
@@ -259,7 +268,7 @@ impl Presence {
             }
             Some(here) if here.owner == conn => {}
             Some(_) => {
-                if !fits || self.is_full(conn) {
+                if !fits || self.is_full(conn, entry.client) {
                     return;
                 }
                 self.disown(entry.client);
@@ -269,7 +278,7 @@ impl Presence {
                     self.removed.insert(entry.client);
                     return;
                 }
-                if !fits || self.is_full(conn) || !self.has_room_for_new() {
+                if !fits || self.is_full(conn, entry.client) || !self.has_room_for_new() {
                     return;
                 }
             }
@@ -292,6 +301,7 @@ impl Presence {
         if !self.here.contains_key(&client) {
             self.arrived.push((client, here.user));
         }
+        self.opened.entry(here.owner).or_default().insert(client);
         self.heard.insert((here.heard, client));
         self.owned.entry(here.owner).or_default().insert(client);
         self.bytes += here.state.len();
@@ -339,8 +349,12 @@ impl Presence {
         }
     }
 
-    fn is_full(&self, conn: ConnId) -> bool {
+    fn is_full(&self, conn: ConnId, client: ClientId) -> bool {
         self.owned.get(&conn).is_some_and(|owned| AWARENESS_STATES_PER_CONN_MAX <= owned.len())
+            || self
+                .opened
+                .get(&conn)
+                .is_some_and(|opened| AWARENESS_IDS_PER_CONN_MAX <= opened.len() && !opened.contains(&client))
     }
 
     fn has_room_for_new(&mut self) -> bool {

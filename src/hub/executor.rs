@@ -213,7 +213,7 @@ impl Executor {
         }));
     }
 
-    /// One try: the client announces itself again on its next socket.
+    /// One try: the room asks again when the client announces itself on its next socket.
     fn announce(&self, client: ClientId, user: UserId) {
         let (design, hub) = (self.design, Arc::clone(&self.hub));
         drop(self.hub.deps.tasks.spawn("announcement of a client id", async move {

@@ -17,6 +17,8 @@ pub(super) struct Waiting {
     /// The message's number on its socket.
     pub(super) n: u64,
     pub(super) is_step2: bool,
+    /// How many SyncStep1s had come before it on its socket.
+    pub(super) round: u32,
     pub(super) user: UserId,
     /// As it was when the message arrived.
     pub(super) role: DesignRole,

@@ -124,6 +124,9 @@ impl Live {
     pub(super) fn appended(&mut self, now: Millis, append_id: AppendId, seq: Seq, effects: &mut Vec<Effect>) {
         let is_ours =
             self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.append_id == append_id);
+        if is_ours && self.committed_meanwhile(append_id, seq) {
+            return;
+        }
         let Some(flight) = self.durability.in_flight.take_if(|_| is_ours) else { return };
         self.set_degraded(false, effects);
         self.owners.claim(&flight.append.claims);

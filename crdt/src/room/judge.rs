@@ -13,7 +13,6 @@ use super::durability::{Ack, Waiting};
 use super::effect::{ClockRange, Effect};
 use super::input::Dialect;
 use super::live::{Live, encode_state, send};
-use super::owners::Owner;
 use super::size::Growth;
 use crate::gate::{Closure, Placed, Refusal, Verdict, clock_of};
 use crate::ids::{ClientId, ConnId, Millis, UserId};
@@ -24,6 +23,8 @@ use crate::wire::{self, CloseCode, Notice, RefusalCode};
 
 /// Ranges. Delete sets above this are compared with what is deleted already.
 const EXACT_FROM_RANGES: usize = 256;
+/// Bytes. What one range of a delete set takes at most: two clocks.
+const DELETE_RANGE_BYTES: usize = 10;
 
 /// The frames of one flush that passed, on their way into one transaction.
 #[derive(Debug, Default)]
@@ -81,7 +82,13 @@ impl Live {
         let mut now_aside: BTreeSet<ConnId> = BTreeSet::new();
         // What the log was asked for is older than everything that is still aside.
         let mut first = Vec::new();
+        let mut closed: BTreeSet<ConnId> = BTreeSet::new();
         for mut waiting in self.durability.take_waiting() {
+            if closed.contains(&waiting.conn) {
+                continue;
+            }
+            let was_here = self.members.contains_key(&waiting.conn);
+            let conn = waiting.conn;
             let is_behind =
                 now_aside.contains(&waiting.conn) || !waiting.log_was_asked && before.contains(&waiting.conn);
             let judgement = if is_behind { Judgement::Later } else { self.judge_one(&batch, &waiting) };
@@ -109,6 +116,10 @@ impl Live {
                     self.close(now, waiting.conn, refusal.close_code(), &refusal.to_string(), effects);
                 }
             }
+            // Whoever is sent away is not heard any more. (Whoever left by itself is: what it sent before counts.)
+            if was_here && !self.members.contains_key(&conn) {
+                closed.insert(conn);
+            }
         }
         self.durability.set_aside_first(first);
         batch
@@ -118,6 +129,11 @@ impl Live {
         let scan = &waiting.scan;
         if scan.is_empty() {
             return Judgement::Nothing;
+        }
+        let member = self.members.get(&waiting.conn);
+        if member.is_some_and(|member| member.reset.is_some_and(|round| waiting.round <= round)) {
+            let message = "an earlier edit on this socket was refused: begin again with a SyncStep1";
+            return Judgement::refuse(RefusalCode::SpentClient, message);
         }
         if self.marks.holds(&waiting.update) {
             return Judgement::refuse(RefusalCode::Rejected, "this edit could not be applied before");
@@ -156,7 +172,7 @@ impl Live {
             Verdict::Gap { .. } => return Judgement::Gap,
             Verdict::Refused(refusal) => return Judgement::Close(refusal),
         };
-        if !waiting.role.may_edit() && !self.is_comment(&placed, waiting) {
+        if !waiting.role.may_edit() && !self.is_comment(&placed, waiting, in_log) {
             return self.not_here();
         }
         let in_lists = placed.in_lists();
@@ -164,7 +180,7 @@ impl Live {
             let message = "the design's shared texts and lists are as long as they may be";
             return Judgement::refuse(RefusalCode::TooMany, message);
         }
-        let growth = self.growth(waiting, &placed);
+        let growth = self.growth(waiting, &placed, in_log);
         if let Some((code, message)) = self.outgrows(batch, waiting, growth) {
             return Judgement::refuse(code, message);
         }
@@ -192,34 +208,37 @@ impl Live {
 
     /// Whoever wrote first under an id owns it; until somebody has, whoever announced it does.
     fn is_foreign(&self, client: ClientId, user: UserId) -> bool {
-        match self.owners.of(client) {
-            Some(owner) => owner != Owner::User(user),
-            None => self.presence.user(client).is_some_and(|owner| owner != user),
-        }
+        self.owners.is_foreign(client, user)
     }
 
     /// Writes and deletes in `comments` only.
-    fn is_comment(&self, placed: &Placed, waiting: &Waiting) -> bool {
+    fn is_comment(&self, placed: &Placed, waiting: &Waiting, in_log: impl Fn(ClientId) -> u32) -> bool {
         let elsewhere = self.places.parts_outside(&waiting.scan.deletes, Root::Comments);
+        // What stands beside it in this flush is not in the document yet.
+        if elsewhere.iter().any(|range| in_log(range.client) < range.end) {
+            return false;
+        }
         placed.roots().is_subset_of(Roots::only(Root::Comments)) && !self.doc.deletes_anything(&elsewhere)
     }
 
     /// At most what the update adds to the document.
-    fn growth(&self, waiting: &Waiting, placed: &Placed) -> Growth {
+    fn growth(&self, waiting: &Waiting, placed: &Placed, in_log: impl Fn(ClientId) -> u32) -> Growth {
         let new = |root| {
             let keys = placed.new_keys(&waiting.update, &self.places, root);
             keys.filter(|key| !self.doc.has_key(root, key)).count()
         };
         let deletes = &waiting.scan.deletes;
+        // A SyncStep2 brings every old deletion along: looked at closely only where it matters.
+        let delete_ranges = if deletes.len() < EXACT_FROM_RANGES {
+            deletes.len()
+        } else {
+            self.doc.new_delete_ranges(deletes)
+        };
+        let adds = waiting.scan.adds_structs(in_log);
         Growth {
-            bytes: waiting.update.len(),
-            structs: waiting.scan.structs,
-            // A SyncStep2 brings every old deletion along: looked at closely only where it matters.
-            delete_ranges: if deletes.len() < EXACT_FROM_RANGES {
-                deletes.len()
-            } else {
-                self.doc.new_delete_ranges(deletes)
-            },
+            bytes: if adds { waiting.update.len() } else { delete_ranges * DELETE_RANGE_BYTES },
+            structs: if adds { waiting.scan.structs } else { 0 },
+            delete_ranges,
             nodes: new(Root::Nodes),
             edges: new(Root::Edges),
         }
@@ -284,6 +303,7 @@ impl Live {
         let Some(member) = self.members.get_mut(&waiting.conn) else { return };
         let mut may_stay = true;
         if reset {
+            member.reset = Some(member.reset.map_or(waiting.round, |round| round.max(waiting.round)));
             for range in waiting.scan.ranges.iter().filter(|range| clock_of(&known, range.client) < range.end)
             {
                 may_stay &= member.spend(range.client);

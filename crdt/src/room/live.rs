@@ -16,7 +16,7 @@ use super::size::Size;
 use super::stored::{Stored, StoredFault};
 use crate::design::DesignDoc;
 use crate::gate::{self, Places, Refusal};
-use crate::ids::{ConnId, Epoch, Generation, Millis, Seq, UserId};
+use crate::ids::{ClientId, ConnId, Epoch, Generation, Millis, Seq, UserId};
 use crate::limits;
 use crate::presence::Presence;
 use crate::roles::DesignRole;
@@ -192,6 +192,10 @@ impl Live {
                 self.tell(conn, &Notice::RoleChanged { role }, effects);
             }
         }
+        // Whoever may write from now on keeps the ids that everybody has seen already.
+        for client in self.presence.ids_of(user) {
+            self.announced(client, user, effects);
+        }
     }
 
     // --- frames
@@ -228,11 +232,15 @@ impl Live {
     /// Whoever announced an id first has it, also when nobody is here any more who remembers.
     fn note_announced(&mut self, effects: &mut Vec<Effect>) {
         for (client, user) in self.presence.take_arrived() {
-            let members = &mut self.members.values();
-            let may_write = members.any(|member| member.user == user && member.role != DesignRole::Viewer);
-            if may_write && self.owners.announce(client, user) {
-                effects.push(Effect::Announce { client, user });
-            }
+            self.announced(client, user, effects);
+        }
+    }
+
+    fn announced(&mut self, client: ClientId, user: UserId, effects: &mut Vec<Effect>) {
+        let members = &mut self.members.values();
+        let may_write = members.any(|member| member.user == user && member.role != DesignRole::Viewer);
+        if may_write && self.owners.announce(client, user) {
+            effects.push(Effect::Announce { client, user });
         }
     }
 
@@ -240,6 +248,7 @@ impl Live {
         let asked = gate::scan_state_vector(state_vector)?;
         if let Some(member) = self.members.get_mut(&conn) {
             member.asked = Some(asked);
+            member.rounds += 1;
         }
         Ok(())
     }
@@ -259,11 +268,12 @@ impl Live {
             gate::scan_update(&update, bytes_max)?
         };
         let n = member.acks.count();
-        let (user, role) = (member.user, member.role);
+        let (user, role, round) = (member.user, member.role, member.rounds);
         self.durability.push(Waiting {
             conn,
             n,
             is_step2,
+            round,
             user,
             role,
             update,

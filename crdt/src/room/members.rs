@@ -27,6 +27,11 @@ pub(super) struct Member {
     pub(super) blocked: bool,
     /// SyncStep2 frames that the server's SyncStep1s call for: each may be as large as a document.
     pub(super) owed_step2: u32,
+    /// How many SyncStep1s came on this socket.
+    pub(super) rounds: u32,
+    /// An edit of this round was refused and its client id spent: what the client sent before it began again with a
+    /// SyncStep1 belongs together with what was refused, and half of it is worse than nothing.
+    pub(super) reset: Option<u32>,
     /// Client ids of which an update was refused: no later clock of them can follow.
     pub(super) spent: Vec<ClientId>,
     pub(super) acks: Acks,
@@ -42,6 +47,8 @@ impl Member {
             asked: None,
             blocked: false,
             owed_step2: 0,
+            rounds: 0,
+            reset: None,
             spent: Vec::new(),
             acks: Acks::default(),
         }

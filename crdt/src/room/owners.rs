@@ -43,10 +43,13 @@ impl Owners {
         owners
     }
 
-    /// The user has announced the id. False: it is somebody's already.
+    /// The user has announced the id. True: the store is to remember it (or to be told once more, since nobody says
+    /// whether it did). False: it is somebody else's, or something is written under it.
     pub(super) fn announce(&mut self, client: ClientId, user: UserId) -> bool {
-        if self.of(client).is_some() {
-            return false;
+        match self.of(client) {
+            None => {}
+            Some(Owner::User(owner)) if owner == user => return !self.is_claimed(client),
+            Some(_) => return false,
         }
         self.announced.insert(client, user);
         let of_user = self.by_user.entry(user).or_default();
@@ -54,7 +57,6 @@ impl Owners {
         if ANNOUNCED_IDS_PER_USER_MAX < of_user.len()
             && let Some(oldest) = of_user.pop_front()
         {
-            // Written under meanwhile, it is not among them any more.
             self.announced.remove(&oldest);
         }
         true
@@ -64,7 +66,11 @@ impl Owners {
     pub(super) fn claim(&mut self, claims: &[Claim]) {
         for claim in claims {
             self.by_client.entry(claim.client).or_insert(claim.user.map_or(Owner::Server, Owner::User));
-            self.announced.remove(&claim.client);
+            if let Some(user) = self.announced.remove(&claim.client)
+                && let Some(of_user) = self.by_user.get_mut(&user)
+            {
+                of_user.retain(|client| *client != claim.client);
+            }
         }
     }
 

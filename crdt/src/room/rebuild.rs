@@ -15,7 +15,7 @@ use super::stored::{Stored, StoredFault};
 use super::{quarantine, stored};
 use crate::design::{Applied, ApplyFault, DesignDoc};
 use crate::gate::{self, clock_of};
-use crate::ids::Millis;
+use crate::ids::{AppendId, Millis, Seq};
 use crate::limits;
 use crate::wire::{CloseCode, Notice, RefusalCode};
 
@@ -26,6 +26,8 @@ pub(super) struct Rebuild {
     batch: Batch,
     /// Set after a failed attempt to read the store.
     retry_at: Option<Millis>,
+    /// The append in flight was committed meanwhile: told when the document has it again.
+    committed: Option<(AppendId, Seq)>,
 }
 
 impl Rebuild {
@@ -37,7 +39,7 @@ impl Rebuild {
 impl Live {
     pub(super) fn start_rebuild(&mut self, batch: Batch, fault: &ApplyFault, effects: &mut Vec<Effect>) {
         effects.push(Effect::Report { what: format!("the document is made anew: {fault}") });
-        self.rebuild = Some(Rebuild { batch, retry_at: None });
+        self.rebuild = Some(Rebuild { batch, retry_at: None, committed: None });
         effects.push(Effect::Load);
     }
 
@@ -70,10 +72,12 @@ impl Live {
     ) {
         let Some(rebuild) = self.rebuild.take() else { return };
         let in_flight = self.durability.in_flight.as_ref().map(|flight| flight.append.update.clone());
+        let committed = rebuild.committed;
         let Ok(replayed) = replay(config, loaded, in_flight.as_deref(), rebuild.batch) else {
             // What the log itself holds cannot be applied any more: damage, which a later read may find mended.
             self.close_all(now, CloseCode::Overloaded, "the stored design cannot be read", effects);
-            self.rebuild = Some(Rebuild { batch: Batch::default(), retry_at: None });
+            self.rebuild =
+                Some(Rebuild { batch: Batch::default(), retry_at: None, committed: rebuild.committed });
             return self.rebuild_load_failed(now);
         };
         let Stored { doc, head, places, owners, marks, size, read_only } = replayed.stored;
@@ -92,6 +96,7 @@ impl Live {
         }
         self.known = Known::new(replayed.known);
         self.remote.restart(self.head);
+        self.durability.forget_question();
         for culprit in replayed.culprits {
             self.refuse_culprit(now, &culprit, effects);
         }
@@ -100,6 +105,19 @@ impl Live {
             // Nothing survived, and everything has been answered.
             None => self.acknowledge(&replayed.batch.acks, effects),
         }
+        if let Some((append_id, seq)) = committed {
+            self.appended(now, append_id, seq, effects);
+        }
+        self.go_on(now, effects);
+    }
+
+    /// The append in flight is durable, and the document that contains it is away: it is shown and acknowledged once the
+    /// document is back. False: the document is here.
+    pub(super) fn committed_meanwhile(&mut self, append_id: AppendId, seq: Seq) -> bool {
+        if let Some(rebuild) = &mut self.rebuild {
+            rebuild.committed = Some((append_id, seq));
+        }
+        self.rebuild.is_some()
     }
 
     /// The index knows the log only: what is in the document beside it passed before and stands where it stood.

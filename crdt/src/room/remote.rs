@@ -38,7 +38,6 @@ impl Remote {
     pub(super) fn restart(&mut self, head: Seq) {
         self.held = self.held.split_off(&head.next());
         self.ask_at = None;
-        self.asking = false;
     }
 }
 
@@ -78,8 +77,12 @@ impl Live {
         self.remote.ask_at = None;
         let is_all = rows.len() < limits::CATCH_UP_ROWS_MAX;
         for row in rows {
+            // The log may know of our own commit before we do: it is in the document, and shown when we hear of it.
+            let flight = self.durability.in_flight.as_ref();
+            let is_own = flight.is_some_and(|flight| flight.append.update == row.update);
             if self.head < row.seq {
-                self.remote.held.entry(row.seq).or_insert(Held::Theirs(row.update, row.claims));
+                let held = if is_own { Held::Own } else { Held::Theirs(row.update, row.claims) };
+                self.remote.held.entry(row.seq).or_insert(held);
             }
         }
         self.advance_head(effects);
@@ -101,13 +104,20 @@ impl Live {
     pub(super) fn ask_log_if_due(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         let is_due = match self.remote.ask_at {
             Some(at) => at <= now,
-            None => self.durability.has_question() && self.rebuild.is_none(),
+            None => self.durability.has_question(),
         };
-        if !self.remote.asking && is_due {
+        // What is made anew reads the log by itself.
+        if !self.remote.asking && is_due && self.rebuild.is_none() {
             self.remote.asking = true;
             self.durability.ask();
             effects.push(Effect::CatchUp { after: self.head });
         }
+    }
+
+    /// After the document was made anew: what was held above its head meanwhile.
+    pub(super) fn go_on(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        self.advance_head(effects);
+        self.note_hole(now);
     }
 
     fn note_hole(&mut self, now: Millis) {

@@ -38,6 +38,13 @@ fn loaded(rows: &[Bytes], claims: &[Claim]) -> Stage {
     stage
 }
 
+/// After a refusal a client asks for the document anew.
+fn begin_again(stage: &mut Stage, conn: ConnId) {
+    stage.frame(conn, step1(&StateVector::default()));
+    stage.wait(20);
+    stage.effects.clear();
+}
+
 fn announce(stage: &mut Stage, conn: ConnId, client: u8) {
     stage.frame(conn, ClientFrame::Awareness { update: vec![1, client, 1, 2, b'{', b'}'].into() });
 }
@@ -393,6 +400,7 @@ fn a_design_has_only_so_many_nodes_and_deleting_makes_room() {
     other.take(&many);
     stage.edit(ANA, &other.node("one more"));
     is_refused(&mut stage, ANA, Dialect::Atlas, "too_many");
+    begin_again(&mut stage, ANA);
     stage.edit(ANA, &writer.node("7"));
     let append = stage.take_append().expect("one that is there already is not one more");
     stage.commit(&append, 2);

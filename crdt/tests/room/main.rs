@@ -1,9 +1,11 @@
 //! The room's promises, told as stories: who hears what, and when.
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a panic, helpers included")]
 
+mod adversary;
 mod damage;
 mod documents;
 mod ids;
 mod life;
 mod refusals;
+
 mod stage;

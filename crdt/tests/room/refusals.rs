@@ -285,6 +285,7 @@ fn deletions_in_countless_pieces_are_refused_and_cost_no_time() {
     assert!(stage.take_append().is_none());
     let heard = stage.heard(ANA);
     assert!(matches!(&heard[0], ServerFrame::Notice(notice) if notice["code"] == "too_many"), "{heard:?}");
+    stage.frame(ANA, step1(&StateVector::default()));
     // Whoever comes back brings all that is deleted already, and one deletion more.
     stage.frame(ANA, ClientFrame::SyncStep2 { update: deletions(100, half + 1) });
     stage.wait(20);

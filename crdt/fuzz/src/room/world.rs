@@ -129,7 +129,9 @@ impl World {
         if let Some(socket) = &mut person.socket {
             if person.honest && !socket.role.may_edit() {
                 // What a viewer wrote is refused, and stays with the viewer: everything later has a gap.
+                // It begins again, on a new socket.
                 person.reset();
+                self.leave(who);
                 return Ok(());
             }
             socket.to_server.push_back(ClientFrame::Update { update });
