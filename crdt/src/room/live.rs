@@ -398,8 +398,11 @@ impl Live {
 
     pub(super) fn deadline(&self) -> Option<Millis> {
         let rebuild = self.rebuild.as_ref().and_then(Rebuild::deadline);
-        let durability = if self.rebuild.is_some() { None } else { self.durability.deadline() };
-        [durability, self.presence_deadline(), self.remote.deadline(), rebuild].into_iter().flatten().min()
+        // While the document is made anew, nothing is flushed and the log is not asked.
+        let is_here = self.rebuild.is_none();
+        let durability = self.durability.deadline().filter(|_| is_here);
+        let remote = self.remote.deadline().filter(|_| is_here);
+        [durability, self.presence_deadline(), remote, rebuild].into_iter().flatten().min()
     }
 
     // --- telling

@@ -86,8 +86,6 @@ impl World {
         Ok(())
     }
 
-    // --- people
-
     /// A room is opened by whoever comes first.
     fn open(&mut self) {
         if self.room.is_some() {
@@ -128,8 +126,7 @@ impl World {
         let update = person.edit(u)?;
         if let Some(socket) = &mut person.socket {
             if person.honest && !socket.role.may_edit() {
-                // What a viewer wrote is refused, and stays with the viewer: everything later has a gap.
-                // It begins again, on a new socket.
+                // What a viewer wrote is refused: it begins again, on a new socket.
                 person.reset();
                 self.leave(who);
                 return Ok(());
