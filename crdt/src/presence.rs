@@ -221,13 +221,6 @@ impl Presence {
         self.here.iter().filter(|(_, here)| here.user == user).map(|(client, _)| *client).collect()
     }
 
-    /// The user whose connection speaks for this id, or did until lately ([`AWARENESS_ID_KEPT_MS`]).
-    #[must_use]
-    pub fn user(&self, client: ClientId) -> Option<UserId> {
-        let gone = || self.gone.get(&client).map(|gone| gone.user);
-        self.here.get(&client).map(|here| here.user).or_else(gone)
-    }
-
     /// How many states there are.
     #[must_use]
     pub fn len(&self) -> usize {
