@@ -16,7 +16,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, ETAG, IF_MATCH};
 use http::{HeaderMap, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::AppState;
@@ -67,9 +68,9 @@ struct ReplaceBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PatchBody {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     nodes: ElementsBody,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     edges: ElementsBody,
     #[serde(default)]
     meta: Map<String, Value>,
@@ -84,6 +85,21 @@ struct ElementsBody {
     /// Ids.
     #[serde(default)]
     remove: Vec<String>,
+}
+
+/// Serde takes a list for an object of the same length, and an empty one for an empty object: a list of nodes is no patch.
+fn object<'de, D: Deserializer<'de>>(body: D) -> std::result::Result<ElementsBody, D::Error> {
+    let object = Map::<String, Value>::deserialize(body)?;
+    ElementsBody::deserialize(Value::Object(object)).map_err(D::Error::custom)
+}
+
+/// The same for a body as a whole.
+fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first == Some(&b'[') {
+        return Err(Problem::validation("body", "is an object, not a list"));
+    }
+    read_json(bytes)
 }
 
 /// The design after the change.
@@ -178,7 +194,7 @@ async fn edit(
 }
 
 fn replacement_of(design: DesignId, bytes: &[u8]) -> Result<Change> {
-    let body: ReplaceBody = read_json(bytes)?;
+    let body: ReplaceBody = read_object(bytes)?;
     if body.id.is_some_and(|id| id != design.to_string()) {
         return Err(Problem::validation("id", "is the id of another design"));
     }
@@ -211,7 +227,7 @@ fn replacement_of(design: DesignId, bytes: &[u8]) -> Result<Change> {
 }
 
 fn patch_of(bytes: &[u8]) -> Result<Change> {
-    let PatchBody { nodes, edges, mut meta } = read_json(bytes)?;
+    let PatchBody { nodes, edges, mut meta } = read_object(bytes)?;
     if let Some(Value::String(name)) = meta.get_mut(META_NAME) {
         *name = valid_name(name)?;
     }
@@ -397,6 +413,8 @@ mod tests {
         assert!(replacement(&json!({"nodes": []})).is_err());
         assert!(patch_of(b"{}").is_ok());
         assert!(patch_of(br#"{"nodes": {"upsert": [{}]}}"#).is_err());
-        assert!(patch_of(br#"{"name": "x"}"#).is_err());
+        for bad in [r#"{"name": "x"}"#, "[]", r#"{"nodes": []}"#, r#"{"meta": {}, "meta": {}}"#, "{"] {
+            assert!(patch_of(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 }
