@@ -1,5 +1,6 @@
 //! Changing a design over REST: PUT and PATCH, beside people who have it open.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atlas_loadtest::canvas;
@@ -304,14 +305,21 @@ async fn nothing_is_seen_or_answered_before_the_commit() {
     let mut database = database.connect().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut database).await.unwrap();
     let body = json!({"nodes": {"upsert": [{"id": "new"}]}});
-    let (asked, at) = (ada.clone(), path.clone());
-    let making = tokio::spawn(async move { patch(&asked, &at, body).await });
-    canvas.notice("store.degraded").await.unwrap();
-    assert!(!making.is_finished());
-    assert!(!has_node(&canvas, "new"), "INV-3");
-    assert_eq!(ada.get(&path).await.expect(200).json()["seq"], 1);
-    sqlx::query("ROLLBACK").execute(&mut database).await.unwrap();
-    assert_eq!(making.await.unwrap().expect(200).json()["seq"], 2);
+    let is_answered = AtomicBool::new(false);
+    let making = async {
+        let made = patch(&ada, &path, body).await;
+        is_answered.store(true, Ordering::SeqCst);
+        made
+    };
+    let watching = async {
+        canvas.notice("store.degraded").await.unwrap();
+        assert!(!is_answered.load(Ordering::SeqCst));
+        assert!(!has_node(&canvas, "new"), "INV-3");
+        assert_eq!(ada.get(&path).await.expect(200).json()["seq"], 1);
+        sqlx::query("ROLLBACK").execute(&mut database).await.unwrap();
+    };
+    let (made, ()) = tokio::join!(making, watching);
+    assert_eq!(made.expect(200).json()["seq"], 2);
     shows(&canvas, "the new node", |json| json["nodes"].get("new").is_some()).await;
 }
 

@@ -322,7 +322,7 @@ impl Live {
             claims: vec![Claim { client: edit.client, user: None }],
             growth,
         };
-        let append = self.to_append(step);
+        let append = self.append_of(step);
         let mut flight = InFlight::new(now, append, Vec::new(), None);
         flight.edit = Some(EditInFlight { edit: Arc::clone(edit), until });
         self.put_in_flight(flight, effects);

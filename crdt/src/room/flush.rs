@@ -77,12 +77,12 @@ impl Live {
             Ok(update) => update,
             Err(fault) => return self.start_rebuild(batch, &fault, effects),
         };
-        let append = self.to_append(Step { update, authors, claims, growth });
+        let append = self.append_of(Step { update, authors, claims, growth });
         self.put_in_flight(InFlight::new(now, append, batch.acks, sole_author), effects);
     }
 
     /// The append of what the document contains already.
-    pub(super) fn to_append(&mut self, step: Step) -> Append {
+    pub(super) fn append_of(&mut self, step: Step) -> Append {
         let Step { update, authors, claims, growth } = step;
         let name = self.doc.name();
         let renamed = if name == self.name { None } else { name.clone() };

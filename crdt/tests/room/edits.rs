@@ -191,8 +191,8 @@ fn what_is_expected_is_compared_with_the_log_in_the_same_step() {
         stage.input(Input::Loaded(loaded(&first)));
         stage.ask(Edit { expected: Some(expected.clone()), ..edit(1, rename("Market")) });
         assert_eq!(stage.take_append().is_some(), is_good, "{expected:?}");
-        let stale = EditOutcome::Stale { content_hash: hash };
-        assert_eq!(stage.answer(1), (!is_good).then_some(stale), "{expected:?}");
+        let refusal = EditOutcome::Stale { content_hash: hash };
+        assert_eq!(stage.answer(1), (!is_good).then_some(refusal), "{expected:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Edits over HTTP: into a room, and out again with an answer that is true.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atlas_crdt::design::{Change, ElementPatch, Patch};
@@ -50,14 +50,21 @@ async fn an_edit_opens_the_room_and_open_canvases_follow() {
     ann.hear_until(|ann, _| ann.nodes() == ["first"]).await;
     pod.clock.advance(Duration::from_secs(1));
     pod.store.appending.send_replace(Mood::Slow);
-    let making = tokio::spawn({
-        let (hub, design, new) = (pod.hub.clone(), pod.design, pod.new_node("second"));
-        async move { hub.edit(design, new, hub.edit_space(100).await?).await }
-    });
-    tokio::time::sleep(Duration::from_millis(30)).await;
-    assert!(!making.is_finished() && ann.outbox.bytes() == 0, "nothing leaves before the commit (INV-3)");
-    pod.store.appending.send_replace(Mood::Well);
-    assert_eq!(seq(making.await.unwrap()), 2);
+    let is_answered = AtomicBool::new(false);
+    let making = async {
+        let answer = pod.make_node("second").await;
+        is_answered.store(true, Ordering::SeqCst);
+        answer
+    };
+    let watching = async {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let is_quiet = !is_answered.load(Ordering::SeqCst) && ann.outbox.bytes() == 0;
+        pod.store.appending.send_replace(Mood::Well);
+        is_quiet
+    };
+    let (made, is_quiet) = tokio::join!(making, watching);
+    assert!(is_quiet, "nothing leaves before the commit (INV-3)");
+    assert_eq!(seq(made), 2);
     let is_update = |heard: &Heard| matches!(heard, Heard::Frame(ServerFrame::Update { .. }));
     ann.hear_until(|ann, heard| is_update(heard) && ann.nodes() == ["first", "second"]).await;
     drop(ann);
