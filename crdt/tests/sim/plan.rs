@@ -66,8 +66,8 @@ impl Action {
     pub(crate) fn random(rng: &mut Rng) -> Self {
         let who = rng.below(64);
         match rng.below(100) {
-            0..22 => Self::Edit(who),
-            22..25 => Self::Ask,
+            0..23 => Self::Edit(who),
+            23..25 => Self::Ask,
             25..45 => Self::ToServer(who),
             45..65 => Self::ToClient(who),
             65..80 => Self::Store(match rng.below(8) {
