@@ -77,8 +77,8 @@ pub trait Store: Send + Sync + 'static {
     /// Creates the design, its head, its owner's membership and the first log row with its claims in one transaction.
     async fn create_design(&self, new: NewDesign) -> Result<DesignRow>;
     async fn design(&self, design: DesignId) -> Result<Option<DesignRow>>;
-    /// Newest change first. `visible_to: None` lists every design.
-    async fn list_designs(&self, query: ListDesigns) -> Result<Page<DesignRow>>;
+    /// Newest change first, each with the role of whom the listing is for. `visible_to: None` lists every design.
+    async fn list_designs(&self, query: ListDesigns) -> Result<Page<ListedDesign>>;
     /// Erases the design with its log, snapshots, claims, quarantine, members and tickets. False: there was none.
     async fn delete_design(&self, design: DesignId) -> Result<bool>;
 
@@ -157,6 +157,13 @@ pub struct DesignRow {
     /// Time of the newest append.
     pub updated_at: OffsetDateTime,
     pub head_seq: Seq,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedDesign {
+    pub row: DesignRow,
+    /// The membership of [`ListDesigns::visible_to`]. `None`: nobody in particular asked.
+    pub role: Option<DesignRole>,
 }
 
 #[derive(Debug, Clone, Default)]

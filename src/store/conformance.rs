@@ -160,7 +160,7 @@ async fn log(store: &dyn Store, design: DesignId) -> Vec<Bytes> {
 }
 
 async fn listed(store: &dyn Store, query: ListDesigns) -> Vec<DesignId> {
-    store.list_designs(query).await.unwrap().items.into_iter().map(|row| row.id).collect()
+    store.list_designs(query).await.unwrap().items.into_iter().map(|listed| listed.row.id).collect()
 }
 
 // --- the store as a whole
