@@ -105,7 +105,10 @@ pub trait Store: Send + Sync + 'static {
 
     // --- sessions: families of refresh tokens, stored as SHA-256 only
     async fn create_session(&self, session: NewSession) -> Result<()>;
-    /// Exchanges one refresh token for the next in one transaction.
+    /// Exchanges one refresh token for the next in one transaction. A session has one token that is not spent.
+    ///
+    /// A spent one is taken once more while its exchange is younger than [`RotateRefresh::grace`] and what it was
+    /// exchanged for was never used: the answer may have been lost. That one is then spent instead.
     async fn rotate_refresh(&self, rotate: RotateRefresh) -> Result<Rotation>;
     /// False: unknown or already revoked.
     async fn revoke_session(&self, session: SessionId) -> Result<bool>;
@@ -239,6 +242,8 @@ pub struct RotateRefresh {
     pub new_hash: [u8; 32],
     pub now: OffsetDateTime,
     pub expires_at: OffsetDateTime,
+    /// How long after an exchange its answer may have been lost.
+    pub grace: time::Duration,
 }
 
 /// The outcome of [`Store::rotate_refresh`].

@@ -5,9 +5,9 @@
 
 use atlas_crdt::ids::DesignId;
 use atlas_crdt::roles::DesignRole;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! POST `/api/v1/designs/{design}/tickets`: a ticket for one socket, so that no access token stands in a URL.
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;

@@ -25,8 +25,8 @@ use time::OffsetDateTime;
 use self::values::micros;
 use self::writer::{Writer, WriterHandle};
 use super::{
-    DesignRow, Head, ListDesigns, ListedDesign, Member, NewDesign, NewSession, NewTicket, NewUser, Page, Result,
-    RotateRefresh, Rotation, Store, Ticket, User,
+    DesignRow, Head, ListDesigns, ListedDesign, Member, NewDesign, NewSession, NewTicket, NewUser, Page,
+    Result, RotateRefresh, Rotation, Store, Ticket, User,
 };
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;

@@ -75,7 +75,8 @@ fn every_reference_leads_somewhere() {
 fn every_operation_has_a_name_of_its_own_and_describes_its_errors() {
     let document = document();
     let operations = operations(&document);
-    let names: BTreeSet<_> = operations.iter().map(|(_, operation)| operation["operationId"].as_str()).collect();
+    let names: BTreeSet<_> =
+        operations.iter().map(|(_, operation)| operation["operationId"].as_str()).collect();
     assert_eq!(names.len(), operations.len(), "{names:?}");
     for (which, operation) in operations {
         assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{which}");

@@ -37,6 +37,7 @@ async fn a_design_is_created_listed_read_and_deleted() {
     assert_eq!(design["name"], "Payments");
     assert_eq!(design["description"], "Cards in, money out");
     assert_eq!(design["owner"], ada.id.as_str());
+    assert_eq!(design["role"], "owner");
     assert_eq!(design["seq"], 1);
 
     let read = ada.get(&path).await.expect(200);

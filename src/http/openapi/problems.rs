@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::{Content, RefOr, ResponseBuilder, Response};
+use utoipa::openapi::{Content, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use crate::http::problem::codes::CODES;

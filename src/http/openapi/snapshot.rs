@@ -94,9 +94,9 @@ mod tests {
             nodes: vec![("web".to_owned(), object(json!({ "type": "server", "parentId": "gone" })))],
             edges: vec![("e".to_owned(), object(json!({ "source": "web", "target": "nowhere" })))],
         };
-        let client = ClientId::new(7).unwrap();
+        let client = ClientId::new(7);
         let first = design::create(client, &document).unwrap();
-        let doc = DesignDoc::load(ClientId::new(8).unwrap(), [&first[..]]).unwrap();
+        let doc = DesignDoc::load(ClientId::new(8), [&first[..]]).unwrap();
         let head = SnapshotHead { id: DesignId::from_u128(1), epoch: Epoch::new(1), seq: Seq::new(1) };
         let written = doc.view().to_snapshot_json(&head);
         let read: DesignSnapshot = serde_json::from_value(written.clone()).unwrap();

@@ -119,7 +119,10 @@ pub(super) async fn get(connection: &mut SqliteConnection, design: DesignId) -> 
     row.map(Stored::read).transpose()
 }
 
-pub(super) async fn list(connection: &mut SqliteConnection, query: &ListDesigns) -> Result<Page<ListedDesign>> {
+pub(super) async fn list(
+    connection: &mut SqliteConnection,
+    query: &ListDesigns,
+) -> Result<Page<ListedDesign>> {
     let mut sql = QueryBuilder::new(SELECT);
     sql.push(if query.visible_to.is_some() { ", m.role" } else { ", NULL AS role" }).push(FROM);
     if let Some(user) = query.visible_to {
@@ -142,7 +145,9 @@ pub(super) async fn list(connection: &mut SqliteConnection, query: &ListDesigns)
     let is_last = rows.len() <= query.limit;
     rows.truncate(query.limit);
     let next = match rows.last() {
-        Some(row) if !is_last => Some(Cursor { updated_at: row.stored.updated_at, design: row.stored.id }.write()),
+        Some(row) if !is_last => {
+            Some(Cursor { updated_at: row.stored.updated_at, design: row.stored.id }.write())
+        }
         _ => None,
     };
     let items = rows.into_iter().map(Listed::read).collect::<Result<_>>()?;
