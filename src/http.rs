@@ -19,6 +19,7 @@ use credentials::Credentials;
 pub mod accept;
 pub mod accounts;
 mod budget;
+pub mod client;
 pub mod cookie;
 pub mod credentials;
 pub mod designs;
@@ -165,12 +166,8 @@ fn api() -> OpenApiRouter<AppState> {
 /// Every route with every layer.
 pub fn router(state: AppState) -> Router {
     let (api, _) = api().split_for_parts();
-    let routes = api
-        .merge(start_page::routes())
-        .merge(openapi::routes())
-        .merge(socket::routes())
-        .fallback(layers::no_such_route)
-        .method_not_allowed_fallback(layers::method_not_allowed);
+    let routes = api.merge(openapi::routes()).merge(socket::routes());
+    let routes = client::add_to(routes).method_not_allowed_fallback(layers::method_not_allowed);
     layers::wrap(routes, &state).with_state(state)
 }
 

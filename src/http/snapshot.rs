@@ -182,7 +182,8 @@ fn yjs_etag(generation: Generation, seq: Seq) -> String {
 }
 
 /// Whether `If-None-Match` names this tag (RFC 9110 section 13.1.2: weak comparison).
-fn knows(headers: &HeaderMap, etag: &str) -> bool {
+#[must_use]
+pub fn knows(headers: &HeaderMap, etag: &str) -> bool {
     let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
