@@ -11,6 +11,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{AppState, cookie};
 
@@ -68,7 +69,10 @@ pub fn text() -> &'static str {
 }
 
 pub fn routes() -> Router<AppState> {
-    Router::new().route("/openapi.json", get(document))
+    // Its default is to ask a service on the internet what it thinks of the document.
+    let config = Config::from("/openapi.json").validator_url("none");
+    let page = SwaggerUi::new("/docs").config(config);
+    Router::new().route("/openapi.json", get(document)).merge(page)
 }
 
 async fn document() -> Response {
