@@ -32,7 +32,8 @@ export function SignInForm({ mode, email = '', onDone }: SignInFormProps) {
     setProblem(null)
     try {
       if (mode === 'signin') await account.login(credentials)
-      else await account.register({ ...credentials, ...(text('name').trim() === '' ? {} : { name: text('name').trim() }) })
+      else
+        await account.register({ ...credentials, ...(text('name').trim() === '' ? {} : { name: text('name').trim() }) })
       onDone()
     } catch (error) {
       setProblem(error)

@@ -32,7 +32,8 @@ export function safeNext(next: string | null): string {
 }
 
 export const designPath = (design: string): string => `/d/${design}`
-export const signInPath = (next: string): string => (next === '/' ? '/signin' : `/signin?next=${encodeURIComponent(next)}`)
+export const signInPath = (next: string): string =>
+  next === '/' ? '/signin' : `/signin?next=${encodeURIComponent(next)}`
 
 const listeners = new Set<() => void>()
 

@@ -1,42 +1,19 @@
 // What the page asks of the server over HTTP (docs/API.md). Every function throws `SignedOut`, `Unreachable` or `ApiProblem`, and nothing else.
+// The types are the server's own: api-types.d.ts is generated from openapi.json (`npm run api`), and a test checks that it still is.
 
+import createClient from 'openapi-fetch'
 import type { Account } from './account'
+import type { components, paths } from './api-types'
 import { authorizedFetch } from './authorized-fetch'
+import { ApiProblem } from './problems'
 import type { Role } from './types'
 
-export interface DesignInfo {
-  id: string
-  name: string
-  /** What the caller may do with it. */
-  role: Role
-  /** A user id. */
-  owner: string
-  /** RFC 3339. */
-  updated_at: string
-}
-
-export interface DesignPage {
-  items: DesignInfo[]
-  next_cursor: string | null
-}
-
-export interface Member {
-  /** A user id. */
-  user: string
-  email: string
-  name: string | null
-  role: Role
-}
-
+type Schemas = components['schemas']
+export type DesignInfo = Schemas['Design']
+export type DesignPage = Schemas['DesignPage']
+export type Member = Schemas['Member']
 /** What an import did with a file. Paths are those of the file. */
-export interface ImportReport {
-  format: string
-  kept: { nodes: number; edges: number }
-  changed: { path: string; rule: string; from?: unknown; to?: unknown }[]
-  guessed: { path: string; as?: unknown; confidence: number }[]
-  dropped: { path: string; reason: string }[]
-  warnings: { code: string; element: string; message: string }[]
-}
+export type ImportReport = Schemas['ImportReport']
 
 export interface Api {
   listDesigns(query: { q?: string; cursor?: string; signal?: AbortSignal }): Promise<DesignPage>
@@ -54,31 +31,57 @@ export interface Api {
 
 export function createApi(account: Account, fetch: typeof globalThis.fetch = globalThis.fetch.bind(globalThis)): Api {
   const send = authorizedFetch(account, fetch)
-  const ask = async <T>(method: string, path: string, body?: object | Blob, signal?: AbortSignal): Promise<T> => {
-    const json = body !== undefined && !(body instanceof Blob)
-    const response = await send(
-      new Request(new URL(`/api/v1/designs${path}`, location.origin), {
-        method,
-        ...(body === undefined ? {} : { body: json ? JSON.stringify(body) : body }),
-        ...(signal === undefined ? {} : { signal }),
-        headers: json ? { 'Content-Type': 'application/json' } : {}
-      })
-    )
-    return (response.status === 204 ? undefined : await response.json()) as T
-  }
-  const at = encodeURIComponent
+  const client = createClient<paths>({ baseUrl: location.origin, fetch: send })
+  const of = (design: string) => ({ params: { path: { design } } })
   return {
-    listDesigns: ({ q, cursor, signal }) => {
-      const query = new URLSearchParams({ ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) })
-      return ask('GET', `?${query}`, undefined, signal)
+    async listDesigns({ q, cursor, signal }) {
+      const query = { ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) }
+      return good(
+        await client.GET('/api/v1/designs', { params: { query }, ...(signal === undefined ? {} : { signal }) })
+      )
     },
-    createDesign: name => ask('POST', '', { name }),
-    importDesign: file => ask('POST', '/import', file),
-    renameDesign: (design, name) => ask('PATCH', `/${at(design)}`, { meta: { name } }),
-    deleteDesign: design => ask('DELETE', `/${at(design)}`),
-    members: async design => (await ask<{ items: Member[] }>('GET', `/${at(design)}/members`)).items,
-    setMember: (design, who, role) => ask('PUT', `/${at(design)}/members/${at(who)}`, { role }),
-    removeMember: (design, user) => ask('DELETE', `/${at(design)}/members/${at(user)}`),
-    ticket: async design => (await ask<{ ticket: string }>('POST', `/${at(design)}/tickets`)).ticket
+    async createDesign(name) {
+      return good(await client.POST('/api/v1/designs', { body: { name } }))
+    },
+    async importDesign(file) {
+      // The file goes as it is: the server finds out what it is.
+      return good(await client.POST('/api/v1/designs/import', { body: file, bodySerializer: () => file }))
+    },
+    async renameDesign(design, name) {
+      const body = { meta: { name } }
+      await send(
+        new Request(new URL(`/api/v1/designs/${encodeURIComponent(design)}`, location.origin), {
+          method: 'PATCH',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify(body)
+        })
+      )
+    },
+    async deleteDesign(design) {
+      await client.DELETE('/api/v1/designs/{design}', of(design))
+    },
+    async members(design) {
+      return good(await client.GET('/api/v1/designs/{design}/members', of(design))).items
+    },
+    async setMember(design, who, role) {
+      const params = { path: { design, user: who } }
+      return good(await client.PUT('/api/v1/designs/{design}/members/{user}', { params, body: { role } }))
+    },
+    async removeMember(design, user) {
+      await client.DELETE('/api/v1/designs/{design}/members/{user}', { params: { path: { design, user } } })
+    },
+    async ticket(design) {
+      return good(await client.POST('/api/v1/designs/{design}/tickets', of(design))).ticket
+    }
   }
+}
+
+/** `send` lets only good answers through; one without the promised body is a bug of one side or the other. */
+function good<T>(answer: { data?: T; response: Response }): T {
+  if (answer.data !== undefined) return answer.data
+  throw new ApiProblem(
+    answer.response.status,
+    'unreadable',
+    'The server answered in a way that this page does not understand.'
+  )
 }

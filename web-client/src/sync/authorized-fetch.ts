@@ -7,7 +7,10 @@ import { problemOf, Unreachable } from './problems'
 const ANSWER_MS_MAX = 40_000
 
 /** Resolves with good answers only. Throws `SignedOut`, `Unreachable`, or an `ApiProblem`. */
-export function authorizedFetch(account: Account, fetch: typeof globalThis.fetch): (request: Request) => Promise<Response> {
+export function authorizedFetch(
+  account: Account,
+  fetch: typeof globalThis.fetch
+): (request: Request) => Promise<Response> {
   const send = async (request: Request, token: string): Promise<Response> => {
     const headers = new Headers(request.headers)
     headers.set('Authorization', `Bearer ${token}`)
