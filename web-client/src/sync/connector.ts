@@ -1,6 +1,7 @@
 // Keeps one socket to one design open: a fresh ticket for every attempt, pauses that grow, silence heard. It knows endings, and nothing of documents.
 
 import { backoff, OVERLOADED_ATTEMPT } from './backoff'
+import { ProtocolError } from './counting'
 import { CredentialError, type Credentials } from './credentials'
 import { type Ending, endingOf, type Final } from './endings'
 import { Renewal } from './renewal'
@@ -158,7 +159,14 @@ export class Connector {
       }
       this.#options.events.received(message)
     } catch (error) {
-      const reason = `This page does not understand the server: ${error instanceof Error ? error.message : String(error)}`
+      if (!(error instanceof MalformedMessage || error instanceof ProtocolError)) {
+        // Somebody who watches the document failed, not the connection.
+        queueMicrotask(() => {
+          throw error
+        })
+        return
+      }
+      const reason = `This page does not understand the server: ${error.message}`
       this.stop()
       this.#options.events.final({ kind: 'broken', reason })
     }
