@@ -83,8 +83,8 @@ export class Exchange<Edit> {
     return this.isCaughtUp && this.#serverHas !== null && !this.#owesEverything && this.#sent.isSettled
   }
 
-  /** A message that held everything has been covered on this socket: what is refused later came as a single edit. */
-  hasBaseline = false
+  /** Edits that were sent in one message with everything else: if one of them is refused, all of them are. */
+  readonly together = new Set<Edit>()
 
   /** Throws `ProtocolError`. */
   receive(message: Incoming): void {
@@ -125,7 +125,13 @@ export class Exchange<Edit> {
     if (this.#serverHas === null || !this.#isWhole) return
     this.#owesEverything = false
     const update = Y.encodeStateAsUpdate(this.#doc, this.#serverHas)
-    this.#sendUpdate(update, { edits: this.#owner.unsaved(), everything: Y.encodeStateVector(this.#doc) })
+    this.#sendUpdate(update, this.#everything())
+  }
+
+  #everything(): Sent<Edit> {
+    const edits = this.#owner.unsaved()
+    for (const edit of edits) this.together.add(edit)
+    return { edits, everything: Y.encodeStateVector(this.#doc) }
   }
 
   get #isWhole(): boolean {
@@ -161,7 +167,7 @@ export class Exchange<Edit> {
       if (this.#limits.document < update.length) return this.#owner.tooLarge(update.length)
       this.#serverHas = stateVector
       this.#owesEverything = false
-      this.#sent.add({ edits: this.#owner.unsaved(), everything: Y.encodeStateVector(this.#doc) })
+      this.#sent.add(this.#everything())
       this.#owner.send(encodeStep2(update))
     }
     this.#owner.changed()
@@ -178,10 +184,7 @@ export class Exchange<Edit> {
     const edits: Edit[] = []
     for (const sent of this.#sent.covered(n)) {
       edits.push(...sent.edits)
-      if (sent.everything !== null) {
-        this.#serverHas = sent.everything
-        this.hasBaseline = true
-      }
+      if (sent.everything !== null) this.#serverHas = sent.everything
     }
     this.#owner.covered(edits)
     this.#owner.changed()

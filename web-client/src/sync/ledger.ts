@@ -51,12 +51,18 @@ export class Ledger {
     return keys
   }
 
+  /** A `Saved` has covered it, and the database is just being told. */
+  isCovered(key: number): boolean {
+    return [...this.#edits].some(edit => edit.key === key && edit.isCovered)
+  }
+
   /** What the database holds as unsaved, of all tabs: `keys` is all of it, `others` what this tab did not know. Its document holds it by now. */
   reconcile(keys: readonly number[], others: readonly StoredEdit[]): void {
     const stored = new Set(keys)
     // What is gone was covered on another tab's socket.
     for (const edit of this.#edits) if (edit.key !== null && !stored.has(edit.key)) this.#edits.delete(edit)
-    for (const { key, gesture } of others) this.#edits.add({ gesture, key, isCovered: false })
+    const known = this.keys()
+    for (const { key, gesture } of others) if (!known.has(key)) this.#edits.add({ gesture, key, isCovered: false })
   }
 
   /** In the order they were made: stored ones by key, then those on their way. */

@@ -108,13 +108,22 @@ export class DesignStore {
     })
   }
 
+  /** What lists tell of the design. */
+  summary(): Promise<{ facts: Facts; unsaved: number; recoveries: number }> {
+    return this.#run('readonly', ALL, async transaction => ({
+      facts: await theFacts(transaction),
+      unsaved: await done(transaction.objectStore(OWN).count()),
+      recoveries: await done(transaction.objectStore(RECOVERIES).count())
+    }))
+  }
+
   /** Writes rows in this order, in one transaction, and returns their keys. Rejects with `StaleLineage` and changes nothing if the document was made anew. */
   append(lineage: number, items: readonly Item[], changed: Partial<Facts> = {}): Promise<number[]> {
     return this.#run('readwrite', [ROWS, OWN, FACTS], async transaction => {
       const facts = await factsOf(transaction, lineage)
       const keys: number[] = []
       for (const { update, gesture } of items) keys.push(await addRow(transaction, update, gesture))
-      if (facts.openedAt === 0 || Object.keys(changed).length > 0) {
+      if (0 < Object.keys(changed).length) {
         transaction.objectStore(FACTS).put({ ...facts, ...changed }, THE_FACTS)
       }
       return keys
