@@ -136,6 +136,12 @@ describe('an access token', () => {
     expect(await tab.accessToken()).toBe('token-2')
   })
 
+  it('is made anew when a fresh one is wanted', async () => {
+    const tab = await signedIn()
+    expect(await tab.accessToken({ fresh: true })).toBe('token-2')
+    expect(await tab.accessToken()).toBe('token-2')
+  })
+
   it('is renewed once, however many ask at the same time', async () => {
     const tab = await signedIn()
     tab.discard('token-1')

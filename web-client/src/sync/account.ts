@@ -16,9 +16,9 @@ export interface Account {
   subscribe(listener: () => void): () => void
   /**
    * A token that is good for at least a minute. Throws `SignedOut` when the server refused to renew the login (or nobody is signed in), and
-   * `Unreachable` when it could not be asked: that never signs anybody out.
+   * `Unreachable` when it could not be asked: that never signs anybody out. `fresh`: one made just now, which lives as long as one can.
    */
-  accessToken(): Promise<string>
+  accessToken(wanted?: { fresh: boolean }): Promise<string>
   /** The server turned this token down: the next call of `accessToken` gets another one. */
   discard(token: string): void
   login(credentials: { email: string; password: string }): Promise<Person>
@@ -84,9 +84,10 @@ class BrowserAccount implements Account {
     return () => this.#listeners.delete(listener)
   }
 
-  async accessToken(): Promise<string> {
+  async accessToken({ fresh }: { fresh: boolean } = { fresh: false }): Promise<string> {
     if (this.#state.kind === 'signed-out') throw new SignedOut()
-    if (this.#token !== null && this.#seams.now() < this.#token.expiresAt - EARLY_MS) return this.#token.text
+    const lasts = this.#token !== null && this.#seams.now() < this.#token.expiresAt - EARLY_MS
+    if (this.#token !== null && lasts && !fresh) return this.#token.text
     this.#renewing ??= this.#renew(this.#state.person).finally(() => {
       this.#renewing = null
     })
