@@ -3,7 +3,6 @@
 import type { Role } from '../sync/types'
 import { Tooltip } from '../ui/Tooltip'
 import { PEER_INK } from './colours'
-import { initials } from './names'
 import type { PeersStore, Person } from './peers'
 import { usePeers } from './use-peers'
 
@@ -58,7 +57,7 @@ export function Avatars({ peers, onJump, roleOf, most = 5 }: AvatarsProps) {
 }
 
 function Avatar({ person, role, onJump }: { person: Person; role: Role | null; onJump: (person: Person) => void }) {
-  const { name, colour, clientIds } = person
+  const { name, initials, colour, clientIds } = person
   const words = (
     <span className="flex flex-col">
       <bdi className="font-medium">{name}</bdi>
@@ -77,7 +76,7 @@ function Avatar({ person, role, onJump }: { person: Person; role: Role | null; o
         className={`${SHAPE} cursor-pointer`}
         style={{ backgroundColor: colour, color: PEER_INK }}
       >
-        {initials(name)}
+        {initials}
       </button>
     </Tooltip>
   )

@@ -9,6 +9,8 @@ import { usePeers } from './use-peers'
 
 /** Rings drawn around one element; more would only be a blur. */
 const RINGS_MAX = 3
+/** Elements with rings; each asks the canvas where it is whenever anything moves. */
+const ELEMENTS_MAX = 300
 /** Somebody who has more than this selected is named at the first of them only. */
 const NAMED_MAX = 5
 
@@ -17,7 +19,7 @@ export function PeerRings({ peers }: { peers: PeersStore }) {
   const selected = usePeers(peers, state => state.selected)
   return (
     <PresenceLayer>
-      {[...selected].map(([element, others]) => (
+      {[...selected].slice(0, ELEMENTS_MAX).map(([element, others]) => (
         <Fragment key={element}>
           <NodeRings id={element} others={others} />
           <EdgeRing id={element} others={others} />

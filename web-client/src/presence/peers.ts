@@ -5,7 +5,7 @@ import type { Awareness } from 'y-protocols/awareness'
 import type { Point } from '../design/elements'
 import { type PresenceState, readPresence } from '../sync/presence-state'
 import { peerColour } from './colours'
-import { shownName } from './names'
+import { initials, shownName } from './names'
 
 /** Others that are shown at once. The rest are only counted. */
 export const PEERS_MAX = 100
@@ -16,6 +16,7 @@ export interface Peer {
   readonly userId: string
   /** Fit to be shown. */
   readonly name: string
+  readonly initials: string
   readonly colour: string
   /** The same person as here, in another window. */
   readonly own: boolean
@@ -28,6 +29,7 @@ export interface Peer {
 export interface Person {
   readonly userId: string
   readonly name: string
+  readonly initials: string
   readonly colour: string
   readonly own: boolean
   /** Ascending. */
@@ -149,6 +151,7 @@ function peerOf(clientId: number, state: PresenceState, ownUserId: string): Peer
     clientId,
     userId: user.id,
     name: own ? `${name} (you, other window)` : name,
+    initials: initials(name),
     colour: peerColour(user.color),
     own,
     cursor,
@@ -159,12 +162,12 @@ function peerOf(clientId: number, state: PresenceState, ownUserId: string): Peer
 
 function peopleOf(peers: readonly Peer[]): Person[] {
   const people = new Map<string, Person>()
-  for (const { userId, name, colour, own, clientId } of peers) {
+  for (const { clientId, userId, name, initials, colour, own } of peers) {
     const known = people.get(userId)
     people.set(
       userId,
       known === undefined
-        ? { userId, name, colour, own, clientIds: [clientId] }
+        ? { userId, name, initials, colour, own, clientIds: [clientId] }
         : { ...known, clientIds: [...known.clientIds, clientId] }
     )
   }
