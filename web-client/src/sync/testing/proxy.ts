@@ -1,7 +1,8 @@
 // A TCP proxy between the page and the server: it counts the bytes that pass, and can be cut.
 
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { portOf } from './port'
 import { until } from './wait'
 
 export class Proxy {
@@ -25,8 +26,7 @@ export class Proxy {
   }
 
   get url(): string {
-    const address = this.#listener.address() as AddressInfo
-    return `http://127.0.0.1:${address.port}`
+    return `http://127.0.0.1:${portOf(this.#listener)}`
   }
 
   #accept(client: Socket, port: number): void {
@@ -49,7 +49,7 @@ export class Proxy {
     server.on('close', () => client.end())
   }
 
-  #pass(chunk: Buffer, to: Socket): void {
+  #pass(chunk: string | Buffer, to: Socket): void {
     this.passed += chunk.length
     to.write(chunk)
   }

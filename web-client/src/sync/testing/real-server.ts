@@ -4,9 +4,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { freePort } from './port'
 import { sleep } from './wait'
 
 /** The binary under test: ATLAS_BIN, or what a debug build leaves behind. */
@@ -17,15 +17,6 @@ export function hasBinary(): boolean {
   const is = existsSync(BINARY)
   if (!is) process.stderr.write(`\n!!! SKIPPED: no server at ${BINARY}: build it, or name it with ATLAS_BIN !!!\n\n`)
   return is
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const { port } = listener.address() as AddressInfo
-  listener.close()
-  await once(listener, 'close')
-  return port
 }
 
 export class RealServer {
