@@ -143,7 +143,13 @@ export class Connector {
       }
     })
     const watch = setTimeout(() => this.#listen(phase), SILENCE_MAX_MS)
-    const phase: Extract<Phase, { name: 'socket' }> = { name: 'socket', socket, isOpen: false, heardAt: Date.now(), watch }
+    const phase: Extract<Phase, { name: 'socket' }> = {
+      name: 'socket',
+      socket,
+      isOpen: false,
+      heardAt: Date.now(),
+      watch
+    }
     this.#phase = phase
   }
 

@@ -43,7 +43,11 @@ export function openDatabase({ factory, name, version, upgrade, patienceMs }: Op
     let isLate = false
     const patience = setTimeout(() => {
       isLate = true
-      reject(new StorageTrouble('Another tab with an older version of this page keeps the storage of this device busy. Close it and reload.'))
+      reject(
+        new StorageTrouble(
+          'Another tab with an older version of this page keeps the storage of this device busy. Close it and reload.'
+        )
+      )
     }, patienceMs)
     request.onupgradeneeded = event => upgrade(request.result, event.oldVersion)
     request.onsuccess = () => {
@@ -62,9 +66,12 @@ export function openDatabase({ factory, name, version, upgrade, patienceMs }: Op
 export function trouble(error: unknown): StorageTrouble {
   if (error instanceof StorageTrouble) return error
   const name = error instanceof Error || error instanceof DOMException ? error.name : ''
-  return new StorageTrouble(WORDS[name] ?? 'This browser does not let the page keep anything on this device (a private window?).', {
-    cause: error
-  })
+  return new StorageTrouble(
+    WORDS[name] ?? 'This browser does not let the page keep anything on this device (a private window?).',
+    {
+      cause: error
+    }
+  )
 }
 
 const WORDS: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 // One device of somebody: an IndexedDB of its own, a line to the server that can be cut, and tabs that come and go.
 
 import { IDBFactory } from 'fake-indexeddb'
-import * as Y from 'yjs'
+import type * as Y from 'yjs'
 import { insert } from '../../design/edits'
 import type { PageEvents } from '../page-events'
 import { type OpenDesign, openDesign } from '../session'
@@ -39,7 +39,11 @@ export class Desk {
       ...changed,
       outside: {
         indexedDB: this.indexedDB,
-        openSocket: (address, events) => openNodeSocket(address.replace(this.server.replace('http', 'ws'), this.line.url.replace('http', 'ws')), events),
+        openSocket: (address, events) =>
+          openNodeSocket(
+            address.replace(this.server.replace('http', 'ws'), this.line.url.replace('http', 'ws')),
+            events
+          ),
         page: this.#page,
         // Pauses between attempts grow to 0.05 of what people get.
         random: () => 0.05,
@@ -74,7 +78,11 @@ export class Desk {
 
 export const told = (tab: DesignSession) => (): string => JSON.stringify(tab.state)
 
-export const reaches = (tab: DesignSession, kind: DesignSession['state']['saving']['kind'], unsaved?: number): Promise<void> =>
+export const reaches = (
+  tab: DesignSession,
+  kind: DesignSession['state']['saving']['kind'],
+  unsaved?: number
+): Promise<void> =>
   until(
     `the badge says ${kind} ${unsaved ?? ''}`,
     () => {
@@ -86,7 +94,9 @@ export const reaches = (tab: DesignSession, kind: DesignSession['state']['saving
 
 export function addNode(tab: DesignSession, id: string, data: Record<string, string> = {}): void {
   insert(tab.doc, {
-    nodes: [{ id, fields: { type: 'custom', position: { x: 0, y: 0 }, data: { type: 'application', label: id, ...data } } }],
+    nodes: [
+      { id, fields: { type: 'custom', position: { x: 0, y: 0 }, data: { type: 'application', label: id, ...data } } }
+    ],
     edges: []
   })
 }
