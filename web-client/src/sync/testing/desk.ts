@@ -1,7 +1,7 @@
 // One device of somebody: an IndexedDB of its own, a line to the server that can be cut, and tabs that come and go.
 
-import { IDBFactory } from 'fake-indexeddb'
-import type * as Y from 'yjs'
+import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
+import * as Y from 'yjs'
 import { insert } from '../../design/edits'
 import type { PageEvents } from '../page-events'
 import { type OpenDesign, openDesign } from '../session'
@@ -11,6 +11,8 @@ import type { Person } from './person'
 import { Proxy } from './proxy'
 import type { RealServer } from './real-server'
 import { until } from './wait'
+
+globalThis.IDBKeyRange = IDBKeyRange
 
 export class Desk {
   readonly indexedDB = new IDBFactory()
@@ -39,11 +41,7 @@ export class Desk {
       ...changed,
       outside: {
         indexedDB: this.indexedDB,
-        openSocket: (address, events) =>
-          openNodeSocket(
-            address.replace(this.server.replace('http', 'ws'), this.line.url.replace('http', 'ws')),
-            events
-          ),
+        openSocket: (address, events) => openNodeSocket(address.replace(this.server.replace('http', 'ws'), this.line.url.replace('http', 'ws')), events),
         page: this.#page,
         // Pauses between attempts grow to 0.05 of what people get.
         random: () => 0.05,
@@ -78,11 +76,7 @@ export class Desk {
 
 export const told = (tab: DesignSession) => (): string => JSON.stringify(tab.state)
 
-export const reaches = (
-  tab: DesignSession,
-  kind: DesignSession['state']['saving']['kind'],
-  unsaved?: number
-): Promise<void> =>
+export const reaches = (tab: DesignSession, kind: DesignSession['state']['saving']['kind'], unsaved?: number): Promise<void> =>
   until(
     `the badge says ${kind} ${unsaved ?? ''}`,
     () => {
@@ -94,9 +88,7 @@ export const reaches = (
 
 export function addNode(tab: DesignSession, id: string, data: Record<string, string> = {}): void {
   insert(tab.doc, {
-    nodes: [
-      { id, fields: { type: 'custom', position: { x: 0, y: 0 }, data: { type: 'application', label: id, ...data } } }
-    ],
+    nodes: [{ id, fields: { type: 'custom', position: { x: 0, y: 0 }, data: { type: 'application', label: id, ...data } } }],
     edges: []
   })
 }
