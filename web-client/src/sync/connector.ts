@@ -143,13 +143,7 @@ export class Connector {
       }
     })
     const watch = setTimeout(() => this.#listen(phase), SILENCE_MAX_MS)
-    const phase: Extract<Phase, { name: 'socket' }> = {
-      name: 'socket',
-      socket,
-      isOpen: false,
-      heardAt: Date.now(),
-      watch
-    }
+    const phase: Extract<Phase, { name: 'socket' }> = { name: 'socket', socket, isOpen: false, heardAt: Date.now(), watch }
     this.#phase = phase
   }
 

@@ -40,8 +40,7 @@ export function endingOf(code: number, reason: string): Ending {
     case 4413:
       return broken('What this page sent is larger than the server takes', reason)
     default:
-      if (4400 <= code && code < 4500)
-        return broken(`The server closed with the code ${code}, which this page does not know`, reason)
+      if (4400 <= code && code < 4500) return broken(`The server closed with the code ${code}, which this page does not know`, reason)
       return { then: 'again', afterMs: null, overloaded: false }
   }
 }

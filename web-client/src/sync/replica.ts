@@ -70,10 +70,7 @@ export class Replica {
   /** Brings in what this device has, and writes from now on. */
   load(store: DesignStore, loaded: Loaded): void {
     this.#apply(loaded.updates)
-    this.ledger.reconcile(
-      loaded.own.map(({ key }) => key),
-      loaded.own
-    )
+    this.ledger.reconcile(loaded.own.map(({ key }) => key), loaded.own)
     this.attach(store, loaded.facts.lineage, loaded.top, loaded.updates.length)
   }
 
@@ -200,13 +197,8 @@ export class Replica {
       synced: () => host.synced(this),
       notice: notice => host.notice(notice, this),
       needsNewSocket: () => host.needsNewSocket(),
-      damaged: () =>
-        host.refused({ code: 'gap', message: 'What this device has stored of the design is not complete.' }),
-      tooLarge: bytes =>
-        host.refused({
-          code: 'too_large',
-          message: `With your edits the design would have ${bytes} bytes, more than a design may have.`
-        }),
+      damaged: () => host.refused({ code: 'gap', message: 'What this device has stored of the design is not complete.' }),
+      tooLarge: bytes => host.refused({ code: 'too_large', message: `With your edits the design would have ${bytes} bytes, more than a design may have.` }),
       changed: () => host.changed()
     })
     this.exchange = exchange

@@ -15,7 +15,7 @@ import { Rebuilder, takeOver } from './rebuilder'
 import { databaseName, type Facts, NEW_FACTS } from './records'
 import { Replica, type ReplicaHost } from './replica'
 import { maySave, type SavingFacts, savingState } from './saving-state'
-import { type OpenSocket, openBrowserSocket, socketAddress } from './socket'
+import { openBrowserSocket, type OpenSocket, socketAddress } from './socket'
 import { DesignStore } from './store'
 import type { DesignSession, RecoveryFile, Refusal, SessionState } from './types'
 
@@ -149,13 +149,7 @@ class Session implements DesignSession {
     try {
       const { indexedDB: factory } = this.#outside
       if (factory === null) throw new StorageTrouble('This browser keeps nothing on this device.')
-<<<<<<< HEAD
-      const store = await DesignStore.open(factory, databaseName(server, user, design), why =>
-        this.#trouble(why.message)
-      )
-=======
       const store = await DesignStore.open(factory, databaseName(server, user, design), why => this.#trouble('having', why.message))
->>>>>>> wt-sync
       this.#store = store
       const { recoveries, ...loaded } = await store.load()
       this.#facts = { ...loaded.facts, openedAt: Date.now() }
