@@ -27,7 +27,8 @@ export function Palette({ editor }: { editor: Editor }) {
   }
   const arrows = (event: KeyboardEvent) => {
     const items = [...(list.current?.querySelectorAll<HTMLElement>('[data-kind]') ?? [])]
-    const next = items[nextIndex(event.key, items.indexOf(event.target as HTMLElement), items.length)]
+    const at = items.findIndex(item => item === event.target)
+    const next = items[nextIndex(event.key, at, items.length)]
     if (next === undefined) return
     event.preventDefault()
     next.focus()

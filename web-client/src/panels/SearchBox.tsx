@@ -81,7 +81,8 @@ export function SearchBox({ editor, onClose }: SearchBoxProps) {
       >
         {hits.map((hit, each) => (
           <HitRow
-            key={hit.id}
+            // A component and a connection may share one id.
+            key={`${hit.kind === null ? 'edge' : 'node'} ${hit.id}`}
             id={`${list}-${each}`}
             hit={hit}
             active={each === active}
