@@ -21,16 +21,19 @@ const TABS = 2
 
 type Step =
   | { do: 'edit'; tab: number }
-  | { do: 'up' | 'down' | 'cut'; line: number }
+  | { do: 'up' | 'down'; line: number; count: number }
+  | { do: 'cut'; line: number }
   | { do: 'commit' | 'crash' | 'wait' | 'audit' | 'leave' | 'return' }
   | { do: 'reload'; tab: number }
 
 const tab = fc.nat(TABS - 1)
 const line = fc.nat(TABS - 1)
+/** Messages that move at once. */
+const count = fc.integer({ min: 1, max: 6 })
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: tab.map((tab): Step => ({ do: 'edit', tab })) },
-  { weight: 8, arbitrary: line.map((line): Step => ({ do: 'up', line })) },
-  { weight: 8, arbitrary: line.map((line): Step => ({ do: 'down', line })) },
+  { weight: 8, arbitrary: fc.tuple(line, count).map(([line, count]): Step => ({ do: 'up', line, count })) },
+  { weight: 8, arbitrary: fc.tuple(line, count).map(([line, count]): Step => ({ do: 'down', line, count })) },
   { weight: 1, arbitrary: line.map((line): Step => ({ do: 'cut', line })) },
   { weight: 4, arbitrary: fc.constantFrom<Step>({ do: 'commit' }) },
   { weight: 4, arbitrary: fc.constantFrom<Step>({ do: 'wait' }, { do: 'audit' }) },
@@ -90,9 +93,11 @@ class World {
         return
       }
       case 'up':
-        return this.server.up(step.line)
+        for (let each = 0; each < step.count; each += 1) this.server.up(step.line)
+        return
       case 'down':
-        return this.server.down(step.line)
+        for (let each = 0; each < step.count; each += 1) this.server.down(step.line)
+        return
       case 'cut':
         return this.server.cut(step.line)
       case 'commit':
@@ -125,6 +130,7 @@ class World {
 
   /** Whatever stands in the database and is not durable is noted there as unsaved. */
   async #audit(): Promise<void> {
+    await sleep(4)
     const store = await DesignStore.open(this.indexedDB, databaseName(SERVER, 'ann', 'd'), () => {})
     const { updates, own } = await store.load()
     const here = new Y.Doc()
