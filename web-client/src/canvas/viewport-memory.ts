@@ -1,27 +1,30 @@
-// Where this person was looking in each design, on this device. Never in the document.
+// Where somebody looked last in a design, on this device.
 
 import type { Viewport } from '@xyflow/react'
 import { z } from 'zod'
 
-const viewport = z.object({ x: z.number(), y: z.number(), zoom: z.number().positive() })
+const keyOf = (viewportKey: string): string => `atlas.viewport.${viewportKey}`
 
-const key = (design: string): string => `atlas.viewport.${design}`
+const kept = z.object({
+  x: z.number().min(-1e9).max(1e9),
+  y: z.number().min(-1e9).max(1e9),
+  zoom: z.number().min(0.01).max(10)
+})
 
-/** Null: never opened here, or the browser keeps nothing. */
-export function rememberedViewport(design: string): Viewport | null {
+/** Null at the first visit, and wherever the browser keeps nothing. */
+export function recallViewport(viewportKey: string): Viewport | null {
   try {
-    const text = localStorage.getItem(key(design))
-    const read = viewport.safeParse(text === null ? null : JSON.parse(text))
+    const read = kept.safeParse(JSON.parse(localStorage.getItem(keyOf(viewportKey)) ?? 'null'))
     return read.success ? read.data : null
   } catch {
     return null
   }
 }
 
-export function rememberViewport(design: string, { x, y, zoom }: Viewport): void {
+export function rememberViewport(viewportKey: string, { x, y, zoom }: Viewport): void {
   try {
-    localStorage.setItem(key(design), JSON.stringify({ x, y, zoom }))
+    localStorage.setItem(keyOf(viewportKey), JSON.stringify({ x, y, zoom }))
   } catch {
-    // A full or forbidden storage costs nothing but the place where one was looking.
+    // A browser that keeps nothing: the next visit begins with everything in view.
   }
 }
