@@ -94,7 +94,13 @@ describe('who is here', () => {
     window(awareness, 20).says({ user: ada, cursor: null, selection: [], drag: { ids: ['a', 'b'], dx: 10, dy: -5 } })
     const bob = { id: 'bob', name: 'Bob', color: 1 }
     window(awareness, 10).says({ user: bob, cursor: null, selection: [], drag: { ids: ['b'], dx: 1, dy: 1 } })
-    expect(store.state.remoteDrags.get('a')).toEqual({ dx: 10, dy: -5, color: PEER_COLOURS[3], name: 'Ada Lovelace' })
+    expect(store.state.remoteDrags.get('a')).toEqual({
+      dx: 10,
+      dy: -5,
+      color: PEER_COLOURS[3],
+      name: 'Ada Lovelace',
+      by: 'ada'
+    })
     expect(store.state.remoteDrags.get('b')).toMatchObject({ dx: 1, name: 'Bob' })
   })
 })

@@ -42,6 +42,8 @@ export interface RemoteDrag {
   readonly dy: number
   readonly color: string
   readonly name: string
+  /** The user's id. */
+  readonly by: string
 }
 
 export interface PeersState {
@@ -189,9 +191,9 @@ function selectedOf(peers: readonly Peer[]): Map<string, Peer[]> {
 /** Of two who drag one node, the one with the lower client id shows: on every screen the same. */
 function dragsOf(peers: readonly Peer[]): Map<string, RemoteDrag> {
   const drags = new Map<string, RemoteDrag>()
-  for (const { drag, colour, name } of peers) {
+  for (const { drag, colour, name, userId } of peers) {
     for (const id of drag?.ids ?? []) {
-      if (drag !== null && !drags.has(id)) drags.set(id, { dx: drag.dx, dy: drag.dy, color: colour, name })
+      if (drag !== null && !drags.has(id)) drags.set(id, { dx: drag.dx, dy: drag.dy, color: colour, name, by: userId })
     }
   }
   return drags

@@ -13,6 +13,7 @@ import {
   type JsonObject,
   type Point
 } from '../../design/elements'
+import { kindOf } from '../../design/kinds'
 import type { DesignSession, SessionState } from '../../sync/types'
 
 export function node(id: string, data: JsonObject = {}, more: Partial<DesignNode> = {}): DesignNode {
@@ -110,7 +111,8 @@ export class FakeEditor implements Editor {
   addNode(kind: string, at: Point): string | null {
     if (!this.#ask('addNode', kind, at)) return null
     const id = `new-${this.state.view.nodes.size}`
-    this.#setNode(node(id, { type: kind }, { position: at }))
+    const { width, height } = kindOf(kind) ?? { width: 0, height: 0 }
+    this.#setNode(node(id, { type: kind }, { position: { x: at.x - width / 2, y: at.y - height / 2 } }))
     return id
   }
 
