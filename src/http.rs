@@ -20,6 +20,7 @@ mod budget;
 pub mod cookie;
 pub mod credentials;
 pub mod designs;
+pub mod edit;
 pub mod extract;
 pub mod health;
 pub mod import;

@@ -1,4 +1,4 @@
-//! `/api/v1/designs`: list, create, delete. Reading one is `http/snapshot.rs`.
+//! `/api/v1/designs`: list, create, delete. Reading one is `http/snapshot.rs`, changing one `http/edit.rs`.
 
 use std::collections::HashSet;
 
@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::extract::{DesignPath, Query, Signed, authorise, read_body, read_json, require_json};
 use super::problem::{Problem, Result};
-use super::{AppState, snapshot};
+use super::{AppState, edit, snapshot};
 use crate::auth::{Action, Caller, permits};
 use crate::store::{DesignRow, ListDesigns, NewDesign};
 
@@ -26,15 +26,16 @@ use crate::store::{DesignRow, ListDesigns, NewDesign};
 const PAGE_DEFAULT: usize = 50;
 /// Designs on a page at most.
 const PAGE_MAX: usize = 200;
-/// Bytes. The body of a new design.
-const DESIGN_BYTES_MAX: usize = 10 << 20;
+/// Bytes. The body of a new design, and of a change to one.
+pub const DESIGN_BYTES_MAX: usize = 10 << 20;
 /// Characters. What is looked for in names.
 const SEARCH_CHARS_MAX: usize = NAME_CHARS_MAX;
 
 pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/designs", get(list).post(create))
-        .route("/api/v1/designs/{design}", get(snapshot::read_json).delete(delete))
+    Router::new().route("/api/v1/designs", get(list).post(create)).route(
+        "/api/v1/designs/{design}",
+        get(snapshot::read_json).put(edit::replace).patch(edit::patch).delete(delete),
+    )
 }
 
 /// A design without its content.
@@ -191,7 +192,8 @@ pub async fn store_new<T: Send + 'static>(
     Ok((row, told))
 }
 
-fn valid_name(name: &str) -> Result<String> {
+/// The name without white space around it.
+pub fn valid_name(name: &str) -> Result<String> {
     let name = name.trim();
     match name.chars().count() {
         1..=NAME_CHARS_MAX => Ok(name.to_owned()),
@@ -209,7 +211,7 @@ fn valid_description(description: Option<String>) -> Result<Option<String>> {
 }
 
 /// Takes the ids out of the elements, where the document keeps them as keys.
-fn with_ids(list: &str, elements: Vec<Map<String, Value>>) -> Result<Vec<(String, Map<String, Value>)>> {
+pub fn with_ids(list: &str, elements: Vec<Map<String, Value>>) -> Result<Vec<(String, Map<String, Value>)>> {
     let mut seen = HashSet::new();
     let mut with_ids = Vec::with_capacity(elements.len());
     for (at, mut element) in elements.into_iter().enumerate() {
