@@ -202,6 +202,18 @@ export class Canvas {
     await this.drop()
   }
 
+  /** Drags the lower right corner of the one selected node by pixels. */
+  async resize (id, dx, dy) {
+    await this.select(id)
+    const corner = await this.node(id).locator('.react-flow__resize-control.handle.bottom.right').boundingBox()
+    assert.ok(corner !== null, `node ${id} has a corner to drag`)
+    const from = { x: corner.x + corner.width / 2, y: corner.y + corner.height / 2 }
+    await this.page.mouse.move(from.x, from.y)
+    await this.page.mouse.down()
+    await this.page.mouse.move(from.x + dx, from.y + dy, { steps: STEPS })
+    await this.page.mouse.up()
+  }
+
   /** Draws an edge from one node to another by their handles. Returns its id. */
   async connect (source, target) {
     const before = await this.ids()
@@ -243,5 +255,10 @@ export class Canvas {
     const field = this.field(label)
     await field.fill(value)
     await field.blur()
+  }
+
+  /** A flag of the inspector is 'Yes', 'No' or 'Not said'. */
+  async setFlag (flag, value) {
+    await this.inspector.getByRole('group', { name: flag }).getByRole('radio', { name: value }).click()
   }
 }
