@@ -15,18 +15,19 @@ const here = world({}, async (world) => {
   [ann, ben] = await world.signedIn('ann', 'ben')
 })
 
-/** From now on the page remembers, frame by frame, which labels of a node it showed beside the badge Saved. */
+/** From now on the page remembers, frame by frame, which labels of a node it showed while the badge said Saved. */
 function rememberWhatIsShownAsSaved (person, node) {
-  return person.page.evaluate((id) => {
+  return person.page.evaluate(({ id, name }) => {
     window.shownAsSaved = []
     const look = () => {
       const badge = document.querySelector('[data-testid=saving]')
-      const label = window.atlas?.view().nodes.get(id)?.data.label
-      if (badge?.dataset.kind === 'saved' && window.shownAsSaved.at(-1) !== label) window.shownAsSaved.push(label)
+      const drawn = document.querySelector(`.react-flow__node[data-id="${id}"]`)?.textContent ?? ''
+      const label = new RegExp(`${name} \\d+`).exec(drawn)?.[0]
+      if (badge?.dataset.kind === 'saved' && label !== undefined && window.shownAsSaved.at(-1) !== label) window.shownAsSaved.push(label)
       requestAnimationFrame(look)
     }
     requestAnimationFrame(look)
-  }, node)
+  }, { id: node, name: person.name })
 }
 
 /** Writes one label after the other into a node until `stop()`; numbers say which is newer. */

@@ -100,6 +100,11 @@ export class Person {
     await this.waits('the design', () => this.page.evaluate(() => globalThis.atlas?.state().ready === true))
   }
 
+  /** The service worker has all of the app: from here on it starts without the server. */
+  async keptForOffline () {
+    await this.page.evaluate(async () => { await navigator.serviceWorker.ready })
+  }
+
   // --- what the page says
 
   /** `{kind, unsaved, text}` of the badge. */
