@@ -95,6 +95,12 @@ export class Person {
     await this.canvas.fit()
   }
 
+  /** Back to the list of designs. */
+  async leaveEditor () {
+    await this.goto('/')
+    await this.page.getByRole('heading', { name: 'Designs' }).waitFor()
+  }
+
   async editorIsThere () {
     await this.page.getByTestId('canvas').waitFor()
     await this.waits('the design', () => this.page.evaluate(() => globalThis.atlas?.state().ready === true))
