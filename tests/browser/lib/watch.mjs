@@ -70,9 +70,12 @@ export class Watch {
   }
 }
 
+/** Chromium's own errands, which no page can start: its updater, its list of accounts, its lists of bad addresses. */
+const BROWSERS_OWN = /^(CONNECT |POST http:\/\/|GET http:\/\/)((update|optimizationguide-pa|content-autofill|safebrowsing|clients\d)\.(googleapis|google)\.com|accounts\.google\.com|www\.google\.com)[:/]/
+
 /**
  * Where a browser sends whatever does not go to this machine: nothing may arrive. Unlike the pages' own reports this
- * covers workers, prefetches and the browser itself.
+ * covers workers and prefetches.
  */
 export class Sink {
   static async start () {
@@ -88,7 +91,8 @@ export class Sink {
     this.listener = createServer((socket) => {
       socket.on('error', () => {})
       socket.once('data', (bytes) => {
-        this.arrived.push(bytes.toString('latin1').split('\r\n')[0])
+        const [line] = bytes.toString('latin1').split('\r\n')
+        if (!BROWSERS_OWN.test(line)) this.arrived.push(line)
         socket.destroy()
       })
     })
