@@ -97,7 +97,9 @@ async function panning (person, how) {
   const drawn = await person.page.locator('.react-flow__node').count()
   const { frames, moves } = await pan(person)
   const total = frames.reduce((sum, each) => sum + each, 0)
-  say(`panning ${how} (${drawn} of ${NODES} nodes drawn): ${(frames.length / total * 1000).toFixed(1)} frames/s; frame p50 ${quantile(frames, 0.5).toFixed(1)}, p95 ${quantile(frames, 0.95).toFixed(1)}, longest ${Math.max(...frames).toFixed(0)} ms; ${moves} moves of the pointer`)
+  const [p50, p95, longest] = [quantile(frames, 0.5), quantile(frames, 0.95), Math.max(...frames)].map((ms) => ms.toFixed(1))
+  say(`panning ${how} (${drawn} of ${NODES} nodes drawn): ${(frames.length / total * 1000).toFixed(1)} frames/s`)
+  say(`  frame p50 ${p50}, p95 ${p95}, longest ${longest} ms, under ${moves} moves of the pointer`)
 }
 
 /** From the start of a navigation, without network, to the first node on the screen of somebody who may edit. */

@@ -17,7 +17,10 @@ async function picture (person, name) {
   const { page } = person
   const file = path.join(FOLDER, `${name}.png`)
   // No tooltip, no half-way animation, and the pointer is where the story left it.
-  await page.evaluate(() => Promise.all(document.getAnimations().filter((each) => each.effect?.getTiming().iterations !== Infinity).map((each) => each.finished.catch(() => {}))))
+  await page.evaluate(() => {
+    const ending = document.getAnimations().filter((each) => each.effect?.getTiming().iterations !== Infinity)
+    return Promise.all(ending.map((each) => each.finished.catch(() => {})))
+  })
   await writeFile(file, smaller(await page.screenshot()))
   const { size } = await stat(file)
   say(`${path.relative(process.cwd(), file)}: ${Math.round(size / 1000)} kB`)

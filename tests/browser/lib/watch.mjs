@@ -71,7 +71,8 @@ export class Watch {
 }
 
 /** Chromium's own errands, which no page can start: its updater, its list of accounts, its lists of bad addresses. */
-const BROWSERS_OWN = /^(CONNECT |POST http:\/\/|GET http:\/\/)((update|optimizationguide-pa|content-autofill|safebrowsing|clients\d)\.(googleapis|google)\.com|accounts\.google\.com|www\.google\.com)[:/]/
+const OWN_HOSTS = '(update|optimizationguide-pa|content-autofill|safebrowsing)\\.googleapis\\.com|(accounts|clients\\d|www)\\.google\\.com'
+const BROWSERS_OWN = new RegExp(`^(CONNECT |POST http://|GET http://)(${OWN_HOSTS})[:/]`)
 
 /**
  * Where a browser sends whatever does not go to this machine: nothing may arrive. Unlike the pages' own reports this
