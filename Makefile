@@ -8,7 +8,7 @@ INTEROP := tests/interop
 DEBUG_BIN := target/debug/atlas-collab
 RELEASE_BIN := target/release/atlas-collab
 
-.PHONY: help run test test-full lint bench fuzz sim tools
+.PHONY: help openapi run test test-full lint bench fuzz sim tools
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ test: tools ## every test: Rust, then the published npm clients against the real
 test-full: ## the long runs as well: more seeds, more kills, more cases
 	ATLAS_SIM_SEEDS=20000 PROPTEST_CASES=5000 ATLAS_KILLS=200 ATLAS_FIFTY_SECS=120 \
 		DIFF_SECS=300 FUZZ_SECS=600 $(MAKE) test
+
+openapi: ## write what the server offers to web-client/openapi.json
+	$(CARGO) run --quiet -- openapi > target/openapi.json
+	mv target/openapi.json web-client/openapi.json
 
 lint: ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check

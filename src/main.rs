@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use atlas_collab::app::App;
-use atlas_collab::app::commands::{ExportFormat, Folder};
+use atlas_collab::app::commands::{ExportFormat, Folder, openapi};
 use atlas_collab::config::{Config, LogFormat};
 use atlas_collab::{lifecycle, telemetry};
 use atlas_crdt::ids::DesignId;
@@ -37,6 +37,8 @@ struct Cli {
 enum Command {
     /// Serve designs until told to stop (Ctrl-C or SIGTERM).
     Serve,
+    /// Write the OpenAPI document of the HTTP API to standard output.
+    Openapi,
     /// Write a design to standard output. The server must not be running.
     Export {
         /// The design's id.
@@ -66,6 +68,10 @@ enum Format {
 fn main() -> ExitCode {
     // Wrong usage ends here, with clap's exit code 2; `--help` with 0.
     let Cli { command } = Cli::parse();
+    // Depends on no setting, so that it also answers where the settings are of no use.
+    if matches!(command, Command::Openapi) {
+        return say(openapi().as_bytes());
+    }
     let config = match Config::load() {
         Ok(config) => config,
         Err(mistakes) => {
@@ -99,7 +105,7 @@ fn main() -> ExitCode {
 async fn once(config: &Config, command: Command) -> anyhow::Result<Vec<u8>> {
     let folder = Folder::open(config).await?;
     let outcome = match command {
-        Command::Serve => Ok(Vec::new()),
+        Command::Serve | Command::Openapi => Ok(Vec::new()),
         Command::Export { design, format: Format::Json } => folder.export(design, ExportFormat::Json).await,
         Command::Export { design, format: Format::Yjs } => folder.export(design, ExportFormat::Yjs).await,
         Command::Import { file, owner, format } => {

@@ -13,6 +13,7 @@ mod command_line;
 mod damage;
 mod fifty;
 mod holes;
+mod openapi;
 mod permissions_rest;
 mod rest;
 mod socket_basics;

@@ -4,7 +4,8 @@
 //! - `source.rs` Rust files as far as needed: code without comments and literals, paths, what is test;
 //! - `layers.rs` who may import whom, and which names have one home only;
 //! - `text.rs` sizes, place-holders, phrases, the core's manifest;
-//! - `documents.rs` rule ids, settings, links.
+//! - `documents.rs` rule ids, settings, links;
+//! - `web.rs` the layers of the web client.
 
 use std::fmt;
 use std::fs;
@@ -14,6 +15,7 @@ mod documents;
 mod layers;
 mod source;
 mod text;
+mod web;
 
 use source::File;
 
@@ -60,7 +62,7 @@ fn the_repository_keeps_the_plan() {
     source::mark_test_modules(&mut files);
     assert!(files.iter().any(|file| file.path == "crdt/src/room.rs"), "the repository was not found");
 
-    let per_file: [fn(&File) -> Vec<Violation>; 8] = [
+    let per_file: [fn(&File) -> Vec<Violation>; 9] = [
         layers::imports,
         layers::purity,
         layers::documents,
@@ -69,6 +71,7 @@ fn the_repository_keeps_the_plan() {
         text::unfinished,
         text::phrases,
         text::core_manifest,
+        web::web,
     ];
     let mut found: Vec<Violation> = Vec::new();
     for file in &files {

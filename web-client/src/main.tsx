@@ -1,12 +1,34 @@
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
+import { App } from './app/App'
+import { type LocalDesigns, ServicesProvider } from './app/services'
+import { createAccount } from './sync/account'
+import { createApi } from './sync/api'
+import { followTheme } from './ui/theme'
 import './ui/theme.css'
 
+// The part that reads IndexedDB comes when it is first needed: the sign-in page does without.
+const local: LocalDesigns = {
+  list: async user => (await import('./sync/local-designs')).localDesigns(location.origin, user),
+  forget: async (user, design) => (await import('./sync/local-designs')).forget(location.origin, user, design)
+}
+
+const account = createAccount({
+  fetch: fetch.bind(globalThis),
+  storage: localStorage,
+  locks: navigator.locks,
+  now: Date.now,
+  events: window
+})
+
+followTheme()
 const root = document.getElementById('root')
 if (root !== null) {
   createRoot(root).render(
     <StrictMode>
-      <h1>Atlas Collab</h1>
+      <ServicesProvider value={{ account, api: createApi(account), local }}>
+        <App />
+      </ServicesProvider>
     </StrictMode>
   )
 }

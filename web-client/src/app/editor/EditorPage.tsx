@@ -1,0 +1,3 @@
+export default function EditorPage({ design }: { design: string; person: { id: string } }) {
+  return <p>{design}</p>
+}

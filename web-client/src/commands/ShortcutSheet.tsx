@@ -1,0 +1,66 @@
+// All shortcuts on one sheet (?).
+
+import { Dialog } from '../ui/Dialog'
+import { Kbd } from '../ui/Kbd'
+import { useCommandContext, useUi } from './context'
+import { COMMANDS } from './registry'
+import { shownShortcut } from './shortcuts'
+import { COMMAND_GROUPS, titleOf } from './types'
+
+/** What the canvas itself does with keys and pointer, for which there is no command. */
+const GESTURES: readonly (readonly [what: string, how: string])[] = [
+  ['Move the view', 'Drag the canvas, or scroll'],
+  ['Zoom', 'Pinch, or scroll with Ctrl'],
+  ['Select several', 'Shift and drag, or Shift and click'],
+  ['Connect', 'Drag from a handle of one node to another node'],
+  ['Move what is selected', 'Arrow keys']
+]
+
+/** Mount once below `Commands`; it is open while `ui.state.dialog` is 'shortcuts'. */
+export function ShortcutSheet() {
+  const context = useCommandContext()
+  const { dialog } = useUi()
+  return (
+    <Dialog
+      open={dialog === 'shortcuts'}
+      onClose={() => context.ui.set({ dialog: null })}
+      title="Keyboard shortcuts"
+      size="wide"
+    >
+      <div className="grid gap-x-8 gap-y-5 sm:grid-cols-2">
+        {COMMAND_GROUPS.map(group => {
+          const commands = COMMANDS.filter(command => command.group === group && 0 < command.shortcuts.length)
+          if (commands.length === 0) return null
+          return (
+            <section key={group}>
+              <h3 className="mb-1 text-xs font-semibold text-muted">{group}</h3>
+              <dl>
+                {commands.map(command => (
+                  <div key={command.id} className="flex items-center justify-between gap-3 py-1 text-sm">
+                    <dt>{titleOf(command, context)}</dt>
+                    <dd className="flex gap-1.5">
+                      {command.shortcuts.map(shortcut => (
+                        <Kbd key={shortcut} keys={shownShortcut(shortcut)} />
+                      ))}
+                    </dd>
+                  </div>
+                ))}
+              </dl>
+            </section>
+          )
+        })}
+        <section className="sm:col-span-2">
+          <h3 className="mb-1 text-xs font-semibold text-muted">On the canvas</h3>
+          <dl>
+            {GESTURES.map(([what, how]) => (
+              <div key={what} className="flex justify-between gap-3 py-1 text-sm">
+                <dt>{what}</dt>
+                <dd className="text-muted">{how}</dd>
+              </div>
+            ))}
+          </dl>
+        </section>
+      </div>
+    </Dialog>
+  )
+}

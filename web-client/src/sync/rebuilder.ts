@@ -1,0 +1,169 @@
+// Makes the document anew from the server (design after `refused`, after 4409, or after damage on this device): a fresh document under a fresh client id takes
+// the server's state, unsaved edits are made again in it, what cannot be goes into a recovery file, and all of it replaces the old rows in one database
+// transaction. Only then does the page see the new document. Whatever fails before that leaves the old one, on the screen and on this device.
+
+import * as Y from 'yjs'
+import { makeAgain } from './gestures'
+import type { Edit, StoredEdit } from './ledger'
+import {
+  type Candidate,
+  type Cause,
+  MADE_AGAIN,
+  makeEditsAgain,
+  REBUILD_WINDOW_MS,
+  REBUILDS_MAX
+} from './rebuild'
+import type { Facts } from './records'
+import { type Lost, recoveryFile } from './recovery'
+import type { Replica } from './replica'
+import { type DesignStore, type Replacement, StaleLineage } from './store'
+import type { RecoveryFile } from './types'
+
+export interface RebuilderOwner {
+  readonly design: string
+  make(): Replica
+  /** Ends the socket and opens a new one, which then asks `opened`. */
+  reconnect(): void
+  /** By the newest word of the server. */
+  mayEdit(): boolean
+  facts(): Omit<Facts, 'lineage'>
+  /** From now on this is the document. `recovery`: what could not be kept; `keys`: rows of what was made again. */
+  swapped(fresh: Replica, recovery: RecoveryFile | null, keys: readonly number[]): void
+  /** Another tab was faster: its document is the one. */
+  stale(): void
+  failed(reason: string): void
+}
+
+type Phase =
+  | { name: 'idle' }
+  /** The server's document is on its way, or will be when there is a socket. */
+  | { name: 'fetching'; cause: Cause; isLastTry: boolean; fresh: Replica | null }
+  /** It has come and is being written. The socket stays with it, or comes back to it. */
+  | { name: 'replacing'; fresh: Replica }
+
+export class Rebuilder {
+  readonly #owner: RebuilderOwner
+  #phase: Phase = { name: 'idle' }
+  /** When the last ones began, in milliseconds since 1970. */
+  #times: number[] = []
+
+  constructor(owner: RebuilderOwner) {
+    this.#owner = owner
+  }
+
+  get isActive(): boolean {
+    return this.#phase.name !== 'idle'
+  }
+
+  /** The document that the socket talks for; null: the one on the screen. */
+  get replica(): Replica | null {
+    return this.#phase.name === 'idle' ? null : this.#phase.fresh
+  }
+
+  begin(cause: Cause): void {
+    if (this.#phase.name === 'replacing') return
+    const now = Date.now()
+    this.#times = [...this.#times.filter(time => now - time < REBUILD_WINDOW_MS), now]
+    this.cancel()
+    if (REBUILDS_MAX < this.#times.length) {
+      this.#owner.failed(`The server refuses again and again what this device sends: ${cause.message} Your edits are kept on this device.`)
+      return
+    }
+    this.#phase = { name: 'fetching', cause, isLastTry: this.#times.length === REBUILDS_MAX, fresh: null }
+    this.#owner.reconnect()
+  }
+
+  cancel(): void {
+    if (this.#phase.name === 'fetching') this.#phase.fresh?.retire()
+    this.#phase = { name: 'idle' }
+  }
+
+  /** A socket has opened: the document that it is for. What an earlier one brought half is thrown away. */
+  opened(old: Replica): Replica {
+    if (this.#phase.name === 'replacing') return this.#phase.fresh
+    if (this.#phase.name === 'idle') return old
+    this.#phase.fresh?.retire()
+    const fresh = this.#owner.make()
+    // Others go on seeing this person where they were.
+    fresh.awareness.setLocalState(old.awareness.getLocalState())
+    this.#phase.fresh = fresh
+    return fresh
+  }
+
+  /** The server's document has arrived in the fresh replica. */
+  async synced(old: Replica, store: DesignStore | null): Promise<void> {
+    const phase = this.#phase
+    if (phase.name !== 'fetching' || phase.fresh === null) return
+    const { cause, isLastTry, fresh } = phase
+    // What is on its way into the database gets there first; what comes after waits, and is taken from the ledger.
+    await old.journal.flush()
+    // The socket may have ended meanwhile, or another tab been faster.
+    if (this.#phase !== phase || phase.fresh !== fresh) return
+    old.journal.hold()
+    this.#phase = { name: 'replacing', fresh }
+
+    const lineage = old.journal.lineage + 1
+    const planned = new Set<Edit>()
+    let recovery: RecoveryFile | null = null
+    const plan = (own: StoredEdit[]): Replacement => {
+      const state = Y.encodeStateAsUpdate(fresh.doc)
+      fresh.journal.clear()
+      let lost: Lost[] = []
+      const edits = fresh.gather(() => {
+        const circumstances = { cause, isLastTry, mayEdit: this.#owner.mayEdit() }
+        lost = makeEditsAgain(fresh.doc, candidates(old, own, planned), circumstances)
+      })
+      if (0 < lost.length) recovery = recoveryFile(this.#owner.design, old.doc, lost, cause.message, Date.now())
+      return { state, edits, recovery, facts: { ...this.#owner.facts(), lineage } }
+    }
+    try {
+      if (store === null) {
+        plan([])
+        this.#swap(old, fresh, planned, recovery, [])
+      } else {
+        const { keys, top } = await store.replace(lineage - 1, plan)
+        fresh.attach(store, lineage, top, keys.length + 1)
+        this.#swap(old, fresh, planned, recovery, keys)
+      }
+    } catch (error) {
+      this.#phase = { name: 'idle' }
+      fresh.retire()
+      if (error instanceof StaleLineage) return this.#owner.stale()
+      old.journal.release()
+      const why = error instanceof Error ? error.message : String(error)
+      this.#owner.failed(`The design has to be made anew from the server, and this device could not store it: ${why} Your edits are kept as they are.`)
+    }
+  }
+
+  #swap(old: Replica, fresh: Replica, planned: ReadonlySet<Edit>, recovery: RecoveryFile | null, keys: readonly number[]): void {
+    this.#phase = { name: 'idle' }
+    this.#owner.swapped(fresh, recovery, keys)
+    takeOver(old, fresh, planned)
+  }
+}
+
+/** The unsaved edits of all tabs; of this one also those that are not stored. */
+function candidates(old: Replica, own: readonly StoredEdit[], planned: Set<Edit>): Candidate[] {
+  const together = new Set([...old.together].map(({ key }) => key))
+  const found: Candidate[] = own
+    .filter(({ key }) => !old.ledger.isCovered(key))
+    .map(({ key, gesture }) => ({ gesture, cameTogether: together.has(key) }))
+  for (const edit of old.ledger.uncovered()) {
+    if (edit.key !== null) continue
+    planned.add(edit)
+    found.push({ gesture: edit.gesture, cameTogether: old.together.has(edit) })
+  }
+  return found
+}
+
+/**
+ * Ends the old document's life. What was edited in it while it was being replaced, and what somebody who has not noticed yet still edits in it, is made again in the
+ * new one.
+ */
+export function takeOver(old: Replica, fresh: Replica, done: ReadonlySet<Edit>): void {
+  const again = ({ gesture }: Edit): void => {
+    fresh.doc.transact(() => makeAgain(fresh.doc, gesture.changes), MADE_AGAIN)
+  }
+  for (const edit of old.ledger.uncovered()) if (edit.key === null && !done.has(edit)) again(edit)
+  old.retire(again)
+}

@@ -1,0 +1,423 @@
+// One open design: its document on this device, its socket, and what is true about saving. Everything above knows only `DesignSession`.
+
+import type { Awareness } from 'y-protocols/awareness'
+import type * as Y from 'yjs'
+import { metaOf } from '../design/document'
+import { Connector } from './connector'
+import type { Credentials } from './credentials'
+import type { Final } from './endings'
+import { StorageTrouble, trouble } from './idb'
+import { remember } from './local-designs'
+import type { Notice } from './notices'
+import { browserEvents, type PageEvents } from './page-events'
+import type { Cause } from './rebuild'
+import { Rebuilder, takeOver } from './rebuilder'
+import { databaseName, type Facts, NEW_FACTS } from './records'
+import { Replica, type ReplicaHost } from './replica'
+import { maySave, type SavingFacts, savingState } from './saving-state'
+import { openBrowserSocket, type OpenSocket, socketAddress } from './socket'
+import { DesignStore } from './store'
+import type { DesignSession, RecoveryFile, Refusal, SessionState } from './types'
+
+export interface OpenDesign {
+  /** Origin of the server: `https://atlas.example.org`. */
+  server: string
+  /** Id of the person who is signed in (or was, when this device was last online). */
+  user: string
+  design: string
+  credentials: Credentials
+  /** The world outside, which tests bring along. */
+  outside?: Partial<Outside>
+}
+
+export interface Outside {
+  /** Null: this browser has none. */
+  indexedDB: IDBFactory | null
+  openSocket: OpenSocket
+  page: PageEvents
+  /** In [0, 1). */
+  random: () => number
+  /** How often other tabs' edits are looked for, in milliseconds. */
+  pollMs: number
+}
+
+export const POLL_MS = 1_000
+
+export function openDesign(options: OpenDesign): DesignSession {
+  return new Session(options)
+}
+
+function browser(): Outside {
+  return {
+    indexedDB: typeof indexedDB === 'undefined' ? null : indexedDB,
+    openSocket: openBrowserSocket,
+    page: browserEvents,
+    random: Math.random,
+    pollMs: POLL_MS
+  }
+}
+
+class Session implements DesignSession {
+  readonly design: string
+  readonly #options: OpenDesign
+  readonly #outside: Outside
+  readonly #connector: Connector
+  readonly #rebuilder: Rebuilder
+  readonly #host: ReplicaHost
+  #replica: Replica
+  #store: DesignStore | null = null
+  #generation = 0
+  #facts: Omit<Facts, 'lineage'> = { ...NEW_FACTS, openedAt: Date.now() }
+  /** The server said hello on the newest socket. */
+  #wasWelcome = false
+  #isDegraded = false
+  #final: Final | null = null
+  #refusal: Refusal | null = null
+  /** Recovery files in the database, and those that could not be put there. */
+  #storedRecoveries = 0
+  #looseRecoveries: RecoveryFile[] = []
+  #localTrouble: string | null = null
+  #hasAskedToPersist = false
+  readonly #stops: (() => void)[] = []
+  readonly #started: Promise<void>
+  #closed: Promise<void> | null = null
+  #isQuiet = false
+  readonly #listeners = new Set<() => void>()
+  #state: SessionState
+
+  constructor(options: OpenDesign) {
+    this.design = options.design
+    this.#options = options
+    this.#outside = { ...browser(), ...options.outside }
+    this.#host = this.#makeHost()
+    this.#replica = new Replica(this.#host)
+    this.#connector = this.#makeConnector()
+    this.#rebuilder = this.#makeRebuilder()
+    this.#state = this.#read()
+    this.#started = this.#start()
+  }
+
+  // --- what the page sees
+
+  get doc(): Y.Doc {
+    return this.#replica.doc
+  }
+
+  get awareness(): Awareness {
+    return this.#replica.awareness
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  retry(): void {
+    if (this.#closed === null) this.#connector.retry()
+  }
+
+  dismissRefusal(): void {
+    this.#refusal = null
+    this.#changed()
+  }
+
+  async recoveries(): Promise<RecoveryFile[]> {
+    return [...((await this.#store?.recoveries()) ?? []), ...this.#looseRecoveries]
+  }
+
+  async discardRecovery(id: string): Promise<void> {
+    this.#looseRecoveries = this.#looseRecoveries.filter(file => file.id !== id)
+    await this.#store?.discardRecovery(id)
+    this.#storedRecoveries = (await this.#store?.summary())?.recoveries ?? 0
+    this.#changed()
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#end()
+    return this.#closed
+  }
+
+  // --- beginning and end
+
+  async #start(): Promise<void> {
+    const { server, user, design } = this.#options
+    try {
+      const { indexedDB: factory } = this.#outside
+      if (factory === null) throw new StorageTrouble('This browser keeps nothing on this device.')
+      const store = await DesignStore.open(factory, databaseName(server, user, design), why => this.#trouble(why.message))
+      this.#store = store
+      const { recoveries, ...loaded } = await store.load()
+      this.#facts = { ...loaded.facts, openedAt: Date.now() }
+      this.#storedRecoveries = recoveries
+      this.#replica.load(store, { recoveries, ...loaded })
+      this.#replica.journal.facts({ openedAt: this.#facts.openedAt })
+      await remember(server, user, design, factory)
+    } catch (error) {
+      this.#trouble(trouble(error).message)
+      if (this.#store === null) this.#replica.journal.switchOff()
+    }
+    if (this.#closed !== null) return
+    const look = setInterval(() => {
+      if (this.#outside.page.isVisible()) void this.#look()
+    }, this.#outside.pollMs)
+    this.#stops.push(
+      () => clearInterval(look),
+      this.#outside.page.onWake(() => {
+        void this.#look()
+        if (this.#final === null || this.#final.kind === 'signed-out') this.retry()
+      })
+    )
+    this.#changed()
+    this.#connector.start()
+  }
+
+  async #end(): Promise<void> {
+    for (const stop of this.#stops) stop()
+    this.#connector.stop()
+    await this.#started
+    for (const stop of this.#stops) stop()
+    await this.#replica.flush()
+    this.#replica.retire()
+    await this.#store?.close()
+    this.#listeners.clear()
+  }
+
+  /** Looks for what other tabs wrote. */
+  async #look(): Promise<void> {
+    if (this.#rebuilder.isActive || this.#closed !== null) return
+    const recoveries = await this.#replica.poll()
+    if (recoveries !== null) this.#storedRecoveries = recoveries
+    this.#changed()
+  }
+
+  // --- the parts
+
+  #makeConnector(): Connector {
+    const { server, design, credentials } = this.#options
+    return new Connector({
+      credentials,
+      // A document that is made anew has no epoch yet.
+      address: ticket => socketAddress(server, design, ticket, this.#rebuilder.isActive ? null : this.#facts.epoch),
+      openSocket: this.#outside.openSocket,
+      random: this.#outside.random,
+      events: {
+        opened: () => {
+          this.#isDegraded = false
+          this.#wasWelcome = false
+          this.#rebuilder.opened(this.#replica).connect()
+        },
+        received: message => this.#talking.exchange?.receive(message),
+        lost: () => {
+          this.#talking.disconnect()
+          this.#changed()
+        },
+        reset: reason => {
+          const message = reason === '' ? 'The design was reset.' : reason
+          this.#refused({ code: this.#wasWelcome ? 'closed' : 'epoch', message })
+        },
+        final: final => this.#ended(final)
+      }
+    })
+  }
+
+  #makeRebuilder(): Rebuilder {
+    return new Rebuilder({
+      design: this.design,
+      make: () => new Replica(this.#host),
+      reconnect: () => this.#connector.restart(),
+      mayEdit: () => maySave(this.#facts),
+      facts: () => ({ ...this.#facts, isSynced: true }),
+      swapped: (fresh, recovery, keys) => {
+        if (recovery !== null && this.#store === null) this.#looseRecoveries.push(recovery)
+        else if (recovery !== null) this.#storedRecoveries += 1
+        // What was made again leaves before anybody can edit on top of it.
+        this.#show(fresh, () => fresh.adopt(keys))
+      },
+      stale: () => void this.#follow(),
+      failed: reason => {
+        this.#connector.stop()
+        this.#ended({ kind: 'broken', reason })
+      }
+    })
+  }
+
+  #makeHost(): ReplicaHost {
+    return {
+      send: message => this.#connector.send(message),
+      notice: notice => this.#noticed(notice),
+      synced: replica => this.#synced(replica),
+      needsNewSocket: () => this.#connector.restart(),
+      refused: cause => this.#refused(cause),
+      stale: replica => {
+        if (replica === this.#replica) void this.#follow()
+      },
+      trouble: why => this.#trouble(why),
+      edited: () => this.#edited(),
+      changed: () => this.#changed()
+    }
+  }
+
+  get #talking(): Replica {
+    return this.#rebuilder.replica ?? this.#replica
+  }
+
+  // --- what happens
+
+  #noticed(notice: Notice): void {
+    switch (notice.type) {
+      case 'hello':
+        this.#wasWelcome = true
+        this.#final = null
+        return this.#learn({ role: notice.role, epoch: notice.epoch, readOnly: notice.read_only ?? null })
+      case 'role.changed':
+        return this.#learn({ role: notice.role })
+      case 'store.degraded':
+      case 'store.healthy':
+        this.#isDegraded = notice.type === 'store.degraded'
+        return this.#changed()
+      case 'refused':
+        // A bad credential is the renewal's affair; the rest is about a document message.
+        if (notice.code !== 'bad_credential') this.#refused(notice, notice.reset)
+        return
+    }
+  }
+
+  #learn(facts: Partial<Facts>): void {
+    this.#facts = { ...this.#facts, ...facts }
+    // While the document is made anew this belongs to the new one, and is stored with it.
+    if (!this.#rebuilder.isActive) this.#replica.journal.facts(facts)
+    this.#changed()
+  }
+
+  #synced(replica: Replica): void {
+    this.#connector.succeeded()
+    if (replica !== this.#replica) return void this.#rebuilder.synced(this.#replica, this.#store)
+    if (!this.#facts.isSynced) this.#learn({ isSynced: true })
+  }
+
+  /** Whatever the reason, the document on this device is not what the server can take: it is made anew, and nothing more is sent of it. */
+  #refused({ code, message }: Cause, reset = true): void {
+    if (this.#closed !== null) return
+    this.#refusal = { code, message, reset, at: Date.now() }
+    this.#rebuilder.begin({ code, message })
+    this.#changed()
+  }
+
+  #edited(): void {
+    if (!this.#hasAskedToPersist) {
+      this.#hasAskedToPersist = true
+      void globalThis.navigator?.storage?.persist?.().catch(() => {})
+    }
+    this.#changed()
+  }
+
+  #ended(final: Final): void {
+    this.#final = final
+    // Offline, too, nobody edits a design that is not theirs any more.
+    if (final.kind === 'removed') this.#learn({ role: null })
+    this.#changed()
+  }
+
+  /** Another tab has made the document anew: takes that one. */
+  async #follow(): Promise<void> {
+    const store = this.#store
+    if (store === null || this.#closed !== null) return
+    this.#rebuilder.cancel()
+    const old = this.#replica
+    old.journal.hold()
+    try {
+      const loaded = await store.load()
+      if (old !== this.#replica || this.#closed !== null) return
+      const fresh = new Replica(this.#host)
+      fresh.awareness.setLocalState(old.awareness.getLocalState())
+      fresh.load(store, loaded)
+      this.#facts = { ...loaded.facts, openedAt: this.#facts.openedAt }
+      this.#storedRecoveries = loaded.recoveries
+      this.#show(fresh, () => takeOver(old, fresh, new Set()))
+      this.#connector.restart()
+    } catch (error) {
+      this.#trouble(trouble(error).message)
+    }
+  }
+
+  #show(fresh: Replica, first: () => void): void {
+    this.#replica = fresh
+    this.#generation += 1
+    this.#facts = { ...this.#facts, isSynced: true }
+    this.#isQuiet = true
+    first()
+    this.#isQuiet = false
+    this.#changed()
+  }
+
+  #trouble(why: string | null): void {
+    this.#localTrouble = why
+    this.#changed()
+  }
+
+  // --- the state
+
+  #changed(): void {
+    if (this.#isQuiet) return
+    this.#noteName()
+    const state = this.#read()
+    if (isSame(state, this.#state)) return
+    this.#state = state
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  #noteName(): void {
+    const name = metaOf(this.#replica.doc).get('name')
+    if (typeof name === 'string' && name !== this.#facts.name && !this.#rebuilder.isActive) {
+      this.#facts = { ...this.#facts, name }
+      this.#replica.journal.facts({ name })
+    }
+  }
+
+  #read(): SessionState {
+    const { isSynced: ready, role } = this.#facts
+    const saving = savingState(this.#savingFacts())
+    return {
+      generation: this.#generation,
+      ready,
+      saving,
+      role,
+      canEdit: ready && maySave(this.#facts) && this.#final === null,
+      refusal: this.#refusal,
+      recoveries: this.#storedRecoveries + this.#looseRecoveries.length,
+      localTrouble: this.#localTrouble
+    }
+  }
+
+  #savingFacts(): SavingFacts {
+    const { exchange } = this.#talking
+    return {
+      ...this.#replica.ledger.count(),
+      ready: this.#facts.isSynced,
+      final: this.#final,
+      isConnected: exchange?.isWelcome === true && exchange.isCaughtUp,
+      isSettled: exchange?.isSettled === true,
+      isRebuilding: this.#rebuilder.isActive,
+      isDegraded: this.#isDegraded,
+      role: this.#facts.role,
+      readOnly: this.#facts.readOnly,
+      hasLocalTrouble: this.#localTrouble !== null
+    }
+  }
+}
+
+/** Two states that say the same. */
+function isSame(a: SessionState, b: SessionState): boolean {
+  const { saving, ...rest } = a
+  const { saving: other, ...others } = b
+  return shallowEqual(saving, other) && shallowEqual(rest, others)
+}
+
+function shallowEqual(a: object, b: object): boolean {
+  const [left, right] = [Object.entries(a), new Map(Object.entries(b))]
+  return left.length === right.size && left.every(([key, value]) => Object.is(value, right.get(key)))
+}

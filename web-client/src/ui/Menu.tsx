@@ -1,0 +1,120 @@
+// Menus that drop from a button, and the same on a right click. Arrow keys, first letters and Escape work as everywhere.
+
+import { Check } from 'lucide-react'
+import { ContextMenu as RadixContext, DropdownMenu as RadixMenu } from 'radix-ui'
+import { createContext, type ReactNode, use } from 'react'
+import { cx } from './classes'
+import { Kbd } from './Kbd'
+
+/** Items work in both kinds of menu: Radix has a set of parts for each. */
+const Parts = createContext<typeof RadixMenu | typeof RadixContext>(RadixMenu)
+
+const CONTENT =
+  'z-50 min-w-44 rounded-lg border border-line bg-raised p-1 text-sm text-ink shadow-panel max-h-[80vh] overflow-y-auto'
+const ITEM =
+  'flex cursor-pointer items-center gap-2 rounded-md px-2 py-1.5 outline-none select-none data-[highlighted]:bg-hover data-[disabled]:cursor-default data-[disabled]:opacity-50'
+
+export interface MenuProps {
+  /** One button. */
+  trigger: ReactNode
+  align?: 'start' | 'end'
+  children: ReactNode
+}
+
+export function Menu({ trigger, align = 'end', children }: MenuProps) {
+  return (
+    <Parts value={RadixMenu}>
+      <RadixMenu.Root modal={false}>
+        <RadixMenu.Trigger asChild>{trigger}</RadixMenu.Trigger>
+        <RadixMenu.Portal>
+          <RadixMenu.Content align={align} sideOffset={4} collisionPadding={8} className={CONTENT}>
+            {children}
+          </RadixMenu.Content>
+        </RadixMenu.Portal>
+      </RadixMenu.Root>
+    </Parts>
+  )
+}
+
+export interface ContextMenuProps {
+  /** What is right-clicked: one element that takes a ref. */
+  target: ReactNode
+  onOpenChange?: (open: boolean) => void
+  children: ReactNode
+}
+
+export function ContextMenu({ target, onOpenChange, children }: ContextMenuProps) {
+  return (
+    <Parts value={RadixContext}>
+      <RadixContext.Root modal={false} {...(onOpenChange === undefined ? {} : { onOpenChange })}>
+        <RadixContext.Trigger asChild>{target}</RadixContext.Trigger>
+        <RadixContext.Portal>
+          <RadixContext.Content collisionPadding={8} className={CONTENT}>
+            {children}
+          </RadixContext.Content>
+        </RadixContext.Portal>
+      </RadixContext.Root>
+    </Parts>
+  )
+}
+
+export interface MenuItemProps {
+  onSelect: () => void
+  icon?: ReactNode
+  shortcut?: string
+  disabled?: boolean
+  danger?: boolean
+  children: ReactNode
+}
+
+export function MenuItem({ onSelect, icon, shortcut, disabled = false, danger = false, children }: MenuItemProps) {
+  const { Item } = use(Parts)
+  return (
+    <Item disabled={disabled} onSelect={onSelect} className={cx(ITEM, danger && 'text-danger')}>
+      <span className="inline-flex size-4 items-center justify-center text-muted" aria-hidden="true">
+        {icon}
+      </span>
+      <span className="flex-1">{children}</span>
+      {shortcut !== undefined && <Kbd keys={shortcut} />}
+    </Item>
+  )
+}
+
+export interface MenuChoiceProps<T extends string> {
+  value: T
+  onChange: (value: T) => void
+  choices: readonly { value: T; label: string }[]
+}
+
+/** One of several. */
+export function MenuChoice<T extends string>({ value, onChange, choices }: MenuChoiceProps<T>) {
+  const { RadioGroup, RadioItem, ItemIndicator } = use(Parts)
+  const pick = (next: string) => {
+    const choice = choices.find(each => each.value === next)
+    if (choice !== undefined) onChange(choice.value)
+  }
+  return (
+    <RadioGroup value={value} onValueChange={pick}>
+      {choices.map(choice => (
+        <RadioItem key={choice.value} value={choice.value} className={ITEM}>
+          <span className="inline-flex size-4 items-center justify-center text-muted">
+            <ItemIndicator>
+              <Check size={14} aria-hidden="true" />
+            </ItemIndicator>
+          </span>
+          {choice.label}
+        </RadioItem>
+      ))}
+    </RadioGroup>
+  )
+}
+
+export function MenuSeparator() {
+  const { Separator } = use(Parts)
+  return <Separator className="-mx-1 my-1 h-px bg-line" />
+}
+
+export function MenuLabel({ children }: { children: ReactNode }) {
+  const { Label } = use(Parts)
+  return <Label className="px-2 py-1 text-xs text-faint">{children}</Label>
+}
