@@ -1,16 +1,14 @@
-// Menus that drop from a button, and the same on a right click. Arrow keys, first letters and Escape work as everywhere.
+// Menus that drop from a button, and the items of every menu. Arrow keys, first letters and Escape work as everywhere.
 
 import { Check } from 'lucide-react'
-import { ContextMenu as RadixContext, DropdownMenu as RadixMenu } from 'radix-ui'
-import { createContext, type ReactNode, use } from 'react'
+import { DropdownMenu as RadixMenu } from 'radix-ui'
+import { type ReactNode, use } from 'react'
 import { cx } from './classes'
 import { Kbd } from './Kbd'
+import { CONTENT, Parts } from './menu-parts'
 
-/** Items work in both kinds of menu: Radix has a set of parts for each. */
-const Parts = createContext<typeof RadixMenu | typeof RadixContext>(RadixMenu)
+export { ContextMenu, type ContextMenuProps } from './ContextMenu'
 
-const CONTENT =
-  'z-50 min-w-44 rounded-lg border border-line bg-raised p-1 text-sm text-ink shadow-panel max-h-[80vh] overflow-y-auto'
 const ITEM =
   'flex cursor-pointer items-center gap-2 rounded-md px-2 py-1.5 outline-none select-none data-[highlighted]:bg-hover data-[disabled]:cursor-default data-[disabled]:opacity-50'
 
@@ -32,28 +30,6 @@ export function Menu({ trigger, align = 'end', children }: MenuProps) {
           </RadixMenu.Content>
         </RadixMenu.Portal>
       </RadixMenu.Root>
-    </Parts>
-  )
-}
-
-export interface ContextMenuProps {
-  /** What is right-clicked: one element that takes a ref. */
-  target: ReactNode
-  onOpenChange?: (open: boolean) => void
-  children: ReactNode
-}
-
-export function ContextMenu({ target, onOpenChange, children }: ContextMenuProps) {
-  return (
-    <Parts value={RadixContext}>
-      <RadixContext.Root modal={false} {...(onOpenChange === undefined ? {} : { onOpenChange })}>
-        <RadixContext.Trigger asChild>{target}</RadixContext.Trigger>
-        <RadixContext.Portal>
-          <RadixContext.Content collisionPadding={8} className={CONTENT}>
-            {children}
-          </RadixContext.Content>
-        </RadixContext.Portal>
-      </RadixContext.Root>
     </Parts>
   )
 }

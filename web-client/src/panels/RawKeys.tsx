@@ -1,0 +1,27 @@
+import type { Json } from '../design/elements'
+import type { Common } from './common'
+import { RawValue } from './RawValue'
+import { Section } from './Section'
+
+export interface RawKey {
+  /** Unique in its list. */
+  id: string
+  /** As people read it: 'data.owner'. */
+  name: string
+  value: Common
+  write: (value: Json | undefined) => boolean
+}
+
+/** Every key that the page has no field for: nothing of a design is out of sight. */
+export function RawKeys({ keys, disabled }: { keys: readonly RawKey[]; disabled: boolean }) {
+  if (keys.length === 0) return null
+  return (
+    <Section title="Other keys" hint="Kept as they are; other programs may need them.">
+      <div>
+        {keys.map(({ id, ...key }) => (
+          <RawValue key={id} {...key} disabled={disabled} />
+        ))}
+      </div>
+    </Section>
+  )
+}
