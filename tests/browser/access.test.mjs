@@ -95,9 +95,13 @@ story(here, 'the editor', async () => {
   await eve.canvas.selectEdge('orders-to-ledger')
   await look('inspector of an edge')
   await eve.canvas.clearSelection()
-  for (const name of ['Members', 'Keyboard shortcuts', 'Command palette', 'Search']) {
+  for (const name of ['Members', 'Keyboard shortcuts', 'Command palette']) {
     await inDialog(() => page.getByRole('button', { name, exact: true }).click(), name)
   }
+  await page.getByRole('button', { name: 'Search', exact: true }).click()
+  await page.keyboard.type('ledger')
+  await look('search')
+  await page.keyboard.press('Escape')
   await eve.unplug()
   await eve.canvas.enterIn('cache')
   await eve.offline(1)

@@ -82,7 +82,7 @@ story(here, 'every kind of edit is seen by the other', async () => {
 
   await seenBy(ben, design, 'a security flag', async (canvas) => {
     await canvas.select('cdn')
-    await canvas.setFlag('MFA required', 'Yes')
+    await canvas.setFlag('Mfa required', 'Yes')
   })
   assert.equal((await value('cdn')).data.securityFlags.mfaRequired, true)
   assert.equal((await value('cdn')).data.securityFlags.loggingEnabled, true, 'the flags of before stay')

@@ -259,6 +259,6 @@ export class Canvas {
 
   /** A flag of the inspector is 'Yes', 'No' or 'Not said'. */
   async setFlag (flag, value) {
-    await this.inspector.getByRole('group', { name: flag }).getByRole('radio', { name: value }).click()
+    await this.inspector.getByRole('group', { name: flag }).getByText(value, { exact: true }).click()
   }
 }
