@@ -7,15 +7,34 @@ CARGO := cargo
 INTEROP := tests/interop
 DEBUG_BIN := target/debug/atlas-collab
 RELEASE_BIN := target/release/atlas-collab
+WEB := web-client
+WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '$(WEB)/dist/*' -not -path '$(WEB)/e2e/*' 2>/dev/null)
+# npm writes this file last.
+WEB_DEPENDENCIES := $(WEB)/node_modules/.package-lock.json
+WEB_BUILT := $(WEB)/dist/index.html
 
-.PHONY: help openapi run test test-full lint bench fuzz sim tools
+.PHONY: help docker-proof openapi run web web-deps test test-full lint bench fuzz sim tools
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: ## build the server and serve http://localhost:3000
+# A build that fails leaves nothing behind that looks like a finished one.
+.DELETE_ON_ERROR:
+
+run: web ## build the web client and the server, and serve http://localhost:3000
 	@$(CARGO) build --release --bin atlas-collab
 	@exec $(RELEASE_BIN) serve
+
+web: $(WEB_BUILT) ## build the web client into web-client/dist, if anything of it changed
+
+$(WEB_BUILT): $(WEB_DEPENDENCIES) $(WEB_SOURCES)
+	cd $(WEB) && npm run build
+
+web-deps: $(WEB_DEPENDENCIES) ## install what the web client is built with, if the lockfile changed
+
+$(WEB_DEPENDENCIES): $(WEB)/package.json $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 tools: ## install what the tests need and the machine lacks
 	@scripts/tools
@@ -26,6 +45,8 @@ test: tools ## every test: Rust, then the published npm clients against the real
 	@scripts/section "Published yjs and y-websocket against $(DEBUG_BIN)"
 	cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
 	ATLAS_BIN=$(CURDIR)/$(DEBUG_BIN) node --test --test-concurrency=1 --test-reporter=spec $(INTEROP)/*.test.mjs
+	@scripts/section "The Dockerfile, without an engine"
+	scripts/dockerfile-proof quick
 	@scripts/section "The gate beside yjs, pycrdt and yrs"
 	scripts/differential $(or $(DIFF_SECS),12)
 	@scripts/section "Fuzzing: what is kept, then $(or $(FUZZ_SECS),20) s of each target"
@@ -34,14 +55,19 @@ test: tools ## every test: Rust, then the published npm clients against the real
 test-full: ## the long runs as well: more seeds, more kills, more cases
 	ATLAS_SIM_SEEDS=20000 PROPTEST_CASES=5000 ATLAS_KILLS=200 ATLAS_FIFTY_SECS=120 \
 		DIFF_SECS=300 FUZZ_SECS=600 $(MAKE) test
+	$(MAKE) docker-proof
+
+docker-proof: ## every step of the Dockerfile without a container engine, and its result run
+	scripts/dockerfile-proof
 
 openapi: ## write what the server offers to web-client/openapi.json
 	$(CARGO) run --quiet -- openapi > target/openapi.json
 	mv target/openapi.json web-client/openapi.json
 
-lint: ## formatting and lints, warnings are errors
+lint: web-deps ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	cd $(WEB) && npm run lint
 
 bench: ## figures, beside a bare relay on the same machine
 	$(CARGO) build --release --workspace --bins

@@ -48,6 +48,28 @@ async fn the_served_document_is_the_printed_one() {
     assert_eq!(served.text(), printed());
 }
 
+/// The page shows the document without a script, a style or a picture from elsewhere, and under the policy of all pages.
+#[tokio::test]
+async fn a_page_shows_the_document() {
+    let server = Server::start();
+    let nobody = server.nobody();
+    let page = nobody.get("/docs").await.expect(200);
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'self'; script-src 'self';"), "{policy}");
+    let text = page.text();
+    assert!(!text.contains("http") && !text.contains("<script>") && !text.contains("<style"), "{text}");
+    for script in text.split("src=\"./").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        let script = nobody.get(&format!("/docs/{script}")).await.expect(200);
+        assert!(script.header("content-type").starts_with("text/javascript"));
+    }
+    let start = nobody.get("/docs/swagger-initializer.js").await.expect(200).text();
+    assert!(start.contains("/openapi.json"), "{start}");
+    assert!(
+        start.contains(r#""validatorUrl": "none""#),
+        "or it would ask a service on the internet: {start}"
+    );
+}
+
 #[test]
 fn every_reference_leads_somewhere() {
     let document = document();

@@ -6,7 +6,7 @@ import { DESCRIPTION_CHARS_MAX } from '../design/limits'
 import { common, rawKeys } from './common'
 import { wrongName } from './DesignName'
 import { DraftField } from './DraftField'
-import { atMost } from './limits'
+import { atMost, trimmed } from './limits'
 import { RawKeys } from './RawKeys'
 import { Section } from './Section'
 
@@ -32,14 +32,15 @@ export function DesignFields({ editor, view, disabled }: DesignFieldsProps) {
         <DraftField
           label="Name"
           value={common([meta], ({ name }) => name)}
-          write={name => editor.patchMeta({ name: name.trim() })}
+          write={name => editor.patchMeta({ name })}
+          kept={trimmed}
           check={wrongName}
           disabled={disabled}
         />
         <DraftField
           label="Description"
           value={common([meta], ({ description }) => description)}
-          write={description => editor.patchMeta({ description: description.trim() === '' ? undefined : description })}
+          write={description => editor.patchMeta({ description: description === '' ? undefined : description })}
           check={descriptionFits}
           lines={4}
           disabled={disabled}

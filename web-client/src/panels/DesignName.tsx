@@ -6,7 +6,7 @@ import { text } from '../design/elements'
 import { NAME_CHARS_MAX } from '../design/limits'
 import { cx } from '../ui/classes'
 import { Theirs } from './DraftField'
-import { atMost } from './limits'
+import { atMost, trimmed } from './limits'
 import { useDraft } from './use-draft'
 import { useEditorState } from './use-editor'
 
@@ -28,7 +28,8 @@ export function DesignName({ editor, renaming, onRenaming }: DesignNameProps) {
   const field = useRef<HTMLInputElement>(null)
   const draft = useDraft({
     value: text(view.meta.name),
-    write: name => editor.patchMeta({ name: name.trim() }),
+    write: name => editor.patchMeta({ name }),
+    kept: trimmed,
     check: wrongName
   })
   useEffect(() => {

@@ -12,6 +12,8 @@ export interface DraftFieldProps {
   /** Writes; '' where the field was emptied. False: it was not permitted. */
   write: (text: string) => boolean
   disabled: boolean
+  /** How the document will have what was typed (see `useDraft`). */
+  kept?: (text: string) => string
   check?: (text: string) => string | null
   /** Offered while typing; anything else may be typed too. */
   suggestions?: readonly string[]
@@ -21,9 +23,9 @@ export interface DraftFieldProps {
 }
 
 export function DraftField(props: DraftFieldProps) {
-  const { label, value, write, disabled, check, suggestions, lines = 1, hint, placeholder } = props
+  const { label, value, write, disabled, kept, check, suggestions, lines = 1, hint, placeholder } = props
   const shown = !value.several && isText(value.value) ? String(value.value ?? '') : ''
-  const draft = useDraft({ value: shown, write, check })
+  const draft = useDraft({ value: shown, write, kept, check })
   const list = useId()
 
   const keys = (event: KeyboardEvent<HTMLElement>) => {

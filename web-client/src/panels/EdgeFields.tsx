@@ -10,7 +10,7 @@ import { common, rawKeys } from './common'
 import { DraftField } from './DraftField'
 import { Flags } from './Flags'
 import { flagsIn } from './flags'
-import { atMost } from './limits'
+import { atMost, trimmed } from './limits'
 import { portValue, usualPort } from './port'
 import { type RawKey, RawKeys } from './RawKeys'
 
@@ -27,8 +27,7 @@ const PROTOCOL_NAMES = PROTOCOLS.map(({ name }) => name)
 
 export function EdgeFields({ editor, view, edges, disabled }: EdgeFieldsProps) {
   const ids = edges.map(({ id }) => id)
-  const write = (key: string) => (value: string) =>
-    editor.patchData(ids, { [key]: value.trim() === '' ? undefined : value })
+  const write = (key: string) => (value: string) => editor.patchData(ids, { [key]: value === '' ? undefined : value })
   const of = (key: string) => common(edges, ({ data }) => data[key])
   const [only] = edges
   return (
@@ -38,7 +37,7 @@ export function EdgeFields({ editor, view, edges, disabled }: EdgeFieldsProps) {
         <DraftField
           label="Label"
           value={common(edges, ({ label }) => label)}
-          write={value => editor.patchElements(ids, { label: value.trim() === '' ? undefined : value })}
+          write={value => editor.patchElements(ids, { label: value === '' ? undefined : value })}
           check={labelFits}
           disabled={disabled}
         />
@@ -55,6 +54,7 @@ export function EdgeFields({ editor, view, edges, disabled }: EdgeFieldsProps) {
             label="Port"
             value={of('port')}
             write={value => editor.patchData(ids, { port: portValue(value) })}
+            kept={trimmed}
             placeholder="Not said"
             disabled={disabled}
           />

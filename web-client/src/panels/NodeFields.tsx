@@ -27,8 +27,7 @@ const descriptionFits = atMost('A description', DESCRIPTION_CHARS_MAX)
 export function NodeFields({ editor, view, nodes, disabled }: NodeFieldsProps) {
   const ids = nodes.map(({ id }) => id)
   // An emptied field takes its key with it: no key and an empty text mean the same to people.
-  const write = (key: string) => (value: string) =>
-    editor.patchData(ids, { [key]: value.trim() === '' ? undefined : value })
+  const write = (key: string) => (value: string) => editor.patchData(ids, { [key]: value === '' ? undefined : value })
   const of = (key: string) => common(nodes, ({ data }) => data[key])
   return (
     <>

@@ -1,5 +1,7 @@
 // Bounds of texts, told in words before the server has to refuse anything.
 
+export const trimmed = (text: string): string => text.trim()
+
 /** Checks a text of at most `most` characters, counted as the server counts them: by code points. */
 export function atMost(what: string, most: number): (text: string) => string | null {
   return text => {

@@ -11,6 +11,8 @@ export interface DraftOptions {
   value: string
   /** Writes; false: it was not permitted. */
   write: (text: string) => boolean
+  /** How the document will have what was typed; it is written like that. Left out: as it is, and blanks alone as ''. */
+  kept?: ((text: string) => string) | undefined
   /** Why a text cannot be written, or null. */
   check?: ((text: string) => string | null) | undefined
 }
@@ -40,10 +42,12 @@ interface Typing {
   stale: string
 }
 
+const asTyped = (text: string): string => (text.trim() === '' ? '' : text)
+
 const REFUSED = 'This was not written: the design cannot be edited right now.'
 
 export function useDraft(options: DraftOptions): Draft {
-  const { value, check } = options
+  const { value, check, kept = asTyped } = options
   const [typing, setTyping] = useState<Typing | null>(null)
   const [refused, setRefused] = useState(false)
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
@@ -61,11 +65,12 @@ export function useDraft(options: DraftOptions): Draft {
 
   const put = useCallback(
     (now: Typing, text: string) => {
-      if (text === now.known) return
-      const stale = current.current.value
-      const written = current.current.write(text)
+      const { value: stale, kept = asTyped, write } = current.current
+      const known = kept(text)
+      if (known === now.known) return
+      const written = write(known)
       setRefused(!written)
-      if (written) update({ ...now, text, known: text, stale })
+      if (written) update({ ...now, text, known, stale })
     },
     [update]
   )
@@ -80,7 +85,7 @@ export function useDraft(options: DraftOptions): Draft {
   useEffect(() => flush, [flush])
 
   const error = typing === null ? null : (check?.(typing.text) ?? null)
-  const theirs = typing !== null && ![typing.known, typing.stale, typing.text].includes(value) ? value : null
+  const theirs = typing !== null && ![typing.known, typing.stale, kept(typing.text)].includes(value) ? value : null
   return {
     text: typing?.text ?? value,
     error: error ?? (refused ? REFUSED : null),

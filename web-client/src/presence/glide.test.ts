@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { Glider, type Stage, STILL_AFTER_MS } from './glide'
+import { Glider, STILL_AFTER_MS, type Stage } from './glide'
 import { stepSpring } from './spring'
 
 describe('the spring', () => {

@@ -48,7 +48,9 @@ describe('who is here', () => {
     const { awareness, store } = here()
     const hers = window(awareness)
     hers.says({ user: ada, cursor: { x: 1, y: 2 }, selection: ['n1'], drag: null })
-    expect(store.state.people).toMatchObject([{ userId: 'ada', name: 'Ada Lovelace', initials: 'AL', colour: PEER_COLOURS[3] }])
+    expect(store.state.people).toMatchObject([
+      { userId: 'ada', name: 'Ada Lovelace', initials: 'AL', colour: PEER_COLOURS[3] }
+    ])
     expect(cursorOf(store.state, 'ada')).toEqual({ x: 1, y: 2 })
     expect(store.state.selected.get('n1')?.map(peer => peer.userId)).toEqual(['ada'])
     hers.goes()

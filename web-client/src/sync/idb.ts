@@ -61,15 +61,14 @@ export function openDatabase({ factory, name, version, upgrade, patienceMs }: Op
 /** What went wrong, in words for people. */
 export function trouble(error: unknown): StorageTrouble {
   if (error instanceof StorageTrouble) return error
-  const name = error instanceof Error || error instanceof DOMException ? error.name : ''
-  return new StorageTrouble(WORDS[name] ?? 'This browser does not let the page keep anything on this device (a private window?).', {
-    cause: error
-  })
+  const { name, message } = error instanceof Error || error instanceof DOMException ? error : { name: '', message: String(error) }
+  return new StorageTrouble(WORDS[name] ?? `The storage of this device failed: ${message}`, { cause: error })
 }
 
 const WORDS: Readonly<Record<string, string>> = {
   QuotaExceededError: 'This device has no more room for the page.',
   VersionError: 'A newer version of this page has used this device. Reload to get it.',
+  SecurityError: 'This browser does not let the page keep anything on this device (a private window?).',
   InvalidStateError: 'The storage of this device was taken away from this tab. Reload the page.',
   UnknownError: 'The storage of this device does not work: the disk may be full or damaged.'
 }

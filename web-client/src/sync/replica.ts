@@ -5,6 +5,7 @@ import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { Exchange, FROM_SERVER } from './exchange'
 import { readGesture } from './gestures'
+import { trouble } from './idb'
 import { Journal } from './journal'
 import { type Edit, Ledger } from './ledger'
 import type { Notice } from './notices'
@@ -24,7 +25,8 @@ export interface ReplicaHost {
   refused(cause: Cause): void
   /** Another tab has made the document anew. */
   stale(replica: Replica): void
-  trouble(why: string | null): void
+  /** What does not work with this device's storage; null: it does again. */
+  trouble(doing: 'reading' | 'writing', why: string | null): void
   /** A transaction of this person's ended in `replica`. */
   edited(replica: Replica): void
   changed(): void
@@ -58,7 +60,7 @@ export class Replica {
         host.changed()
       },
       stale: () => host.stale(this),
-      trouble: why => host.trouble(why)
+      trouble: why => host.trouble('writing', why)
     })
     this.doc.on('update', this.#updated)
   }
@@ -86,8 +88,10 @@ export class Replica {
       polled = await store.poll(this.journal.lineage, this.journal.top, this.ledger.keys())
     } catch (error) {
       if (error instanceof StaleLineage) this.#host.stale(this)
+      else this.#host.trouble('reading', trouble(error).message)
       return null
     }
+    this.#host.trouble('reading', null)
     if (polled.ownKeys !== null) {
       this.journal.top = Math.max(this.journal.top, polled.top)
       this.ledger.reconcile(polled.ownKeys, polled.others)

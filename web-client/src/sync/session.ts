@@ -76,7 +76,8 @@ class Session implements DesignSession {
   /** Recovery files in the database, and those that could not be put there. */
   #storedRecoveries = 0
   #looseRecoveries: RecoveryFile[] = []
-  #localTrouble: string | null = null
+  /** What does not work with the storage of this device. */
+  readonly #troubles = new Map<'having' | 'reading' | 'writing', string>()
   #hasAskedToPersist = false
   readonly #stops: (() => void)[] = []
   readonly #started: Promise<void>
@@ -148,7 +149,7 @@ class Session implements DesignSession {
     try {
       const { indexedDB: factory } = this.#outside
       if (factory === null) throw new StorageTrouble('This browser keeps nothing on this device.')
-      const store = await DesignStore.open(factory, databaseName(server, user, design), why => this.#trouble(why.message))
+      const store = await DesignStore.open(factory, databaseName(server, user, design), why => this.#trouble('having', why.message))
       this.#store = store
       const { recoveries, ...loaded } = await store.load()
       this.#facts = { ...loaded.facts, openedAt: Date.now() }
@@ -157,7 +158,7 @@ class Session implements DesignSession {
       this.#replica.journal.facts({ openedAt: this.#facts.openedAt })
       await remember(server, user, design, factory)
     } catch (error) {
-      this.#trouble(trouble(error).message)
+      this.#trouble('having', trouble(error).message)
       if (this.#store === null) this.#replica.journal.switchOff()
     }
     if (this.#closed !== null) return
@@ -255,7 +256,7 @@ class Session implements DesignSession {
       stale: replica => {
         if (replica === this.#replica) void this.#follow()
       },
-      trouble: why => this.#trouble(why),
+      trouble: (doing, why) => this.#trouble(doing, why),
       edited: () => this.#edited(),
       changed: () => this.#changed()
     }
@@ -340,7 +341,7 @@ class Session implements DesignSession {
       this.#show(fresh, () => takeOver(old, fresh, new Set()))
       this.#connector.restart()
     } catch (error) {
-      this.#trouble(trouble(error).message)
+      this.#trouble('reading', trouble(error).message)
     }
   }
 
@@ -354,8 +355,9 @@ class Session implements DesignSession {
     this.#changed()
   }
 
-  #trouble(why: string | null): void {
-    this.#localTrouble = why
+  #trouble(doing: 'having' | 'reading' | 'writing', why: string | null): void {
+    if (why === null) this.#troubles.delete(doing)
+    else this.#troubles.set(doing, why)
     this.#changed()
   }
 
@@ -389,7 +391,7 @@ class Session implements DesignSession {
       canEdit: ready && maySave(this.#facts) && this.#final === null,
       refusal: this.#refusal,
       recoveries: this.#storedRecoveries + this.#looseRecoveries.length,
-      localTrouble: this.#localTrouble
+      localTrouble: [...this.#troubles.values()][0] ?? null
     }
   }
 
@@ -405,7 +407,7 @@ class Session implements DesignSession {
       isDegraded: this.#isDegraded,
       role: this.#facts.role,
       readOnly: this.#facts.readOnly,
-      hasLocalTrouble: this.#localTrouble !== null
+      hasLocalTrouble: 0 < this.#troubles.size
     }
   }
 }

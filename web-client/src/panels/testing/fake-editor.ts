@@ -23,7 +23,11 @@ export function edge(id: string, source: string, target: string, more: Partial<D
   return { id, source, target, data: {}, rest: {}, ...more }
 }
 
-export function drawing(nodes: readonly DesignNode[], edges: readonly DesignEdge[] = [], meta: JsonObject = {}): DesignView {
+export function drawing(
+  nodes: readonly DesignNode[],
+  edges: readonly DesignEdge[] = [],
+  meta: JsonObject = {}
+): DesignView {
   return {
     ...EMPTY_VIEW,
     nodes: new Map(nodes.map(each => [each.id, each])),

@@ -1,6 +1,6 @@
 // One device of somebody: an IndexedDB of its own, a line to the server that can be cut, and tabs that come and go.
 
-import { IDBFactory } from 'fake-indexeddb'
+import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
 import * as Y from 'yjs'
 import { insert } from '../../design/edits'
 import type { PageEvents } from '../page-events'
@@ -11,6 +11,8 @@ import type { Person } from './person'
 import { Proxy } from './proxy'
 import type { RealServer } from './real-server'
 import { until } from './wait'
+
+globalThis.IDBKeyRange = IDBKeyRange
 
 export class Desk {
   readonly indexedDB = new IDBFactory()
