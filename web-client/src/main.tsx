@@ -2,6 +2,7 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './app/App'
 import { type LocalDesigns, ServicesProvider } from './app/services'
+import { watchForUpdates } from './app/update'
 import { createAccount } from './sync/account'
 import { createApi } from './sync/api'
 import { followTheme } from './ui/theme'
@@ -31,4 +32,9 @@ if (root !== null) {
       </ServicesProvider>
     </StrictMode>
   )
+}
+
+// Only what was built has a service worker, and only a secure context has service workers at all. The page works without.
+if (import.meta.env.PROD && 'serviceWorker' in navigator) {
+  void watchForUpdates({ container: navigator.serviceWorker, reload: () => location.reload() }).catch(() => undefined)
 }

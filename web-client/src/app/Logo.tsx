@@ -1,11 +1,13 @@
-/** The sign of the program: a few joined boxes, in the accent colour. The same drawing as public/icons/icon.svg. */
+/** The sign of the program: joined boxes in the accent colour, after public/icons/icon.svg. */
 export function Logo({ size = 24 }: { size?: number }) {
   return (
-    <svg width={size} height={size} viewBox="0 0 32 32" fill="none" aria-hidden="true" className="text-accent">
-      <path d="M10 11v6a3 3 0 0 0 3 3h3M22 11v6a3 3 0 0 1-3 3h-3m0 0v2" stroke="currentColor" strokeWidth="2" />
-      <rect x="5" y="4" width="10" height="7" rx="2" fill="currentColor" />
-      <rect x="17" y="4" width="10" height="7" rx="2" fill="currentColor" opacity="0.55" />
-      <rect x="10" y="21" width="12" height="8" rx="2" fill="currentColor" opacity="0.8" />
+    <svg width={size} height={size} viewBox="64 80 384 360" aria-hidden="true" className="shrink-0 text-accent">
+      <g fill="currentColor">
+        <path d="M144 190h24v54h176v-54h24v78H268v52h-24v-52H144z" opacity="0.5" />
+        <rect x="88" y="104" width="136" height="96" rx="24" />
+        <rect x="288" y="104" width="136" height="96" rx="24" opacity="0.7" />
+        <rect x="176" y="312" width="160" height="104" rx="24" />
+      </g>
     </svg>
   )
 }

@@ -6,8 +6,16 @@ import type { KindId } from '../design/kinds'
 import type { DesignSession } from '../sync/types'
 
 /** What a node of the canvas carries for its component: the element itself, as the document has it. */
-export type FlowNode = Node<{ element: DesignNode }>
-export type FlowEdge = Edge<{ element: DesignEdge }>
+export type FlowNode = Node<{
+  element: DesignNode
+  /** Its label is being edited in place. */
+  editing: boolean
+}>
+export type FlowEdge = Edge<{
+  element: DesignEdge
+  /** Where it lies among the edges between the same two nodes: 0 in the middle, 1 and -1 beside it, and so on. */
+  lane: number
+}>
 
 export interface Selection {
   nodes: readonly string[]
@@ -37,6 +45,7 @@ export interface Editor {
   readonly state: EditorState
   subscribe(listener: () => void): () => void
 
+  /** The middle of the new node is at `at`. It is selected. */
   addNode(kind: KindId, at: Point, options?: { label?: string }): string | null
   connect(
     source: string,
@@ -58,7 +67,7 @@ export interface Editor {
   resizeNode(id: string, box: { position: Point; width: number; height: number }): boolean
   remove(selection: Selection): boolean
   copy(selection: Selection): boolean
-  /** Pastes what was copied, selects it, and returns the new ids. */
+  /** Pastes what was copied here (or arrived by `pasteText`), selects it, and returns the new ids. With `at` its middle is there. */
   paste(at?: Point): Selection | null
   duplicate(selection: Selection): Selection | null
   select(selection: Selection): void
@@ -72,4 +81,22 @@ export interface Editor {
   /** The middle of what is visible, in flow coordinates. */
   centre(): Point
   destroy(): void
+}
+
+/** What only the canvas can do; it hands this to the editor while it is there. */
+export interface ViewPort {
+  reveal(nodes: readonly string[]): void
+  fit(): void
+  zoomBy(factor: number): void
+  centre(): Point
+}
+
+/** The editor as the canvas needs it. */
+export interface CanvasEditor extends Editor {
+  /** Until the returned function is called. */
+  attach(port: ViewPort): () => void
+  /** What was copied last, as the text for the system's clipboard. */
+  copiedText(): string | null
+  /** Text from the system's clipboard. Told to the person if it is not ours. */
+  pasteText(text: string, at?: Point): Selection | null
 }

@@ -22,7 +22,10 @@ export function plain(value: unknown): Json {
     case 'boolean':
       return value
     case 'number':
-      return Number.isFinite(value) ? value : null
+      // -0 reads as 0.
+      return Number.isFinite(value) ? value + 0 : null
+    case 'bigint':
+      return BigInt(Number(value)) === value ? Number(value) : String(value)
     case 'object': {
       if (value === null) return null
       const object: Record<string, Json> = {}

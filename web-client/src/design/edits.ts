@@ -62,12 +62,13 @@ export function patchMeta(doc: Y.Doc, patch: Patch): void {
 /** Removes elements, and with a node every edge that hangs on it. */
 export function remove(doc: Y.Doc, ids: { nodes: readonly string[]; edges: readonly string[] }): void {
   const nodes = new Set(ids.nodes)
+  const meant = new Set(ids.edges)
   doc.transact(() => {
     const edges = edgesOf(doc)
     for (const [id, edge] of [...edges]) {
       const hangs =
         edge instanceof Y.Map && (nodes.has(String(edge.get('source'))) || nodes.has(String(edge.get('target'))))
-      if (hangs || ids.edges.includes(id)) edges.delete(id)
+      if (hangs || meant.has(id)) edges.delete(id)
     }
     for (const id of nodes) if (nodesOf(doc).has(id)) nodesOf(doc).delete(id)
   }, OWN)

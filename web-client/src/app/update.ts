@@ -1,0 +1,74 @@
+// New versions of the page. One is fetched in the background and waits until somebody presses Reload; then this tab closes its designs (what was edited is on
+// this device), lets the new version take over, and reloads. Other tabs are told, and never reloaded under somebody's hands.
+
+import { toast } from '../ui/toasts'
+import { closeAllSessions, wouldLoseEdits } from './open-sessions'
+
+/** Milliseconds between two looks for a new version while the page is open. */
+const LOOK_MS = 30 * 60_000
+
+export interface UpdateSeams {
+  container: Pick<ServiceWorkerContainer, 'controller' | 'register' | 'addEventListener'>
+  reload: () => void
+}
+
+export async function watchForUpdates(seams: UpdateSeams): Promise<void> {
+  const { container } = seams
+  const updater = new Updater(seams)
+  /** On a first visit the worker takes over a page that had none: that is no update. */
+  let controlled = container.controller !== null
+  container.addEventListener('controllerchange', () => {
+    if (controlled) updater.tookOver()
+    controlled = true
+  })
+  const registration = await container.register('/sw.js', { updateViaCache: 'none' })
+  if (registration.waiting !== null && controlled) updater.offer(registration)
+  registration.addEventListener('updatefound', () => {
+    const { installing } = registration
+    installing?.addEventListener('statechange', () => {
+      if (installing.state === 'installed' && container.controller !== null) updater.offer(registration)
+    })
+  })
+  const look = () => void registration.update().catch(() => undefined)
+  setInterval(look, LOOK_MS)
+  document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && look())
+}
+
+class Updater {
+  readonly #seams: UpdateSeams
+  #isOurs = false
+
+  constructor(seams: UpdateSeams) {
+    this.#seams = seams
+  }
+
+  offer(registration: ServiceWorkerRegistration | null): void {
+    toast('A new version of the page is ready.', {
+      id: 'update',
+      testId: 'update-ready',
+      action: { label: 'Reload', run: () => void this.#apply(registration) }
+    })
+  }
+
+  /** Another version controls the page now: by our own wish, or because another tab asked for it. */
+  tookOver(): void {
+    if (this.#isOurs) this.#seams.reload()
+    else this.offer(null)
+  }
+
+  async #apply(registration: ServiceWorkerRegistration | null): Promise<void> {
+    if (wouldLoseEdits()) {
+      toast('Not reloaded: some edits are in this page only. Wait until they are saved.', { tone: 'warn' })
+      this.offer(registration)
+      return
+    }
+    await closeAllSessions()
+    const waiting = registration?.waiting ?? null
+    if (waiting === null) {
+      this.#seams.reload()
+      return
+    }
+    this.#isOurs = true
+    waiting.postMessage({ type: 'SKIP_WAITING' })
+  }
+}
