@@ -142,9 +142,9 @@ export class Canvas {
     await this.clearSelection()
     for (const [n, id] of ids.entries()) {
       const { x, y } = await this.grip(id)
-      if (n > 0) await this.page.keyboard.down('Shift')
+      if (n > 0) await this.page.keyboard.down('Control')
       await this.page.mouse.click(x, y)
-      if (n > 0) await this.page.keyboard.up('Shift')
+      if (n > 0) await this.page.keyboard.up('Control')
     }
     await this.person.waits(`${ids.length} selected`, () => this.page.evaluate((wanted) => wanted.every((id) =>
       document.querySelector(`.react-flow__node.selected[data-id="${id}"]`) !== null), ids))
@@ -170,12 +170,15 @@ export class Canvas {
     await this.person.waits(`edge ${id} selected`, () => this.page.locator(`.react-flow__edge.selected[data-id="${id}"]`).isVisible())
   }
 
-  /** A place of the node that the pointer really hits: containers lie under what stands in them. */
+  /** A place of the node that the pointer really hits: of containers only the border and the title are solid. */
   async grip (id) {
     const place = await this.page.evaluate((node) => {
       const { left, top, width, height } = document.querySelector(`.react-flow__node[data-id="${node}"]`).getBoundingClientRect()
-      for (const [across, down] of [[0.5, 0.5], [0.3, 0.3], [0.7, 0.3], [0.3, 0.7], [0.1, 0.1], [0.9, 0.1], [0.5, 0.1], [0.5, 0.95]]) {
-        const at = { x: left + width * across, y: top + height * down }
+      const inside = [[0.5, 0.5], [0.3, 0.3], [0.7, 0.3], [0.3, 0.7], [0.7, 0.7]].map(([across, down]) => [width * across, height * down])
+      const title = [10, 20, 30].map((far) => [far, 10])
+      const border = [0.25, 0.4, 0.6].flatMap((part) => [[1, height * part], [width * part, height - 1]])
+      for (const [across, down] of [...inside, ...title, ...border]) {
+        const at = { x: left + across, y: top + down }
         const hit = document.elementFromPoint(at.x, at.y)
         if (hit?.closest('.react-flow__node')?.dataset.id === node && hit.closest('.react-flow__handle') === null) return at
       }
@@ -214,11 +217,11 @@ export class Canvas {
     await this.page.mouse.up()
   }
 
-  /** Draws an edge from one node to another by their handles. Returns its id. */
+  /** Draws an edge from the handle of one node onto another node. Returns its id. */
   async connect (source, target) {
     const before = await this.ids()
     const from = await this.handle(source, 'right')
-    const to = await this.handle(target, 'left')
+    const to = await this.middleOf(target)
     await this.page.mouse.move(from.x, from.y)
     await this.page.mouse.down()
     await this.page.mouse.move((from.x + to.x) / 2, (from.y + to.y) / 2, { steps: STEPS })
@@ -228,7 +231,7 @@ export class Canvas {
   }
 
   async handle (id, side) {
-    // Handles may show only under the pointer.
+    // Handles are there only under the pointer.
     await this.node(id).hover({ force: true })
     const box = await this.node(id).locator(`.react-flow__handle-${side}`).first().boundingBox()
     assert.ok(box !== null, `node ${id} has a handle on its ${side}`)
