@@ -18,8 +18,8 @@ export interface SessionBannersProps {
   state: SessionState
   person: Person
   name: string
-  /** The drawing, as a file. */
-  onDownload: () => void
+  /** The drawing, as a file; null while there is none. */
+  onDownload: (() => void) | null
 }
 
 export function SessionBanners({ session, state, person, name, onDownload }: SessionBannersProps) {
@@ -36,16 +36,12 @@ interface SavingBannerProps {
   session: DesignSession
   saving: SavingState
   person: Person
-  onDownload: () => void
+  onDownload: (() => void) | null
 }
 
 function SavingBanner({ session, saving, person, onDownload }: SavingBannerProps) {
   const ended = useAccount().kind === 'signed-out'
-  const keep = (
-    <Button size="small" onClick={onDownload}>
-      Download the drawing
-    </Button>
-  )
+  const keep = <Keep onDownload={onDownload} />
   const { means } = savingWords(saving)
   if (saving.kind === 'signed-out' || ended)
     return <SignedOutBanner session={session} person={person} saving={saving} />
@@ -120,19 +116,24 @@ function SignedOutBanner({ session, person, saving }: { session: DesignSession; 
   )
 }
 
-function LocalTroubleBanner({ why, onDownload }: { why: string; onDownload: () => void }) {
+function LocalTroubleBanner({ why, onDownload }: { why: string; onDownload: (() => void) | null }) {
   return (
     <Banner
       tone="warn"
       data-testid="local-trouble"
       icon={<HardDrive size={16} aria-hidden="true" />}
-      actions={
-        <Button size="small" onClick={onDownload}>
-          Download the drawing
-        </Button>
-      }
+      actions={<Keep onDownload={onDownload} />}
     >
       Edits are not kept on this device: {why} Until the server has saved them, do not close this page.
     </Banner>
+  )
+}
+
+function Keep({ onDownload }: { onDownload: (() => void) | null }) {
+  if (onDownload === null) return null
+  return (
+    <Button size="small" onClick={onDownload}>
+      Download the drawing
+    </Button>
   )
 }
