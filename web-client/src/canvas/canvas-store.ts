@@ -8,8 +8,9 @@ import { type CanvasNode, FlowNodes } from './flow-nodes'
 import { beginMove, isOrphaned, type Move, movesOf, OthersDrags, type RemoteDrags, type Resize } from './gestures'
 
 export interface CanvasSnapshot {
-  readonly nodes: readonly CanvasNode[]
-  readonly edges: readonly CanvasEdge[]
+  /** Nobody changes these lists; React Flow's types would have them changeable. */
+  readonly nodes: CanvasNode[]
+  readonly edges: CanvasEdge[]
   readonly canEdit: boolean
   /** The node whose label is being written, or null. */
   readonly editing: string | null
@@ -90,10 +91,11 @@ export class CanvasStore {
     this.#move = beginMove(this.state.view, { by: 'pointer', grabbed, ids, alone, generation: this.#generation })
   }
 
-  /** How far one of the grabbed nodes was taken: all of them go as far. Nothing after the drag was given up. */
-  dragTo(id: string, position: Point): void {
+  /** How far one of the grabbed nodes was taken: all of them go as far. False if it is not among them, or the drag was given up. */
+  dragTo(id: string, position: Point): boolean {
     const from = this.#move?.by === 'pointer' ? this.#move.from.get(id) : undefined
     if (from !== undefined) this.#moveBy(position.x - from.x, position.y - from.y)
+    return from !== undefined
   }
 
   endDrag(): void {
@@ -129,6 +131,10 @@ export class CanvasStore {
     this.#resize = null
     this.#dropMove()
     this.#changed()
+  }
+
+  giveUpDrag(): void {
+    if (this.#move?.by === 'pointer') this.giveUp()
   }
 
   #moveBy(dx: number, dy: number): void {

@@ -35,12 +35,12 @@ interface Remembered {
 
 /** Turns elements into edges, and remembers them. */
 export class FlowEdges {
-  #edges: readonly CanvasEdge[] = []
+  #edges: CanvasEdge[] = []
   #byId = new Map<string, Remembered>()
   #from: EdgeInputs | null = null
 
   /** The same list if nothing changed. */
-  derive(inputs: EdgeInputs): readonly CanvasEdge[] {
+  derive(inputs: EdgeInputs): CanvasEdge[] {
     const { view, selected, nodes } = inputs
     if (this.#from?.view === view && this.#from.selected === selected && this.#from.nodes === nodes) return this.#edges
     this.#from = inputs

@@ -28,14 +28,14 @@ export interface NodeInputs {
 
 /** Turns elements into nodes, and remembers them. */
 export class FlowNodes {
-  #nodes: readonly CanvasNode[] = []
+  #nodes: CanvasNode[] = []
   #byId = new Map<string, CanvasNode>()
   /** The view whose order `#order` is. */
   #orderOf: DesignView | null = null
   #order: readonly DesignNode[] = []
 
   /** The same list if nothing changed. */
-  derive(inputs: NodeInputs): readonly CanvasNode[] {
+  derive(inputs: NodeInputs): CanvasNode[] {
     const elements = this.#ordered(inputs.view)
     const byId = new Map<string, CanvasNode>()
     const nodes = elements.map(element => {

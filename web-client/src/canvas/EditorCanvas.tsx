@@ -1,0 +1,146 @@
+// The drawing: React Flow over the editor's state. The document is the only truth; what this screen adds (selection frames, drags that
+// have not ended, sizes while they change) is laid over it by `CanvasStore` and never written but once, at the end of a gesture.
+
+import {
+  Background,
+  BackgroundVariant,
+  ConnectionLineType,
+  ConnectionMode,
+  ReactFlow,
+  type ReactFlowInstance,
+  SelectionMode
+} from '@xyflow/react'
+import '@xyflow/react/dist/base.css'
+import { type ReactNode, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
+import type { Editor } from '../binding/types'
+import type { Point } from '../design/elements'
+import { CanvasActionsContext } from './actions'
+import './canvas.css'
+import { CanvasMiniMap } from './CanvasMiniMap'
+import { CanvasStore, type CanvasStoreOptions } from './canvas-store'
+import { DesignNodeView } from './DesignNodeView'
+import { Arrows, ElementEdge } from './ElementEdge'
+import type { CanvasEdge } from './flow-edges'
+import { dropHandlers, flowHandlers } from './flow-handlers'
+import type { CanvasNode } from './flow-nodes'
+import type { RemoteDrags } from './gestures'
+import { listenForCanvasKeys } from './keyboard'
+import { LabelEditor } from './LabelEditor'
+import { pointerReports } from './pointer'
+import { type CanvasApi, View } from './View'
+import { recallViewport, rememberViewport } from './viewport-memory'
+
+export type { CanvasApi } from './View'
+
+export interface EditorCanvasProps {
+  editor: Editor
+  /** `presence/` has them. Shown without touching the document. */
+  remoteDrags?: RemoteDrags
+  /** Flow coordinates, at most once a frame; null: the pointer left the canvas. */
+  onPointer?: (at: Point | null) => void
+  onDrag?: CanvasStoreOptions['onDrag']
+  /** Laid over the drawing, inside of React Flow: cursors, rings. */
+  children?: ReactNode
+  showMiniMap?: boolean
+  /** Under which the view is remembered on this device: the design's id. */
+  viewportKey: string
+  /** Gets what moves the view, as soon as there is a canvas. */
+  attach?: (api: CanvasApi) => void
+}
+
+const NODE_TYPES = { atlas: DesignNodeView }
+const EDGE_TYPES = { atlas: ElementEdge }
+const ADD_TO_SELECTION = ['Meta', 'Control', 'Shift']
+/** Pixels: a click with an unsteady hand moves nothing. */
+const DRAG_THRESHOLD = 3
+/** Below it chips and zones are too small to be read, and are not drawn. Written past React. */
+const FAR_ZOOM = 0.4
+const ZOOM_MIN = 0.05
+const ZOOM_MAX = 3
+
+/** Another design gets another canvas. */
+export function EditorCanvas(props: EditorCanvasProps) {
+  return <Canvas key={props.viewportKey} {...props} />
+}
+
+function Canvas({
+  editor,
+  remoteDrags,
+  onPointer,
+  onDrag,
+  children,
+  showMiniMap = true,
+  viewportKey,
+  attach
+}: EditorCanvasProps) {
+  const canvas = useRef<HTMLDivElement>(null)
+  const store = useMemo(() => new CanvasStore({ editor, remoteDrags, onDrag }), [editor, remoteDrags, onDrag])
+  const { nodes, edges, canEdit, editing } = useSyncExternalStore(store.subscribe, store.snapshot)
+  const handlers = useMemo(() => flowHandlers(store), [store])
+  const flow = useRef<ReactFlowInstance<CanvasNode, CanvasEdge> | null>(null)
+  const drop = useMemo(() => dropHandlers(store, pixel => flow.current?.screenToFlowPosition(pixel) ?? pixel), [store])
+  const pointer = useMemo(
+    () => pointerReports(pixel => flow.current?.screenToFlowPosition(pixel) ?? null, onPointer),
+    [onPointer]
+  )
+  const [remembered] = useState(() => recallViewport(viewportKey))
+
+  useEffect(() => (canvas.current === null ? undefined : listenForCanvasKeys(store, canvas.current)), [store])
+
+  useEffect(() => pointer.stop, [pointer])
+
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: what the pointer does here can also be done by commands.
+    <div
+      ref={canvas}
+      data-testid="canvas"
+      className="atlas-canvas size-full"
+      data-editable={canEdit || undefined}
+      onPointerMove={pointer.onPointerMove}
+      onPointerLeave={pointer.onPointerLeave}
+      {...drop}
+    >
+      <CanvasActionsContext value={store}>
+        <Arrows />
+        <ReactFlow<CanvasNode, CanvasEdge>
+          nodes={nodes}
+          edges={edges}
+          nodeTypes={NODE_TYPES}
+          edgeTypes={EDGE_TYPES}
+          {...handlers}
+          nodesDraggable={canEdit}
+          nodesConnectable={canEdit}
+          edgesReconnectable={canEdit}
+          connectionMode={ConnectionMode.Loose}
+          connectionLineType={ConnectionLineType.SmoothStep}
+          connectOnClick={false}
+          reconnectRadius={12}
+          deleteKeyCode={null}
+          multiSelectionKeyCode={ADD_TO_SELECTION}
+          selectionKeyCode="Shift"
+          selectionMode={SelectionMode.Full}
+          nodeDragThreshold={DRAG_THRESHOLD}
+          zIndexMode="manual"
+          zoomOnDoubleClick={false}
+          minZoom={ZOOM_MIN}
+          maxZoom={ZOOM_MAX}
+          {...(remembered === null ? {} : { defaultViewport: remembered })}
+          onInit={instance => {
+            flow.current = instance
+          }}
+          onMove={(_, { zoom }) => {
+            pointer.viewMoved()
+            canvas.current?.toggleAttribute('data-far', zoom < FAR_ZOOM)
+          }}
+          onMoveEnd={(_, viewport) => rememberViewport(viewportKey, viewport)}
+        >
+          <Background variant={BackgroundVariant.Dots} gap={24} size={1.5} />
+          <View attach={attach} fitFirst={remembered === null} />
+          {showMiniMap && <CanvasMiniMap />}
+          {editing !== null && <LabelEditor key={editing} id={editing} store={store} />}
+          {children}
+        </ReactFlow>
+      </CanvasActionsContext>
+    </div>
+  )
+}
