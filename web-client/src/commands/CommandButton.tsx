@@ -19,7 +19,7 @@ export function CommandButton({ id, ...rest }: CommandButtonProps) {
   return (
     <IconButton
       name={title}
-      icon={<CommandIcon command={command} size={17} />}
+      icon={<CommandIcon command={command} size={17} on={checked} />}
       disabled={!enabled}
       onClick={() => perform(command, context)}
       {...pressed}

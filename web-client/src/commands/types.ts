@@ -16,6 +16,8 @@ export interface Command {
   readonly title: string | ((context: CommandContext) => string)
   readonly group: CommandGroup
   readonly icon?: LucideIcon
+  /** Instead of `icon` while it is switched off. */
+  readonly iconOff?: LucideIcon
   /** For commands that add a component: its picture instead of an icon. */
   readonly kind?: KindId
   /** Further words under which people look for it. */

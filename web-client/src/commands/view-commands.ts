@@ -3,6 +3,7 @@
 import {
   Component,
   Eye,
+  EyeOff,
   Keyboard,
   Map as MapIcon,
   Maximize,
@@ -104,6 +105,7 @@ export const VIEW_COMMANDS: readonly Command[] = [
     title: ({ ui }) => (ui.state.hideOthers ? 'Show others' : 'Hide others'),
     group: 'People',
     icon: Eye,
+    iconOff: EyeOff,
     words: ['cursors', 'presence', 'people'],
     shortcuts: ['H'],
     enabled: always,

@@ -56,10 +56,15 @@ export function DraftField(props: DraftFieldProps) {
           {...field}
           onChange={event => draft.type(event.target.value)}
           {...(suggestions === undefined ? {} : { list })}
-          className="h-8"
+          className="h-8! disabled:opacity-100!"
         />
       ) : (
-        <TextArea {...field} rows={lines} onChange={event => draft.type(event.target.value)} />
+        <TextArea
+          {...field}
+          rows={lines}
+          onChange={event => draft.type(event.target.value)}
+          className="disabled:opacity-100!"
+        />
       )}
       {suggestions !== undefined && (
         <datalist id={list}>

@@ -2,17 +2,18 @@
 
 import { ArrowRight } from 'lucide-react'
 import type { Editor } from '../binding/types'
-import { type DesignEdge, type DesignView, type Json, nodeTitle, text } from '../design/elements'
+import { type DesignEdge, type DesignView, nodeTitle, text } from '../design/elements'
 import { LABEL_CHARS_MAX } from '../design/limits'
 import { EDGE_FLAGS, ENCRYPTIONS, PROTOCOLS } from '../design/vocabulary'
 import { Button } from '../ui/Button'
-import { common, rawKeys } from './common'
+import { common } from './common'
 import { DraftField } from './DraftField'
 import { Flags } from './Flags'
 import { flagsIn } from './flags'
 import { atMost, trimmed } from './limits'
 import { portValue, usualPort } from './port'
-import { type RawKey, RawKeys } from './RawKeys'
+import { RawKeys } from './RawKeys'
+import { rawOf } from './raw-keys'
 
 export interface EdgeFieldsProps {
   editor: Editor
@@ -74,7 +75,7 @@ export function EdgeFields({ editor, view, edges, disabled }: EdgeFieldsProps) {
         write={(name, value) => editor.patchFlags(ids, { [name]: value })}
         disabled={disabled}
       />
-      <RawKeys keys={rawOf(editor, edges)} disabled={disabled} />
+      <RawKeys keys={rawOf(editor, edges, KNOWN)} disabled={disabled} />
     </>
   )
 }
@@ -117,27 +118,4 @@ function Ends({ editor, view, edge }: { editor: Editor; view: DesignView; edge: 
       {end(edge.target, 'target')}
     </div>
   )
-}
-
-function rawOf(editor: Editor, edges: readonly DesignEdge[]): RawKey[] {
-  const ids = edges.map(({ id }) => id)
-  const inData = rawKeys(
-    edges.map(({ data }) => data),
-    KNOWN
-  ).map(key => ({
-    id: `data ${key}`,
-    name: `data.${key}`,
-    value: common(edges, ({ data }) => data[key]),
-    write: (value: Json | undefined) => editor.patchData(ids, { [key]: value })
-  }))
-  const onTop = rawKeys(
-    edges.map(({ rest }) => rest),
-    []
-  ).map(key => ({
-    id: `top ${key}`,
-    name: key,
-    value: common(edges, ({ rest }) => rest[key]),
-    write: (value: Json | undefined) => editor.patchElements(ids, { [key]: value })
-  }))
-  return [...inData, ...onTop]
 }

@@ -108,7 +108,7 @@ function AddFlag({ flags, write }: Omit<FlagsProps, 'disabled'>) {
           placeholder="Another flag, such as wafEnabled"
           value={name}
           error={error}
-          className="h-7 text-xs"
+          className="h-7! text-xs!"
           onChange={event => {
             setName(event.target.value)
             setError(null)

@@ -1,17 +1,18 @@
 // The fields of one component, or of several at once: each change is one act on all of them.
 
 import type { Editor } from '../binding/types'
-import { type DesignNode, type DesignView, type Json, text } from '../design/elements'
+import { type DesignNode, type DesignView, text } from '../design/elements'
 import { KINDS, kindOf } from '../design/kinds'
 import { DESCRIPTION_CHARS_MAX, LABEL_CHARS_MAX } from '../design/limits'
 import { NODE_FLAGS, ZONES } from '../design/vocabulary'
 import { Select } from '../ui/fields'
-import { common, rawKeys } from './common'
+import { common } from './common'
 import { DraftField } from './DraftField'
 import { Flags } from './Flags'
 import { flagsIn } from './flags'
 import { atMost } from './limits'
-import { type RawKey, RawKeys } from './RawKeys'
+import { RawKeys } from './RawKeys'
+import { rawOf } from './raw-keys'
 
 export interface NodeFieldsProps {
   editor: Editor
@@ -56,7 +57,7 @@ export function NodeFields({ editor, view, nodes, disabled }: NodeFieldsProps) {
         write={(name, value) => editor.patchFlags(ids, { [name]: value })}
         disabled={disabled}
       />
-      <RawKeys keys={rawOf(editor, nodes)} disabled={disabled} />
+      <RawKeys keys={rawOf(editor, nodes, KNOWN)} disabled={disabled} />
     </>
   )
 }
@@ -86,7 +87,7 @@ function KindField({ nodes, write, disabled }: KindFieldProps) {
       label="Kind"
       value={value}
       disabled={disabled}
-      className="h-8"
+      className="h-8! text-ink! disabled:opacity-100!"
       options={[...first, ...KINDS.map(({ id, title }) => ({ value: id, label: title }))]}
       onChange={event => write(event.target.value)}
     />
@@ -98,27 +99,4 @@ function zonesOf(view: DesignView): string[] {
   const zones = new Set<string>(ZONES)
   for (const { data } of view.nodes.values()) if (text(data.zone) !== '') zones.add(text(data.zone))
   return [...zones]
-}
-
-function rawOf(editor: Editor, nodes: readonly DesignNode[]): RawKey[] {
-  const ids = nodes.map(({ id }) => id)
-  const inData = rawKeys(
-    nodes.map(({ data }) => data),
-    KNOWN
-  ).map(key => ({
-    id: `data ${key}`,
-    name: `data.${key}`,
-    value: common(nodes, ({ data }) => data[key]),
-    write: (value: Json | undefined) => editor.patchData(ids, { [key]: value })
-  }))
-  const onTop = rawKeys(
-    nodes.map(({ rest }) => rest),
-    []
-  ).map(key => ({
-    id: `top ${key}`,
-    name: key,
-    value: common(nodes, ({ rest }) => rest[key]),
-    write: (value: Json | undefined) => editor.patchElements(ids, { [key]: value })
-  }))
-  return [...inData, ...onTop]
 }

@@ -27,7 +27,8 @@ export function Palette({ editor }: { editor: Editor }) {
   }
   const arrows = (event: KeyboardEvent) => {
     const items = [...(list.current?.querySelectorAll<HTMLElement>('[data-kind]') ?? [])]
-    const at = items.findIndex(item => item === event.target)
+    const focus = document.activeElement
+    const at = focus instanceof HTMLElement ? items.indexOf(focus) : -1
     const next = items[nextIndex(event.key, at, items.length)]
     if (next === undefined) return
     event.preventDefault()
@@ -45,14 +46,18 @@ export function Palette({ editor }: { editor: Editor }) {
   return (
     <aside data-testid="palette" aria-label="Components" className="flex h-full min-h-0 flex-col bg-panel text-ink">
       <div className="relative p-2.5 pb-2">
-        <Search size={14} aria-hidden="true" className="pointer-events-none absolute top-[19px] left-5 text-faint" />
+        <Search
+          size={14}
+          aria-hidden="true"
+          className="pointer-events-none absolute top-[19px] left-[18px] text-faint"
+        />
         <TextField
           label="Search components"
           hideLabel
           type="search"
           placeholder="Search components"
           value={query}
-          className="h-8 pl-7"
+          className="h-8! pl-7"
           onChange={event => setQuery(event.target.value)}
           onKeyDown={enter}
         />

@@ -1,16 +1,6 @@
-import type { Json } from '../design/elements'
-import type { Common } from './common'
 import { RawValue } from './RawValue'
+import type { RawKey } from './raw-keys'
 import { Section } from './Section'
-
-export interface RawKey {
-  /** Unique in its list. */
-  id: string
-  /** As people read it: 'data.owner'. */
-  name: string
-  value: Common
-  write: (value: Json | undefined) => boolean
-}
 
 /** Every key that the page has no field for: nothing of a design is out of sight. */
 export function RawKeys({ keys, disabled }: { keys: readonly RawKey[]; disabled: boolean }) {

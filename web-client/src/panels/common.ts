@@ -28,5 +28,5 @@ export function rawKeys(
   for (const object of objects) {
     for (const [key, value] of Object.entries(object)) if (!known.includes(key) || !isText(value)) keys.add(key)
   }
-  return [...keys].filter(key => key !== 'securityFlags').sort()
+  return [...keys].sort()
 }

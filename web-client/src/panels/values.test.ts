@@ -5,8 +5,9 @@ import { flagState, flagsIn, flagValue, wrongFlag } from './flags'
 import { readJson, wrongKey } from './json-value'
 import { atMost } from './limits'
 import { portValue, usualPort } from './port'
+import { rawOf } from './raw-keys'
 import { searchDesign } from './search'
-import { drawing, edge, node } from './testing/fake-editor'
+import { drawing, edge, FakeEditor, node } from './testing/fake-editor'
 
 describe('JSON that somebody typed', () => {
   it.each([
@@ -52,15 +53,18 @@ describe('what several say together', () => {
   })
 
   it('shows as raw every unknown key, and known ones that no text field can show', () => {
-    expect(
-      rawKeys(
-        [
-          { label: 'x', owner: 1 },
-          { zone: ['a'], securityFlags: {} }
-        ],
-        ['label', 'zone']
-      )
-    ).toEqual(['owner', 'zone'])
+    expect(rawKeys([{ label: 'x', owner: 1 }, { zone: ['a'] }], ['label', 'zone'])).toEqual(['owner', 'zone'])
+  })
+
+  it('shows flags as raw only where they are none', () => {
+    const names = (...data: Parameters<typeof node>[1][]) =>
+      rawOf(
+        new FakeEditor(),
+        data.map((each, at) => node(`n${at}`, each, { rest: { securityFlags: 1 } })),
+        ['label']
+      ).map(({ name }) => name)
+    expect(names({ label: 'x', securityFlags: { mfa: true } })).toEqual(['securityFlags'])
+    expect(names({ securityFlags: 'all of them' })).toEqual(['data.securityFlags', 'securityFlags'])
   })
 })
 

@@ -65,16 +65,16 @@ function Cursor({ peer, peers, glider }: { peer: Peer; peers: PeersStore; glider
       data-user={peer.userId}
       className="absolute top-0 left-0 origin-top-left opacity-100 transition-opacity duration-700 will-change-transform data-still:opacity-0"
     >
-      <svg width="18" height="20" viewBox="0 0 18 20" aria-hidden="true" className="drop-shadow-sm">
+      <svg width="22" height="24" viewBox="0 0 18 20" aria-hidden="true" className="drop-shadow-sm">
         <path
           d="M1.5 1.2l13.8 8.1-6.2 1.4-3.3 5.6z"
           fill={peer.colour}
           stroke={PEER_INK}
-          strokeWidth="1.4"
+          strokeWidth="1.2"
           strokeLinejoin="round"
         />
       </svg>
-      <NameTag name={peer.name} colour={peer.colour} className="absolute top-4 left-3" />
+      <NameTag name={peer.name} colour={peer.colour} className="absolute top-5 left-3.5" />
     </div>
   )
 }

@@ -1,4 +1,4 @@
-// Rings with names around what others have selected: around the box of a node, and at the middle of an edge.
+// What others have selected, with their names: a ring around the box of a node, a glow along an edge.
 
 import { useInternalNode, useStore } from '@xyflow/react'
 import { Fragment, useLayoutEffect, useRef } from 'react'
@@ -80,50 +80,55 @@ function Names({ id, others, className }: RingProps & { className: string }) {
   )
 }
 
-/** Nothing where no such edge is drawn. Only the page's own path knows where its middle is, so it is asked whenever an end moved. */
+/** A glow along the edge. Nothing where no such edge is drawn. Only the drawn path knows its way, so it is asked whenever an end moved. */
 function EdgeRing({ id, others }: RingProps) {
-  const ring = useRef<HTMLDivElement>(null)
+  const glow = useRef<SVGPathElement>(null)
+  const name = useRef<HTMLDivElement>(null)
   const flow = useStore(state => state.domNode)
   const ends = useStore(state => {
     const edge = state.edgeLookup.get(id)
     if (edge === undefined) return null
     const corners = [edge.source, edge.target].map(end => {
       const node = state.nodeLookup.get(end)
-      return `${node?.internals.positionAbsolute.x},${node?.internals.positionAbsolute.y},${node?.measured.width}`
+      const { x, y } = node?.internals.positionAbsolute ?? {}
+      return `${x},${y},${node?.measured.width},${node?.measured.height}`
     })
     return corners.join(' ')
   })
   useLayoutEffect(() => {
     if (ends === null) return
-    const place = () => {
-      const middle = middleOf(
-        flow?.querySelector(`.react-flow__edge[data-id="${CSS.escape(id)}"] .react-flow__edge-path`)
-      )
-      if (ring.current === null) return
-      ring.current.style.display = middle === null ? 'none' : ''
-      if (middle !== null) ring.current.style.transform = `translate(${middle.x}px, ${middle.y}px)`
+    const follow = () => {
+      const path = flow?.querySelector(`.react-flow__edge[data-id="${CSS.escape(id)}"] .react-flow__edge-path`)
+      if (!(path instanceof SVGPathElement) || glow.current === null || name.current === null) return
+      glow.current.setAttribute('d', path.getAttribute('d') ?? '')
+      const { x, y } = path.getPointAtLength(path.getTotalLength() / 2)
+      name.current.style.transform = `translate(${x}px, ${y}px)`
     }
     // The edge itself is drawn again in the same frame, perhaps after this.
-    const frame = requestAnimationFrame(place)
+    const frame = requestAnimationFrame(follow)
     return () => cancelAnimationFrame(frame)
   }, [flow, id, ends])
 
   const [first] = others
   if (ends === null || first === undefined) return null
   return (
-    <div ref={ring} className="absolute top-0 left-0" style={{ display: 'none' }}>
-      <div
-        data-testid="peer-ring"
-        data-element={id}
-        data-user={first.userId}
-        className="absolute size-4 -translate-x-1/2 -translate-y-1/2 rounded-full border-2 border-solid"
-        style={{ borderColor: first.colour, scale: 'var(--unzoom, 1)' }}
-      />
-      <Names id={id} others={others} className="absolute bottom-2.5 left-2 origin-bottom-left" />
-    </div>
+    <>
+      <svg className="absolute top-0 left-0 size-px overflow-visible" aria-hidden="true">
+        <path
+          ref={glow}
+          data-testid="peer-ring"
+          data-element={id}
+          data-user={first.userId}
+          fill="none"
+          stroke={first.colour}
+          strokeLinecap="round"
+          strokeOpacity={0.4}
+          style={{ strokeWidth: 'calc(var(--unzoom, 1) * 7px)' }}
+        />
+      </svg>
+      <div ref={name} className="absolute top-0 left-0">
+        <Names id={id} others={others} className="absolute bottom-3.5 left-2 origin-bottom-left" />
+      </div>
+    </>
   )
-}
-
-function middleOf(path: Element | null | undefined): DOMPoint | null {
-  return path instanceof SVGPathElement ? path.getPointAtLength(path.getTotalLength() / 2) : null
 }

@@ -4,10 +4,13 @@
 import fc from 'fast-check'
 import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
 import { describe, expect, it } from 'vitest'
+import * as Y from 'yjs'
 import { CredentialError } from './credentials'
 import { localDesigns } from './local-designs'
 import { type OpenDesign, openDesign } from './session'
+import { databaseName } from './records'
 import { ModelServer } from './testing/model-server'
+import { DesignStore } from './store'
 import { sleep, until } from './testing/wait'
 import type { DesignSession } from './types'
 
@@ -18,19 +21,22 @@ const TABS = 2
 
 type Step =
   | { do: 'edit'; tab: number }
-  | { do: 'up' | 'down' | 'cut'; line: number }
-  | { do: 'commit' | 'crash' | 'wait' | 'leave' | 'return' }
+  | { do: 'up' | 'down'; line: number; count: number }
+  | { do: 'cut'; line: number }
+  | { do: 'commit' | 'crash' | 'wait' | 'audit' | 'leave' | 'return' }
   | { do: 'reload'; tab: number }
 
 const tab = fc.nat(TABS - 1)
 const line = fc.nat(TABS - 1)
+/** Messages that move at once. */
+const count = fc.integer({ min: 1, max: 6 })
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: tab.map((tab): Step => ({ do: 'edit', tab })) },
-  { weight: 8, arbitrary: line.map((line): Step => ({ do: 'up', line })) },
-  { weight: 8, arbitrary: line.map((line): Step => ({ do: 'down', line })) },
+  { weight: 8, arbitrary: fc.tuple(line, count).map(([line, count]): Step => ({ do: 'up', line, count })) },
+  { weight: 8, arbitrary: fc.tuple(line, count).map(([line, count]): Step => ({ do: 'down', line, count })) },
   { weight: 1, arbitrary: line.map((line): Step => ({ do: 'cut', line })) },
   { weight: 4, arbitrary: fc.constantFrom<Step>({ do: 'commit' }) },
-  { weight: 4, arbitrary: fc.constantFrom<Step>({ do: 'wait' }) },
+  { weight: 4, arbitrary: fc.constantFrom<Step>({ do: 'wait' }, { do: 'audit' }) },
   { weight: 1, arbitrary: fc.constantFrom<Step>({ do: 'crash' }, { do: 'leave' }, { do: 'return' }) },
   { weight: 1, arbitrary: tab.map((tab): Step => ({ do: 'reload', tab })) }
 )
@@ -87,9 +93,11 @@ class World {
         return
       }
       case 'up':
-        return this.server.up(step.line)
+        for (let each = 0; each < step.count; each += 1) this.server.up(step.line)
+        return
       case 'down':
-        return this.server.down(step.line)
+        for (let each = 0; each < step.count; each += 1) this.server.down(step.line)
+        return
       case 'cut':
         return this.server.cut(step.line)
       case 'commit':
@@ -104,6 +112,8 @@ class World {
         return
       case 'wait':
         return sleep(6)
+      case 'audit':
+        return this.#audit()
       case 'reload':
         return this.#reload(step.tab)
     }
@@ -116,6 +126,20 @@ class World {
     const [local] = await localDesigns(SERVER, 'ann', this.indexedDB)
     expect(local?.unsaved ?? 0).toBeGreaterThanOrEqual(lost())
     this.tabs[which] = openDesign(this.#options())
+  }
+
+  /** Whatever stands in the database and is not durable is noted there as unsaved. */
+  async #audit(): Promise<void> {
+    await sleep(4)
+    const store = await DesignStore.open(this.indexedDB, databaseName(SERVER, 'ann', 'd'), () => {})
+    const { updates, own } = await store.load()
+    const here = new Y.Doc()
+    for (const update of updates) Y.applyUpdate(here, update)
+    await store.close()
+    const noted = new Set(own.flatMap(({ gesture }) => gesture.changes.map(({ path }) => path[1])))
+    const durable = this.server.doc.getMap('meta')
+    const forgotten = [...here.getMap('meta').keys()].filter(name => !durable.has(name) && !noted.has(name))
+    expect(forgotten).toEqual([])
   }
 
   /** Edits of a tab that are not durable. */

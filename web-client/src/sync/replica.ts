@@ -79,8 +79,8 @@ export class Replica {
     this.journal.attach(store, lineage, top, rows)
   }
 
-  /** What other tabs wrote. Resolves with how many recovery files there are. */
-  async poll(): Promise<number | null> {
+  /** Takes over what other tabs wrote, and resolves with what they know. Null: it could not be read. */
+  async poll(): Promise<Pick<Polled, 'facts' | 'recoveries'> | null> {
     const store = this.#store
     if (store === null) return null
     let polled: Polled
@@ -103,7 +103,7 @@ export class Replica {
     }
     this.#bringForgotten()
     this.#host.changed()
-    return polled.recoveries
+    return polled
   }
 
   /** Edits that stay unsaved though no message with them is on its way: their tab was closed, or its `Saved` was lost. */

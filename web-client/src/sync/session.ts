@@ -190,8 +190,11 @@ class Session implements DesignSession {
   /** Looks for what other tabs wrote. */
   async #look(): Promise<void> {
     if (this.#rebuilder.isActive || this.#closed !== null) return
-    const recoveries = await this.#replica.poll()
-    if (recoveries !== null) this.#storedRecoveries = recoveries
+    const polled = await this.#replica.poll()
+    if (polled === null) return
+    this.#storedRecoveries = polled.recoveries
+    // Another tab has got the document: it has come with its rows.
+    if (!this.#facts.isSynced && polled.facts.isSynced) this.#facts = { ...polled.facts, openedAt: this.#facts.openedAt }
     this.#changed()
   }
 
@@ -297,7 +300,10 @@ class Session implements DesignSession {
   #synced(replica: Replica): void {
     this.#connector.succeeded()
     if (replica !== this.#replica) return void this.#rebuilder.synced(this.#replica, this.#store)
-    if (!this.#facts.isSynced) this.#learn({ isSynced: true })
+    if (this.#facts.isSynced) return
+    this.#learn({ isSynced: true })
+    // From now on this device can show the design by itself.
+    void replica.journal.flush()
   }
 
   /** Whatever the reason, the document on this device is not what the server can take: it is made anew, and nothing more is sent of it. */

@@ -41,6 +41,7 @@ export interface Loaded {
 }
 
 export interface Polled {
+  facts: Facts
   updates: Uint8Array[]
   top: number
   /** All unsaved edits, of all tabs. Null: as they were. */
@@ -133,20 +134,20 @@ export class DesignStore {
   /** What has changed since `seen` was the highest key and `known` the unsaved edits. Cheap if nothing did. */
   poll(lineage: number, seen: number, known: ReadonlySet<number>): Promise<Polled> {
     return this.#run('readonly', ALL, async transaction => {
-      await factsOf(transaction, lineage)
+      const facts = await factsOf(transaction, lineage)
       const rows = transaction.objectStore(ROWS)
       const own = transaction.objectStore(OWN)
       const recoveries = await done(transaction.objectStore(RECOVERIES).count())
       const top = await topKey(rows)
       const isSame = top === seen && (await done(own.count())) === known.size
-      if (isSame) return { updates: [], top, ownKeys: null, others: [], recoveries }
+      if (isSame) return { facts, updates: [], top, ownKeys: null, others: [], recoveries }
       const updates = await done(rows.getAll(IDBKeyRange.lowerBound(seen, true)))
       const ownKeys = (await done(own.getAllKeys())).map(Number)
       const others: StoredEdit[] = []
       for (const key of ownKeys) {
         if (!known.has(key)) others.push({ key, gesture: records.readGestureRecord(await done(own.get(key))) })
       }
-      return { updates: updates.map(records.readRow), top: Math.max(top, seen), ownKeys, others, recoveries }
+      return { facts, updates: updates.map(records.readRow), top: Math.max(top, seen), ownKeys, others, recoveries }
     })
   }
 

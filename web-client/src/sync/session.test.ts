@@ -1,0 +1,203 @@
+// One design with a server that moves only when the story says so: the moments that a real server passes through too fast to be seen.
+
+import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
+import { afterEach, describe, expect, it } from 'vitest'
+import { CredentialError } from './credentials'
+import { forget, localDesigns } from './local-designs'
+import { databaseName } from './records'
+import { type OpenDesign, openDesign, type Outside } from './session'
+import { DesignStore } from './store'
+import { addNode, nodeIds, reaches } from './testing/desk'
+import { ModelServer } from './testing/model-server'
+import { until } from './testing/wait'
+import type { DesignSession } from './types'
+
+globalThis.IDBKeyRange = IDBKeyRange
+const SERVER = 'http://atlas.test'
+
+describe('one design', () => {
+  const tabs: DesignSession[] = []
+  afterEach(async () => {
+    await Promise.all(tabs.splice(0).map(tab => tab.close()))
+  })
+
+  function device() {
+    const server = new ModelServer()
+    const indexedDB = new IDBFactory()
+    const open = (outside: Partial<Outside> = {}, ticket: OpenDesign['credentials']['ticket'] = async () => 't'): DesignSession => {
+      const tab = openDesign({
+        server: SERVER,
+        user: 'ann',
+        design: 'd',
+        credentials: { ticket, accessToken: async () => 'token' },
+        outside: {
+          indexedDB,
+          openSocket: server.open,
+          page: { isVisible: () => true, onWake: () => () => {}, onHide: () => () => {} },
+          random: () => 0,
+          pollMs: 5,
+          ...outside
+        }
+      })
+      tabs.push(tab)
+      return tab
+    }
+    const alone = (): DesignSession =>
+      open({}, async () => {
+        throw new CredentialError('unreachable', 'away')
+      })
+    const move = (): void => {
+      for (let each = 0; each < 8; each += 1) {
+        for (const line of [0, 1, 2]) server.up(line)
+        server.commit()
+        for (const line of [0, 1, 2]) server.down(line)
+      }
+    }
+    const settled = (tab: DesignSession): Promise<void> =>
+      until('saved', () => {
+        move()
+        return tab.state.saving.kind === 'saved'
+      }, { seen: () => JSON.stringify(tab.state) })
+    const unsavedHere = async (): Promise<number> => (await localDesigns(SERVER, 'ann', indexedDB))[0]?.unsaved ?? 0
+    return { server, indexedDB, open, alone, move, settled, unsavedHere }
+  }
+
+  it('takes a Saved for what was sent before it, and for nothing else', async () => {
+    const { server, open, settled, unsavedHere } = device()
+    const tab = open()
+    await settled(tab)
+    addNode(tab, 'first')
+    await reaches(tab, 'saving', 1)
+    for (let each = 0; each < 3; each += 1) server.up(0)
+    server.commit()
+    addNode(tab, 'second')
+    await reaches(tab, 'saving', 2)
+    server.down(0)
+    await reaches(tab, 'saving', 1)
+    await until('the device knows the first to be saved', async () => (await unsavedHere()) === 1)
+    server.crash()
+    await tab.close()
+    expect(await unsavedHere()).toBe(1)
+  })
+
+  it('sends an edit at once', async () => {
+    const { server, open, settled } = device()
+    const tab = open()
+    await settled(tab)
+    addNode(tab, 'now')
+    for (let each = 0; each < 3; each += 1) server.up(0)
+    server.commit()
+    expect(nodeIds(server.doc)).toEqual(['now'])
+  })
+
+  it('brings what a tab left unsaved that is gone, though this one has seen the edit already', async () => {
+    const { server, open, move, settled, unsavedHere } = device()
+    const [one, two] = [open(), open()]
+    await settled(one)
+    await settled(two)
+    addNode(two, 'left')
+    await reaches(two, 'saving', 1)
+    // It arrives, and everybody sees it; its author's Saved never comes.
+    for (const line of [0, 1]) server.up(line)
+    server.commit()
+    await two.close()
+    await until('the other saw it', () => {
+      server.down(0)
+      return nodeIds(one.doc).includes('left')
+    })
+    await until('nothing is left', async () => {
+      move()
+      return (await unsavedHere()) === 0
+    })
+    await reaches(one, 'saved')
+  })
+
+  it('brings what a tab without a socket wrote', async () => {
+    const { server, open, alone, move, settled } = device()
+    const one = open()
+    await settled(one)
+    const two = alone()
+    await reaches(two, 'offline', 0)
+    addNode(two, 'quiet')
+    await until('it reached the server', () => {
+      move()
+      return nodeIds(server.doc).includes('quiet')
+    })
+    await until('both know', () => {
+      move()
+      return one.state.saving.kind === 'saved' && two.state.saving.kind === 'offline' && two.state.saving.unsaved === 0
+    })
+  })
+
+  it('follows another tab that made the document anew, and takes along what it had not stored', async () => {
+    const { indexedDB, open, alone, settled } = device()
+    const first = open()
+    await settled(first)
+    addNode(first, 'old')
+    await settled(first)
+    await first.close()
+    const tab = alone()
+    await reaches(tab, 'offline', 0)
+    const store = await DesignStore.open(indexedDB, databaseName(SERVER, 'ann', 'd'), () => {})
+    const { facts } = await store.load()
+    const replaced = store.replace(facts.lineage, () => ({
+      state: new Uint8Array([0, 0]),
+      edits: [],
+      recovery: null,
+      facts: { ...facts, lineage: facts.lineage + 1 }
+    }))
+    const old = tab.doc
+    addNode(tab, 'late')
+    await replaced
+    await until('it follows', () => tab.state.generation === 1)
+    await reaches(tab, 'offline', 1)
+    expect(tab.doc).not.toBe(old)
+    expect(nodeIds(tab.doc)).toEqual(['late'])
+    await store.close()
+  })
+
+  it('is not ready offline on a device that never had it, and shows nothing', async () => {
+    const { alone } = device()
+    const tab = alone()
+    await until('it has tried', () => tab.state.localTrouble === null)
+    expect(tab.state).toMatchObject({ ready: false, canEdit: false, role: null, saving: { kind: 'loading' } })
+  })
+
+  it('goes on without a database, says so, and counts what is only in memory', async () => {
+    const { server, open, settled } = device()
+    const tab = open({ indexedDB: null })
+    await settled(tab)
+    expect(tab.state).toMatchObject({ canEdit: true, localTrouble: expect.stringContaining('keeps nothing') })
+    server.crash()
+    addNode(tab, 'in memory')
+    await reaches(tab, 'offline', 1)
+    await settled(tab)
+    expect(nodeIds(server.doc)).toEqual(['in memory'])
+  })
+
+  it('tells a tab whose design another tab removed from this device, and loses nothing that it still holds', async () => {
+    const { server, indexedDB, open, settled } = device()
+    const tab = open()
+    await settled(tab)
+    await forget(SERVER, 'ann', 'd', indexedDB)
+    expect(await localDesigns(SERVER, 'ann', indexedDB)).toEqual([])
+    addNode(tab, 'after')
+    await until('it says so', () => tab.state.localTrouble?.includes('removed from this device') === true)
+    await settled(tab)
+    expect(nodeIds(server.doc)).toEqual(['after'])
+  })
+
+  it('lists designs with the name, role and edits they were left with', async () => {
+    const { server, indexedDB, open, settled } = device()
+    const tab = open()
+    await settled(tab)
+    tab.doc.getMap('meta').set('name', 'Shop')
+    await settled(tab)
+    server.crash()
+    addNode(tab, 'x')
+    await tab.close()
+    expect(await localDesigns(SERVER, 'ann', indexedDB)).toMatchObject([{ design: 'd', name: 'Shop', role: 'editor', unsaved: 1, recoveries: 0 }])
+    expect(await localDesigns(SERVER, 'bob', indexedDB)).toEqual([])
+    expect(await localDesigns('http://elsewhere.test', 'ann', indexedDB)).toEqual([])
+  })
+})
