@@ -2,6 +2,7 @@
 
 import type { NodeProps } from '@xyflow/react'
 import { memo, useState } from 'react'
+import { Anchors } from './ConnectHandles'
 import { ContainerNode } from './ContainerNode'
 import { ElementNode } from './ElementNode'
 import type { CanvasNode } from './flow-nodes'
@@ -15,6 +16,7 @@ export const DesignNodeView = memo(
     const connectable = isConnectable && (hovered || alone)
     return (
       <div className="size-full" onPointerEnter={() => setHovered(true)} onPointerLeave={() => setHovered(false)}>
+        <Anchors />
         {isContainer(element) ? (
           <ContainerNode
             element={element}

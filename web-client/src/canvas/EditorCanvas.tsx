@@ -90,7 +90,6 @@ function Canvas({
   useEffect(() => pointer.stop, [pointer])
 
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: what the pointer does here can also be done by commands.
     <div
       ref={canvas}
       data-testid="canvas"

@@ -138,7 +138,7 @@ export const POSITION_OF: Readonly<Record<Side, Position>> = {
 
 export const isSide = (handle: string | undefined): handle is Side => SIDES.some(side => side === handle)
 
-/** The points on the middle of each side. Told here, edges need no drawn handle to hang on. */
+/** The points on the middle of each side. Told here, edges can be drawn before anything is measured; measured, they are `Anchors`. */
 function handlesOf({ width, height }: Size): NodeHandle[] {
   const at: Readonly<Record<Side, Point>> = {
     top: { x: width / 2, y: 0 },

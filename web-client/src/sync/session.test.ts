@@ -92,13 +92,19 @@ describe('one design', () => {
 
   it('brings what a tab left unsaved that is gone, though this one has seen the edit already', async () => {
     const { server, open, move, settled, unsavedHere } = device()
-    const [one, two] = [open(), open()]
+    let look = (): void => {}
+    const onWake = (listener: () => void) => {
+      look = listener
+      return () => {}
+    }
+    const one = open({ pollMs: 1e6, page: { isVisible: () => true, onWake, onHide: () => () => {} } })
     await settled(one)
+    const two = open()
     await settled(two)
     addNode(two, 'left')
     await reaches(two, 'saving', 1)
     // It arrives, and everybody sees it; its author's Saved never comes.
-    for (const line of [0, 1]) server.up(line)
+    for (const line of [0, 1, 1, 1]) server.up(line)
     server.commit()
     await two.close()
     await until('the other saw it', () => {
@@ -106,6 +112,7 @@ describe('one design', () => {
       return nodeIds(one.doc).includes('left')
     })
     await until('nothing is left', async () => {
+      look()
       move()
       return (await unsavedHere()) === 0
     })
