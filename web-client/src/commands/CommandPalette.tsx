@@ -5,6 +5,7 @@ import { Dialog } from 'radix-ui'
 import { Kbd } from '../ui/Kbd'
 import { CommandIcon } from './CommandIcon'
 import { useCommandContext, useUi } from './context'
+import { fit } from './match'
 import { commandsFor, perform } from './registry'
 import { shownShortcut } from './shortcuts'
 import { COMMAND_GROUPS, type Command, type CommandContext, titleOf } from './types'
@@ -41,10 +42,10 @@ function Choices({ context, close }: { context: CommandContext; close: () => voi
     perform(command, context)
   }
   return (
-    <Cmdk label="Commands" loop>
+    <Cmdk label="Commands" loop filter={(_, search, [title = '', ...words] = []) => fit(search, title, words)}>
       <Cmdk.Input
         placeholder="What do you want to do?"
-        className="h-12 w-full border-b border-line bg-transparent px-4 text-[15px] text-ink outline-none placeholder:text-faint"
+        className="h-12 w-full border-b border-line bg-transparent px-4 text-[15px] text-ink outline-none! placeholder:text-faint"
       />
       <Cmdk.List className="max-h-[52vh] overflow-y-auto p-1.5" label="Commands">
         <Cmdk.Empty className="px-3 py-8 text-center text-sm text-muted">No command is called that.</Cmdk.Empty>

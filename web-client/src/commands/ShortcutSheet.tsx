@@ -27,12 +27,12 @@ export function ShortcutSheet() {
       title="Keyboard shortcuts"
       size="wide"
     >
-      <div className="grid gap-x-8 gap-y-5 sm:grid-cols-2">
+      <div className="gap-8 sm:columns-2">
         {COMMAND_GROUPS.map(group => {
           const commands = COMMANDS.filter(command => command.group === group && 0 < command.shortcuts.length)
           if (commands.length === 0) return null
           return (
-            <section key={group}>
+            <section key={group} className="mb-5 break-inside-avoid">
               <h3 className="mb-1 text-xs font-semibold text-muted">{group}</h3>
               <dl>
                 {commands.map(command => (
@@ -49,13 +49,13 @@ export function ShortcutSheet() {
             </section>
           )
         })}
-        <section className="sm:col-span-2">
+        <section className="break-inside-avoid">
           <h3 className="mb-1 text-xs font-semibold text-muted">On the canvas</h3>
           <dl>
             {GESTURES.map(([what, how]) => (
               <div key={what} className="flex justify-between gap-3 py-1 text-sm">
                 <dt>{what}</dt>
-                <dd className="text-muted">{how}</dd>
+                <dd className="text-right text-muted">{how}</dd>
               </div>
             ))}
           </dl>

@@ -9,6 +9,7 @@ import { drawing, edge, FakeEditor, node } from '../panels/testing/fake-editor'
 import { CommandButton } from './CommandButton'
 import { CommandPalette } from './CommandPalette'
 import { Commands } from './context'
+import { fit } from './match'
 import { COMMANDS, commandById, commandsFor, perform } from './registry'
 import { ShortcutSheet } from './ShortcutSheet'
 import { conflicts } from './shortcuts'
@@ -83,6 +84,17 @@ describe('the registry', () => {
       ['centreOn', { x: 3, y: 4 }],
       ['say', 'Bob is not pointing at the canvas right now.']
     ])
+  })
+})
+
+describe('what was typed and a command', () => {
+  it('fit by the beginnings of words, the title before the further words', () => {
+    expect(fit('add', 'Add Database', ['sql'])).toBe(1)
+    expect(fit('data', 'Add Database', ['sql'])).toBe(0.8)
+    expect(fit('sql add', 'Add Database', ['sql'])).toBe(0.4)
+    expect(fit('add', 'Duplicate', ['clone'])).toBe(0)
+    expect(fit('idsips', 'Add IDS / IPS', ['ids-ips'])).toBe(0)
+    expect(fit('ips', 'Add IDS / IPS', ['ids-ips'])).toBe(0.8)
   })
 })
 

@@ -33,13 +33,13 @@ export function RawValue({ name, value, write, disabled }: RawValueProps) {
             <IconButton
               name={`Edit ${name} as JSON`}
               icon={<Pencil size={13} aria-hidden="true" />}
-              className="size-6"
+              className="size-6!"
               onClick={() => setEditing(true)}
             />
             <IconButton
               name={`Remove ${name}`}
               icon={<Trash2 size={13} aria-hidden="true" />}
-              className="size-6"
+              className="size-6!"
               onClick={() => write(undefined)}
             />
           </>

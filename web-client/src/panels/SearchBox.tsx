@@ -43,7 +43,7 @@ export function SearchBox({ editor, onClose }: SearchBoxProps) {
   return (
     <search
       aria-label="Search in the design"
-      className="w-96 max-w-full rounded-lg border border-line bg-raised text-ink shadow-panel"
+      className="w-96 max-w-full rounded-lg border border-line bg-raised text-ink shadow-panel focus-within:border-accent"
     >
       <div className="flex items-center gap-1 p-1.5">
         <input
@@ -61,7 +61,7 @@ export function SearchBox({ editor, onClose }: SearchBoxProps) {
             setAt(0)
           }}
           onKeyDown={keys}
-          className="h-8 min-w-0 flex-1 bg-transparent px-2 text-sm text-ink placeholder:text-faint"
+          className="h-8 min-w-0 flex-1 bg-transparent px-2 text-sm text-ink outline-none! placeholder:text-faint"
         />
         <span role="status" className="px-1 text-xs whitespace-nowrap text-muted tabular-nums">
           {countWords(query, active, hits.length, total)}
@@ -70,7 +70,7 @@ export function SearchBox({ editor, onClose }: SearchBoxProps) {
           name="Close the search"
           icon={<X size={15} aria-hidden="true" />}
           onClick={onClose}
-          className="size-7"
+          className="size-7!"
         />
       </div>
       <div

@@ -75,8 +75,7 @@ function Section<T extends object>({ title, tone, about, entries, at, show }: Se
       </summary>
       <ul className="max-h-56 divide-y divide-line overflow-y-auto border-t border-line">
         {entries.map((each, index) => (
-          // The report does not change while it is shown, and two entries may be equal.
-          // biome-ignore lint/suspicious/noArrayIndexKey: see above
+          // The report does not change while it is shown, and two of its entries may be equal: their place is their key.
           <li key={index} className="flex flex-col gap-0.5 px-3 py-1.5">
             {place(each) !== '' && <code className="font-mono text-xs break-all text-muted">{place(each)}</code>}
             <span className="break-words">{show(each)}</span>

@@ -146,7 +146,7 @@ function useDesignName(editor: CanvasEditor): string {
   return text(view.meta.name) || 'Untitled'
 }
 
-/** Why nothing can be changed, for the inspector. */
+/** Why nothing can be changed, in a word or two. */
 function whyReadOnly({ saving, canEdit }: SessionState): string {
-  return canEdit ? '' : savingWords(saving).means
+  return canEdit ? '' : savingWords(saving).text
 }
