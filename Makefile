@@ -5,15 +5,16 @@ SHELL := /bin/bash
 
 CARGO := cargo
 INTEROP := tests/interop
+BROWSER := tests/browser
 DEBUG_BIN := target/debug/atlas-collab
 RELEASE_BIN := target/release/atlas-collab
 WEB := web-client
-WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '$(WEB)/dist/*' -not -path '$(WEB)/e2e/*' 2>/dev/null)
+WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -path '$(WEB)/dist/*' 2>/dev/null)
 # npm writes this file last.
 WEB_DEPENDENCIES := $(WEB)/node_modules/.package-lock.json
 WEB_BUILT := $(WEB)/dist/index.html
 
-.PHONY: help docker-proof openapi run web web-deps test test-full lint bench fuzz sim tools
+.PHONY: help docker-proof openapi run web web-deps test test-full lint bench figures pictures fuzz sim tools
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,12 +40,17 @@ $(WEB_DEPENDENCIES): $(WEB)/package.json $(WEB)/package-lock.json
 tools: ## install what the tests need and the machine lacks
 	@scripts/tools
 
-test: tools ## every test: Rust, then the published npm clients against the real binary
+test: tools web ## every test: Rust, the web client, published npm clients and real browsers against the real binary
 	@scripts/section "Rust tests"
 	$(CARGO) nextest run --workspace --lib --bins --tests --examples --no-fail-fast
 	@scripts/section "Published yjs and y-websocket against $(DEBUG_BIN)"
 	cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
 	ATLAS_BIN=$(CURDIR)/$(DEBUG_BIN) node --test --test-concurrency=1 --test-reporter=spec $(INTEROP)/*.test.mjs
+	@scripts/section "The web client by itself"
+	cd $(WEB) && ATLAS_BIN=$(CURDIR)/$(DEBUG_BIN) npx vitest run
+	@scripts/section "People in two browsers against $(DEBUG_BIN)"
+	cd $(BROWSER) && npm ci --no-audit --no-fund --loglevel=error
+	ATLAS_BIN=$(CURDIR)/$(DEBUG_BIN) node --test --test-concurrency=2 --test-reporter=spec $(BROWSER)/*.test.mjs
 	@scripts/section "The Dockerfile, without an engine"
 	scripts/dockerfile-proof quick
 	@scripts/section "The gate beside yjs, pycrdt and yrs"
@@ -72,6 +78,15 @@ lint: web-deps ## formatting and lints, warnings are errors
 bench: ## figures, beside a bare relay on the same machine
 	$(CARGO) build --release --workspace --bins
 	@scripts/bench
+
+figures: web ## figures of the page: first load, frames while panning, offline reload
+	$(CARGO) build --release --bin atlas-collab
+	[ -d $(BROWSER)/node_modules/playwright-core ] || (cd $(BROWSER) && npm ci --no-audit --no-fund --loglevel=error)
+	@ATLAS_BIN=$(CURDIR)/$(RELEASE_BIN) node $(BROWSER)/figures.mjs
+
+pictures: web ## take the pictures of the README anew
+	$(CARGO) build --release --bin atlas-collab
+	@scripts/pictures
 
 fuzz: tools ## look for bytes that do harm: make fuzz SECS=600 for each target
 	@scripts/fuzz $(or $(SECS),60)

@@ -1,6 +1,6 @@
 // What the end of a socket means (docs/PROTOCOL.md, CLOSE): the one table from close codes to what the connection does next.
 
-import { z } from 'zod'
+import { z } from '../design/zod'
 
 /** Why the connection stopped for good. `retry` is the only way on. */
 export type Final =

@@ -1,6 +1,6 @@
 // Somebody with an account on the real server: the REST calls that stories need, and the credentials of their page.
 
-import { z } from 'zod'
+import { z } from '../../design/zod'
 import { CredentialError, type Credentials } from '../credentials'
 
 const grant = z.object({ access_token: z.string(), refresh_token: z.string(), user: z.object({ id: z.string() }) })
