@@ -242,13 +242,16 @@ class Session implements DesignSession {
       case 'hello':
         this.#wasWelcome = true
         this.#final = null
-        return this.#learn({ role: notice.role, epoch: notice.epoch, readOnly: notice.read_only ?? null })
+        this.#learn({ role: notice.role, epoch: notice.epoch, readOnly: notice.read_only ?? null })
+        return
       case 'role.changed':
-        return this.#learn({ role: notice.role })
+        this.#learn({ role: notice.role })
+        return
       case 'store.degraded':
       case 'store.healthy':
         this.#isDegraded = notice.type === 'store.degraded'
-        return this.#changed()
+        this.#changed()
+        return
       case 'refused':
         // A bad credential is the renewal's affair; the rest is about a document message.
         if (notice.code !== 'bad_credential') this.#refused(notice, notice.reset)
