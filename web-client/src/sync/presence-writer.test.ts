@@ -30,7 +30,7 @@ function stage() {
   session.awareness.on('update', () => {
     written += 1
   })
-  return { session, writer, page, written: () => written, tell: () => listeners.forEach(listener => listener()) }
+  return { session, writer, page, written: () => written, tell: () => [...listeners].map(listener => listener()) }
 }
 
 describe('the presence writer', () => {

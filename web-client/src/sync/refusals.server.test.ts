@@ -12,7 +12,7 @@ import { hasBinary, RealServer } from './testing/real-server'
 import { until } from './testing/wait'
 import type { DesignSession } from './types'
 
-describe.skipIf(!hasBinary())('what the real server refuses', { timeout: 60_000 }, () => {
+describe.skipIf(!hasBinary())('what the real server refuses', { timeout: 120_000 }, () => {
   let server: RealServer
   let ann: Person
   let bob: Person
@@ -89,7 +89,7 @@ describe.skipIf(!hasBinary())('what the real server refuses', { timeout: 60_000 
     place.line.restore()
     place.wake()
     await until('it came to rest', () => tab.state.saving.kind === 'saved' && tab.state.generation === 3, {
-      withinMs: 30_000,
+      withinMs: 100_000,
       seen: told(tab)
     })
     expect(nodeIds(tab.doc)).toHaveLength(10_000)
@@ -223,7 +223,7 @@ async function pretendEpoch(place: Desk, server: RealServer, epoch: number): Pro
     name: databaseName(server.url, place.person.id, place.design),
     version: SCHEMA_VERSION,
     upgrade: createStores,
-    patienceMs: 1_000
+    patienceMs: 10_000
   })
   const transaction = database.transaction([FACTS], 'readwrite')
   const end = committed(transaction)

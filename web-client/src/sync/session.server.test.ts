@@ -7,7 +7,7 @@ import { Person } from './testing/person'
 import { hasBinary, RealServer } from './testing/real-server'
 import { until } from './testing/wait'
 
-describe.skipIf(!hasBinary())('a design, with the real server', { timeout: 30_000 }, () => {
+describe.skipIf(!hasBinary())('a design, with the real server', { timeout: 120_000 }, () => {
   let server: RealServer
   let ann: Person
   let bob: Person

@@ -1,7 +1,7 @@
 // One design with a server that moves only when the story says so: the moments that a real server passes through too fast to be seen.
 
-import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
-import { afterEach, describe, expect, it } from 'vitest'
+import { IDBFactory, IDBKeyRange, IDBObjectStore } from 'fake-indexeddb'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { CredentialError } from './credentials'
 import { forget, localDesigns } from './local-designs'
 import { databaseName } from './records'
@@ -16,7 +16,7 @@ import type { DesignSession } from './types'
 globalThis.IDBKeyRange = IDBKeyRange
 const SERVER = 'http://atlas.test'
 
-describe('one design', () => {
+describe('one design', { timeout: 60_000 }, () => {
   const tabs: DesignSession[] = []
   afterEach(async () => {
     await Promise.all(tabs.splice(0).map(tab => tab.close()))
@@ -188,6 +188,28 @@ describe('one design', () => {
     await reaches(tab, 'offline', 1)
     await settled(tab)
     expect(nodeIds(server.doc)).toEqual(['in memory'])
+  })
+
+  it('says that the device is full, keeps what it cannot write, and writes it in order when there is room', async () => {
+    const { server, open, settled, unsavedHere } = device()
+    const tab = open()
+    await settled(tab)
+    server.crash()
+    const full = vi.spyOn(IDBObjectStore.prototype, 'add').mockImplementation(() => {
+      throw new DOMException('full', 'QuotaExceededError')
+    })
+    addNode(tab, 'first')
+    await until('it says so', () => tab.state.localTrouble?.includes('no more room') === true)
+    await reaches(tab, 'offline', 1)
+    expect(await unsavedHere()).toBe(0)
+    full.mockRestore()
+    addNode(tab, 'second')
+    await until('there is room', () => tab.state.localTrouble === null)
+    expect(await unsavedHere()).toBe(2)
+    await tab.close()
+    const again = open()
+    await settled(again)
+    expect(nodeIds(again.doc)).toEqual(['first', 'second'])
   })
 
   it('tells a tab whose design another tab removed from this device, and loses nothing that it still holds', async () => {

@@ -5,20 +5,19 @@ import type * as Y from 'yjs'
 import { metaOf } from '../design/document'
 import { Connector } from './connector'
 import type { Final } from './endings'
-import { StorageTrouble, trouble } from './idb'
-import { remember } from './local-designs'
+import { trouble } from './idb'
+import { LocalCopy } from './local-copy'
 import type { Notice } from './notices'
 import { Observable } from './observable'
+import { watchPage } from './page-watch'
 import type { Cause } from './rebuild'
 import { Rebuilder, takeOver } from './rebuilder'
-import { databaseName, type Facts, NEW_FACTS } from './records'
-import { RecoveryShelf } from './recovery-shelf'
+import { type Facts, NEW_FACTS } from './records'
 import { Replica, type ReplicaHost } from './replica'
 import { maySave } from './saving-state'
 import { browser, type OpenDesign, type Outside } from './session-options'
 import { sessionState } from './session-state'
 import { socketAddress } from './socket'
-import { DesignStore } from './store'
 import type { DesignSession, RecoveryFile, Refusal, SessionState } from './types'
 
 export function openDesign(options: OpenDesign): DesignSession {
@@ -33,7 +32,6 @@ class Session implements DesignSession {
   readonly #rebuilder: Rebuilder
   readonly #host: ReplicaHost
   #replica: Replica
-  #store: DesignStore | null = null
   #generation = 0
   #facts: Omit<Facts, 'lineage'> = { ...NEW_FACTS, openedAt: Date.now() }
   /** The server said hello on the newest socket. */
@@ -41,11 +39,8 @@ class Session implements DesignSession {
   #isDegraded = false
   #final: Final | null = null
   #refusal: Refusal | null = null
-  readonly #shelf = new RecoveryShelf()
-  /** What does not work with the storage of this device. */
-  readonly #troubles = new Map<'having' | 'reading' | 'writing', string>()
-  #hasAskedToPersist = false
-  readonly #stops: (() => void)[] = []
+  readonly #local = new LocalCopy(() => this.#changed())
+  #stopWatching: () => void = () => {}
   readonly #started: Promise<void>
   #closed: Promise<void> | null = null
   #isQuiet = false
@@ -91,11 +86,11 @@ class Session implements DesignSession {
   }
 
   recoveries(): Promise<RecoveryFile[]> {
-    return this.#shelf.all()
+    return this.#local.shelf.all()
   }
 
   async discardRecovery(id: string): Promise<void> {
-    await this.#shelf.discard(id)
+    await this.#local.shelf.discard(id)
     this.#changed()
   }
 
@@ -107,48 +102,31 @@ class Session implements DesignSession {
   // --- beginning and end
 
   async #start(): Promise<void> {
-    const { server, user, design } = this.#options
-    try {
-      const { indexedDB: factory } = this.#outside
-      if (factory === null) throw new StorageTrouble('This browser keeps nothing on this device.')
-      const store = await DesignStore.open(factory, databaseName(server, user, design), why =>
-        this.#trouble('having', why.message)
-      )
-      this.#store = store
-      this.#shelf.store = store
-      const loaded = await store.load()
+    const loaded = await this.#local.open(this.#options, this.#outside.indexedDB)
+    if (loaded === null || this.#local.store === null) {
+      this.#replica.journal.switchOff()
+    } else {
       this.#facts = { ...loaded.facts, openedAt: Date.now() }
-      this.#shelf.stored = loaded.recoveries
-      this.#replica.load(store, loaded)
+      this.#replica.load(this.#local.store, loaded)
       this.#replica.journal.facts({ openedAt: this.#facts.openedAt })
-      await remember(server, user, design, factory)
-    } catch (error) {
-      this.#trouble('having', trouble(error).message)
-      if (this.#store === null) this.#replica.journal.switchOff()
     }
     if (this.#closed !== null) return
-    const look = setInterval(() => {
-      if (this.#outside.page.isVisible()) void this.#look()
-    }, this.#outside.pollMs)
-    this.#stops.push(
-      () => clearInterval(look),
-      this.#outside.page.onWake(() => {
-        void this.#look()
-        if (this.#final === null || this.#final.kind === 'signed-out') this.retry()
-      })
-    )
+    const { page, pollMs } = this.#outside
+    const woke = (): void => {
+      if (this.#final === null || this.#final.kind === 'signed-out') this.retry()
+    }
+    this.#stopWatching = watchPage(page, pollMs, () => this.#look(), woke)
     this.#changed()
     this.#connector.start()
   }
 
   async #end(): Promise<void> {
-    for (const stop of this.#stops) stop()
     this.#connector.stop()
     await this.#started
-    for (const stop of this.#stops) stop()
+    this.#stopWatching()
     await this.#replica.flush()
     this.#replica.retire()
-    await this.#store?.close()
+    await this.#local.store?.close()
     this.#shown.clear()
   }
 
@@ -157,7 +135,7 @@ class Session implements DesignSession {
     if (this.#rebuilder.isActive || this.#closed !== null) return
     const polled = await this.#replica.poll()
     if (polled === null) return
-    this.#shelf.stored = polled.recoveries
+    this.#local.shelf.stored = polled.recoveries
     // Another tab has got the document: it has come with its rows.
     if (!this.#facts.isSynced && polled.facts.isSynced)
       this.#facts = { ...polled.facts, openedAt: this.#facts.openedAt }
@@ -202,7 +180,7 @@ class Session implements DesignSession {
       mayEdit: () => maySave(this.#facts),
       facts: () => ({ ...this.#facts, isSynced: true }),
       swapped: (fresh, recovery, keys) => {
-        if (recovery !== null) this.#shelf.put(recovery)
+        if (recovery !== null) this.#local.shelf.put(recovery)
         // What was made again leaves before anybody can edit on top of it.
         this.#show(fresh, () => fresh.adopt(keys))
       },
@@ -225,7 +203,7 @@ class Session implements DesignSession {
       stale: replica => {
         if (replica === this.#replica) void this.#follow()
       },
-      trouble: (doing, why) => this.#trouble(doing, why),
+      trouble: (doing, why) => this.#local.note(doing, why),
       edited: () => this.#edited(),
       changed: () => this.#changed()
     }
@@ -242,13 +220,16 @@ class Session implements DesignSession {
       case 'hello':
         this.#wasWelcome = true
         this.#final = null
-        return this.#learn({ role: notice.role, epoch: notice.epoch, readOnly: notice.read_only ?? null })
+        this.#learn({ role: notice.role, epoch: notice.epoch, readOnly: notice.read_only ?? null })
+        return
       case 'role.changed':
-        return this.#learn({ role: notice.role })
+        this.#learn({ role: notice.role })
+        return
       case 'store.degraded':
       case 'store.healthy':
         this.#isDegraded = notice.type === 'store.degraded'
-        return this.#changed()
+        this.#changed()
+        return
       case 'refused':
         // A bad credential is the renewal's affair; the rest is about a document message.
         if (notice.code !== 'bad_credential') this.#refused(notice, notice.reset)
@@ -265,7 +246,7 @@ class Session implements DesignSession {
 
   #synced(replica: Replica): void {
     this.#connector.succeeded()
-    if (replica !== this.#replica) return void this.#rebuilder.synced(this.#replica, this.#store)
+    if (replica !== this.#replica) return void this.#rebuilder.synced(this.#replica, this.#local.store)
     if (this.#facts.isSynced) return
     this.#learn({ isSynced: true })
     // From now on this device can show the design by itself.
@@ -281,10 +262,7 @@ class Session implements DesignSession {
   }
 
   #edited(): void {
-    if (!this.#hasAskedToPersist) {
-      this.#hasAskedToPersist = true
-      void globalThis.navigator?.storage?.persist?.().catch(() => {})
-    }
+    this.#local.askToPersist()
     this.#changed()
   }
 
@@ -297,7 +275,7 @@ class Session implements DesignSession {
 
   /** Another tab has made the document anew: takes that one. */
   async #follow(): Promise<void> {
-    const store = this.#store
+    const store = this.#local.store
     if (store === null || this.#closed !== null) return
     const old = this.#replica
     try {
@@ -305,11 +283,11 @@ class Session implements DesignSession {
       if (followed === null) return
       const { fresh, loaded } = followed
       this.#facts = { ...loaded.facts, openedAt: this.#facts.openedAt }
-      this.#shelf.stored = loaded.recoveries
+      this.#local.shelf.stored = loaded.recoveries
       this.#show(fresh, () => takeOver(old, fresh, new Set()))
       this.#connector.restart()
     } catch (error) {
-      this.#trouble('reading', trouble(error).message)
+      this.#local.note('reading', trouble(error).message)
     }
   }
 
@@ -320,12 +298,6 @@ class Session implements DesignSession {
     this.#isQuiet = true
     first()
     this.#isQuiet = false
-    this.#changed()
-  }
-
-  #trouble(doing: 'having' | 'reading' | 'writing', why: string | null): void {
-    if (why === null) this.#troubles.delete(doing)
-    else this.#troubles.set(doing, why)
     this.#changed()
   }
 
@@ -357,8 +329,8 @@ class Session implements DesignSession {
       isRebuilding: this.#rebuilder.isActive,
       isDegraded: this.#isDegraded,
       refusal: this.#refusal,
-      recoveries: this.#shelf.count,
-      localTrouble: [...this.#troubles.values()][0] ?? null
+      recoveries: this.#local.shelf.count,
+      localTrouble: this.#local.trouble
     })
   }
 }
