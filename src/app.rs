@@ -26,6 +26,7 @@ use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
 pub mod commands;
+pub mod probe;
 
 /// After the drain window: for requests that are still being answered, and again for the store.
 const TASKS_GRACE: Duration = Duration::from_secs(5);
@@ -110,6 +111,11 @@ impl App {
 }
 
 impl Running {
+    /// Whether anybody can sign in. In doubt somebody can.
+    pub async fn has_users(&self) -> bool {
+        self.state.store.has_users().await.unwrap_or(true)
+    }
+
     /// Turns people away, closes every socket with 1012 once its edits are saved, lets requests finish, and closes
     /// the store last. False: something was still at work after its time.
     pub async fn stop(self) -> bool {

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use tokio::sync::Semaphore;
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::clock::{Clock, Ids};
 use crate::hub::Hub;
@@ -17,6 +19,7 @@ use credentials::Credentials;
 pub mod accept;
 pub mod accounts;
 mod budget;
+pub mod client;
 pub mod cookie;
 pub mod credentials;
 pub mod designs;
@@ -26,6 +29,7 @@ pub mod health;
 pub mod import;
 pub mod layers;
 pub mod members;
+pub mod openapi;
 pub mod problem;
 pub mod snapshot;
 pub mod socket;
@@ -148,10 +152,9 @@ impl HeavyWork {
     }
 }
 
-/// Every route with every layer.
-pub fn router(state: AppState) -> Router {
-    let routes = Router::new()
-        .merge(start_page::routes())
+/// The routes that the OpenAPI document describes, with that document.
+fn api() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::Frame::openapi())
         .merge(health::routes())
         .merge(accounts::routes())
         .merge(designs::routes())
@@ -159,9 +162,13 @@ pub fn router(state: AppState) -> Router {
         .merge(snapshot::routes())
         .merge(members::routes())
         .merge(tickets::routes())
-        .merge(socket::routes())
-        .fallback(layers::no_such_route)
-        .method_not_allowed_fallback(layers::method_not_allowed);
+}
+
+/// Every route with every layer.
+pub fn router(state: AppState) -> Router {
+    let (api, _) = api().split_for_parts();
+    let routes = api.merge(openapi::routes()).merge(socket::routes());
+    let routes = client::add_to(routes).method_not_allowed_fallback(layers::method_not_allowed);
     layers::wrap(routes, &state).with_state(state)
 }
 

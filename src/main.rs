@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use atlas_collab::app::App;
-use atlas_collab::app::commands::{ExportFormat, Folder};
+use atlas_collab::app::commands::{ExportFormat, Folder, openapi};
+use atlas_collab::app::{App, probe};
 use atlas_collab::config::{Config, LogFormat};
 use atlas_collab::{lifecycle, telemetry};
 use atlas_crdt::ids::DesignId;
@@ -37,6 +37,10 @@ struct Cli {
 enum Command {
     /// Serve designs until told to stop (Ctrl-C or SIGTERM).
     Serve,
+    /// Ask the server that runs with the same settings whether it is alive (exit code 0 or 1).
+    Health,
+    /// Write the OpenAPI document of the HTTP API to standard output.
+    Openapi,
     /// Write a design to standard output. The server must not be running.
     Export {
         /// The design's id.
@@ -66,6 +70,10 @@ enum Format {
 fn main() -> ExitCode {
     // Wrong usage ends here, with clap's exit code 2; `--help` with 0.
     let Cli { command } = Cli::parse();
+    // Depends on no setting, so that it also answers where the settings are of no use.
+    if matches!(command, Command::Openapi) {
+        return say(openapi().as_bytes());
+    }
     let config = match Config::load() {
         Ok(config) => config,
         Err(mistakes) => {
@@ -77,6 +85,12 @@ fn main() -> ExitCode {
             return fail(WRONG_USAGE, &text);
         }
     };
+    if matches!(command, Command::Health) {
+        return match probe::health(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(FOUND_A_PROBLEM, &format!("atlas-collab: {error:#}\n")),
+        };
+    }
     if let Err(error) = telemetry::init(config.log.format == LogFormat::Json, &config.log.level) {
         return fail(WRONG_USAGE, &format!("{error:#}\n"));
     }
@@ -99,7 +113,7 @@ fn main() -> ExitCode {
 async fn once(config: &Config, command: Command) -> anyhow::Result<Vec<u8>> {
     let folder = Folder::open(config).await?;
     let outcome = match command {
-        Command::Serve => Ok(Vec::new()),
+        Command::Serve | Command::Health | Command::Openapi => Ok(Vec::new()),
         Command::Export { design, format: Format::Json } => folder.export(design, ExportFormat::Json).await,
         Command::Export { design, format: Format::Yjs } => folder.export(design, ExportFormat::Yjs).await,
         Command::Import { file, owner, format } => {
@@ -125,10 +139,14 @@ async fn serve(config: Config) -> ExitCode {
     } else {
         public_url
     };
+    let mut greeting =
+        format!("Atlas Collab is ready at {public_url} (open it in a browser; Ctrl-C stops).\n");
+    if !running.has_users().await {
+        greeting
+            .push_str("Nobody has an account yet: whoever makes the first one there is the administrator.\n");
+    }
     // Nobody at the terminal is no reason to stop.
-    let _ =
-        say(format!("Atlas Collab is ready at {public_url} (open it in a browser; Ctrl-C stops).\n")
-            .as_bytes());
+    let _ = say(greeting.as_bytes());
     match lifecycle::stop_signal().await {
         Ok(signal) => tracing::info!(signal, "asked to stop; once more stops at once"),
         Err(error) => tracing::error!(error = %error, "no signals can be received: stopping"),

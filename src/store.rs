@@ -77,8 +77,8 @@ pub trait Store: Send + Sync + 'static {
     /// Creates the design, its head, its owner's membership and the first log row with its claims in one transaction.
     async fn create_design(&self, new: NewDesign) -> Result<DesignRow>;
     async fn design(&self, design: DesignId) -> Result<Option<DesignRow>>;
-    /// Newest change first. `visible_to: None` lists every design.
-    async fn list_designs(&self, query: ListDesigns) -> Result<Page<DesignRow>>;
+    /// Newest change first, each with the role of whom the listing is for. `visible_to: None` lists every design.
+    async fn list_designs(&self, query: ListDesigns) -> Result<Page<ListedDesign>>;
     /// Erases the design with its log, snapshots, claims, quarantine, members and tickets. False: there was none.
     async fn delete_design(&self, design: DesignId) -> Result<bool>;
 
@@ -105,7 +105,10 @@ pub trait Store: Send + Sync + 'static {
 
     // --- sessions: families of refresh tokens, stored as SHA-256 only
     async fn create_session(&self, session: NewSession) -> Result<()>;
-    /// Exchanges one refresh token for the next in one transaction.
+    /// Exchanges one refresh token for the next in one transaction. A session has one token that is not spent.
+    ///
+    /// A spent one is taken once more while its exchange is younger than [`RotateRefresh::grace`] and what it was
+    /// exchanged for was never used: the answer may have been lost. That one is then spent instead.
     async fn rotate_refresh(&self, rotate: RotateRefresh) -> Result<Rotation>;
     /// False: unknown or already revoked.
     async fn revoke_session(&self, session: SessionId) -> Result<bool>;
@@ -157,6 +160,13 @@ pub struct DesignRow {
     /// Time of the newest append.
     pub updated_at: OffsetDateTime,
     pub head_seq: Seq,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedDesign {
+    pub row: DesignRow,
+    /// The membership of [`ListDesigns::visible_to`]. `None`: nobody in particular asked.
+    pub role: Option<DesignRole>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -232,6 +242,8 @@ pub struct RotateRefresh {
     pub new_hash: [u8; 32],
     pub now: OffsetDateTime,
     pub expires_at: OffsetDateTime,
+    /// How long after an exchange its answer may have been lost.
+    pub grace: time::Duration,
 }
 
 /// The outcome of [`Store::rotate_refresh`].

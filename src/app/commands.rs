@@ -25,6 +25,12 @@ pub enum ExportFormat {
     Yjs,
 }
 
+/// The OpenAPI document, as `/openapi.json` serves it.
+#[must_use]
+pub fn openapi() -> &'static str {
+    crate::http::openapi::text()
+}
+
 /// A data folder, opened for one command.
 #[derive(Debug)]
 pub struct Folder {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// Entries of one list. Whatever is beyond is counted in a warning: a report must not outgrow its file.
 const ENTRIES_MAX: usize = 1_000;
@@ -13,7 +14,7 @@ const QUOTE_BYTES_MAX: usize = 400;
 const PATH_KEY_CHARS_MAX: usize = 64;
 
 /// Paths are those of the file, like `nodes[3].data.port`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 pub struct ImportReport {
     /// `kohatlas`, `kohatlas-legacy` or `snapshot`.
     pub format: &'static str,
@@ -27,7 +28,8 @@ pub struct ImportReport {
 }
 
 /// Elements of the new design.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ImportKept)]
 pub struct Kept {
     pub nodes: usize,
     /// Those that lead nowhere are among them.
@@ -35,7 +37,8 @@ pub struct Kept {
 }
 
 /// Something has another value now, or stands under another key.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ImportChange)]
 pub struct Change {
     pub path: String,
     /// A stable word.
@@ -45,7 +48,8 @@ pub struct Change {
 }
 
 /// Something that the file does not say.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ImportGuess)]
 pub struct Guess {
     pub path: String,
     #[serde(rename = "as")]
@@ -55,14 +59,16 @@ pub struct Guess {
 }
 
 /// Something that is not in the design.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ImportDropped)]
 pub struct Dropped {
     pub path: String,
     pub reason: &'static str,
 }
 
 /// Something that is kept, but odd.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ImportWarning)]
 pub struct Warning {
     /// A stable word.
     pub code: &'static str,

@@ -4,18 +4,20 @@
 //! only these paths get. A refresh by cookie does not repeat the token in its body, so that a page's scripts never
 //! see it.
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::credentials::{Grant, Refreshed};
 use super::extract::{BODY_BYTES_MAX, ClientIp, JsonBody, Signed, bearer, read_body, read_json};
 use super::layers::origin_allowed;
+use super::openapi::{problems, words};
 use super::problem::{Problem, Result};
 use super::{AppState, Registration, cookie};
 use crate::auth::AuthError;
@@ -29,46 +31,61 @@ const EMAIL_CHARS_MAX: usize = 254;
 /// Characters.
 const NAME_CHARS_MAX: usize = 100;
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/auth/register", post(register))
-        .route("/api/v1/auth/login", post(login))
-        .route("/api/v1/auth/refresh", post(refresh))
-        .route("/api/v1/auth/logout", post(logout))
-        .route("/api/v1/auth/me", get(me))
+// The bounds that the OpenAPI document names below as literals.
+const _: () = assert!(PASSWORD_CHARS_MIN == 8 && PASSWORD_CHARS_MAX == 128);
+const _: () = assert!(EMAIL_CHARS_MAX == 254 && NAME_CHARS_MAX == 100);
+
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(refresh))
+        .routes(routes!(logout))
+        .routes(routes!(me))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Registration)]
 struct RegisterBody {
+    #[schema(max_length = 254)]
     email: String,
     #[serde(deserialize_with = "secret")]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 128)]
     password: SecretString,
     #[serde(default)]
+    #[schema(max_length = 100)]
     name: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Login)]
 struct LoginBody {
     email: String,
     #[serde(deserialize_with = "secret")]
+    #[schema(value_type = String, format = Password)]
     password: SecretString,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RefreshToken)]
 struct RefreshBody {
     #[serde(default)]
     refresh_token: Option<String>,
 }
 
 /// A person as the API shows them.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
 struct UserJson {
+    #[schema(format = Uuid)]
     id: String,
     email: String,
+    #[schema(required)]
     name: Option<String>,
+    #[schema(value_type = words::PlatformRole)]
     role: PlatformRole,
     #[serde(with = "time::serde::rfc3339")]
     created_at: time::OffsetDateTime,
@@ -86,18 +103,41 @@ impl From<User> for UserJson {
     }
 }
 
-#[derive(Serialize)]
+/// What a login or a refresh hands out.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Grant)]
 struct GrantJson {
+    /// A JWT.
     access_token: String,
+    /// Missing where it came by cookie: then the next one goes that way, too.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     refresh_token: Option<String>,
-    token_type: &'static str,
+    token_type: TokenType,
+    /// Seconds that the access token lives.
     expires_in: i64,
     user: UserJson,
 }
 
-/// POST `/register` `{email, password, name?}`: 201 with a grant; the first account ever becomes admin. 400 for a bad
-/// address, name or password, 403 when registration is closed, 409 when the address is taken.
+#[derive(Serialize, ToSchema)]
+enum TokenType {
+    Bearer,
+}
+
+/// Make an account
+///
+/// The first account ever becomes admin, all others architects.
+#[utoipa::path(post, path = "/api/v1/auth/register", operation_id = "register", tag = "accounts",
+    request_body = RegisterBody,
+    responses(
+        (status = 201, description = "Logged in. The refresh token also goes into a cookie.", body = GrantJson),
+        (status = 403, description = "Registration is closed.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 404, description = "Accounts are elsewhere: this server only checks tokens.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The address is taken.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::BodyTrouble, problems::Trouble))]
 async fn register(State(state): State<AppState>, JsonBody(body): JsonBody<RegisterBody>) -> Result<Response> {
     require_accounts(&state)?;
     let email = valid_email(&body.email)?;
@@ -135,8 +175,20 @@ async fn register(State(state): State<AppState>, JsonBody(body): JsonBody<Regist
     Ok((StatusCode::CREATED, granted(&state, grant, true)).into_response())
 }
 
-/// POST `/login` `{email, password}`: 200 with a grant. 401, the same for a wrong address, a wrong password and a
-/// closed account; 429 after five failures in fifteen minutes.
+/// Log in
+///
+/// A wrong address, a wrong password and a closed account look alike. 429 after five failures in fifteen minutes.
+#[utoipa::path(post, path = "/api/v1/auth/login", operation_id = "login", tag = "accounts",
+    request_body = LoginBody,
+    responses(
+        (status = 200, description = "Logged in. The refresh token also goes into a cookie.", body = GrantJson),
+        (status = 401, description = "The address or the password is wrong.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 404, description = "Accounts are elsewhere: this server only checks tokens.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "Too many failed logins: see `Retry-After`.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::BodyTrouble, problems::Trouble))]
 async fn login(
     State(state): State<AppState>,
     ClientIp(from): ClientIp,
@@ -185,8 +237,21 @@ async fn check_password(state: &AppState, email: &str, password: SecretString) -
     Ok(user.filter(|user| matches && !too_long && user.is_active))
 }
 
-/// POST `/refresh` `{refresh_token}`, or the cookie: 200 with a new pair. The old token is spent: who uses it again
-/// ends the session and closes its sockets.
+/// Exchange a refresh token for a new pair
+///
+/// The token stands in the body, or comes as the cookie. It is spent by this: who uses it again ends the session and
+/// closes its sockets.
+#[utoipa::path(post, path = "/api/v1/auth/refresh", operation_id = "refresh", tag = "accounts",
+    security((), ("refresh_cookie" = [])), request_body = Option<RefreshBody>,
+    responses(
+        (status = 200, description = "A new pair.", body = GrantJson),
+        (status = 401, description = "No refresh token, or one that is not good any more.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 403, description = "A page of a foreign origin used the cookie.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 404, description = "Accounts are elsewhere: this server only checks tokens.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::BodyTrouble, problems::Trouble))]
 async fn refresh(State(state): State<AppState>, request: Request) -> Result<Response> {
     require_accounts(&state)?;
     let (presented, _) = refresh_token(&state, request).await?;
@@ -210,8 +275,21 @@ fn invalid_refresh_token() -> Problem {
     Problem::unauthorised("invalid_refresh_token", "The refresh token is not valid (any more): log in again.")
 }
 
-/// POST `/logout` with the access token, the refresh token or the cookie: 204. Ends the session, its tokens and its
-/// open sockets. A spent refresh token logs out as well, until it would have expired.
+/// Log out
+///
+/// With the access token, the refresh token or the cookie. Ends the session, its tokens and its open sockets. A spent
+/// refresh token logs out as well, until it would have expired.
+#[utoipa::path(post, path = "/api/v1/auth/logout", operation_id = "logout", tag = "accounts",
+    security((), ("bearer" = []), ("refresh_cookie" = [])), request_body = Option<RefreshBody>,
+    responses(
+        (status = 204, description = "The session has ended."),
+        (status = 401, description = "Nothing that tells which session.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 403, description = "A page of a foreign origin used the cookie.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 404, description = "Accounts are elsewhere: this server only checks tokens.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::BodyTrouble, problems::Trouble))]
 async fn logout(State(state): State<AppState>, request: Request) -> Result<Response> {
     require_accounts(&state)?;
     let (presented, headers) = refresh_token(&state, request).await?;
@@ -240,7 +318,10 @@ async fn logout(State(state): State<AppState>, request: Request) -> Result<Respo
     Ok(response)
 }
 
-/// GET `/me`: who the access token belongs to.
+/// Who the access token belongs to
+#[utoipa::path(get, path = "/api/v1/auth/me", operation_id = "me", tag = "accounts",
+    security(("bearer" = [])),
+    responses((status = 200, description = "The user.", body = UserJson), problems::SignedTrouble))]
 async fn me(State(state): State<AppState>, Signed(caller): Signed) -> Result<Response> {
     let user = state.store.user(caller.user).await?.ok_or(AuthError::Invalid)?;
     Ok(([(CACHE_CONTROL, "no-store")], axum::Json(UserJson::from(user))).into_response())
@@ -274,7 +355,7 @@ fn granted(state: &AppState, grant: Grant, token_in_body: bool) -> Response {
     let body = GrantJson {
         access_token: grant.access_token,
         refresh_token: token_in_body.then_some(grant.refresh_token),
-        token_type: "Bearer",
+        token_type: TokenType::Bearer,
         expires_in: grant.expires_in,
         user: grant.user.into(),
     };

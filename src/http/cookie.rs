@@ -5,7 +5,8 @@ use http::{HeaderMap, HeaderValue};
 
 use super::HttpSettings;
 
-const NAME: &str = "atlas_refresh";
+/// Also named in the OpenAPI document.
+pub const NAME: &str = "atlas_refresh";
 /// The only paths that get it.
 const PATH: &str = "/api/v1/auth";
 

@@ -20,6 +20,9 @@ use crate::auth::{AuthError, AuthSettings, Caller};
 use crate::clock::{Clock, Ids};
 use crate::store::{NewSession, NewTicket, RotateRefresh, Rotation, Store, StoreError, User};
 
+/// How long after a refresh its answer may have been lost on the way: the spent token is taken once more, as long as
+/// the one in that answer was never used.
+const REFRESH_GRACE: Duration = Duration::seconds(30);
 /// How long a ticket waits for its socket.
 pub const TICKET_TTL: Duration = Duration::seconds(60);
 
@@ -195,6 +198,7 @@ impl Credentials {
             new_hash: secrets::hash(&secret),
             now,
             expires_at: now + self.settings.refresh_ttl,
+            grace: REFRESH_GRACE,
         };
         match self.store.rotate_refresh(rotate).await? {
             Rotation::Invalid => Ok(Refreshed::Invalid),

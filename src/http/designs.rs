@@ -7,19 +7,23 @@ use atlas_crdt::ids::AppendId;
 use atlas_crdt::limits::{DESCRIPTION_CHARS_MAX, NAME_CHARS_MAX};
 use atlas_crdt::roles::{DesignRole, PlatformRole};
 use atlas_crdt::room::Claim;
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, LOCATION};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::extract::{DesignPath, Query, Signed, authorise, read_body, read_json, require_json};
+use super::extract::{DesignParam, DesignPath, Query, Signed, authorise, read_body, read_json, require_json};
+use super::openapi::snapshot::DesignElement;
+use super::openapi::{problems, words};
 use super::problem::{Problem, Result};
 use super::{AppState, edit, snapshot};
-use crate::auth::{Action, Caller, permits};
+use crate::auth::{Action, Caller, effective_design_role, permits};
 use crate::store::{DesignRow, ListDesigns, NewDesign};
 
 /// Designs on a page when nobody says how many.
@@ -31,21 +35,34 @@ pub const DESIGN_BYTES_MAX: usize = 10 << 20;
 /// Characters. What is looked for in names.
 const SEARCH_CHARS_MAX: usize = NAME_CHARS_MAX;
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/designs", get(list).post(create)).route(
-        "/api/v1/designs/{design}",
-        get(snapshot::read_json).put(edit::replace).patch(edit::patch).delete(delete),
-    )
+// The bounds that the OpenAPI document names below as literals.
+const _: () = assert!(PAGE_DEFAULT == 50 && PAGE_MAX == 200 && SEARCH_CHARS_MAX == 255);
+const _: () = assert!(NAME_CHARS_MAX == 255 && DESCRIPTION_CHARS_MAX == 5_000);
+
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(
+        snapshot::read_json,
+        edit::replace,
+        edit::patch,
+        delete
+    ))
 }
 
 /// A design without its content.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Design)]
 struct DesignJson {
+    #[schema(format = Uuid)]
     id: String,
     name: String,
+    #[schema(required)]
     description: Option<String>,
-    /// The user who created it.
+    /// The user who created it, or who has owned it longest since.
+    #[schema(format = Uuid)]
     owner: String,
+    /// What the caller may do with it, platform role and membership put together.
+    #[schema(value_type = words::DesignRole)]
+    role: DesignRole,
     #[serde(with = "time::serde::rfc3339")]
     created_at: time::OffsetDateTime,
     /// Time of the newest edit.
@@ -55,9 +72,11 @@ struct DesignJson {
     seq: u64,
 }
 
-impl From<DesignRow> for DesignJson {
-    fn from(row: DesignRow) -> Self {
-        Self {
+impl DesignJson {
+    /// `None` for who may not read it, and so gets no row of it.
+    fn of(row: DesignRow, caller: &Caller, membership: Option<DesignRole>) -> Option<Self> {
+        Some(Self {
+            role: effective_design_role(caller.role, membership)?,
             id: row.id.to_string(),
             name: row.name,
             description: row.description,
@@ -65,19 +84,45 @@ impl From<DesignRow> for DesignJson {
             created_at: row.created_at,
             updated_at: row.updated_at,
             seq: row.head_seq.get(),
-        }
+        })
     }
 }
 
-#[derive(Deserialize)]
+/// A part of a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DesignPage)]
+struct PageJson {
+    items: Vec<DesignJson>,
+    /// For the next page; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// Designs on the page.
+    #[param(minimum = 1, maximum = 200, default = 50, nullable = false)]
     limit: Option<usize>,
+    /// `next_cursor` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
+    /// A part of the name, whatever its case.
+    #[param(max_length = 255, nullable = false)]
     q: Option<String>,
 }
 
-/// GET: `{items: [design], next_cursor}`, newest change first. Admins and auditors see every design, others theirs.
+/// List designs
+///
+/// Newest change first. Admins and auditors see every design, others those that they take part in.
+#[utoipa::path(get, path = "/api/v1/designs", operation_id = "listDesigns", tag = "designs",
+    params(ListQuery), security(("bearer" = [])),
+    responses(
+        (status = 200, description = "One page of them.", body = PageJson),
+        (status = 400, description = "A query parameter that cannot be used.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::SignedTrouble))]
 async fn list(
     State(state): State<AppState>,
     Signed(caller): Signed,
@@ -97,25 +142,39 @@ async fn list(
         .store
         .list_designs(ListDesigns { visible_to, name_contains, limit, cursor: query.cursor })
         .await?;
-    let items: Vec<DesignJson> = page.items.into_iter().map(DesignJson::from).collect();
-    let body = json!({ "items": items, "next_cursor": page.next });
+    let items = page.items.into_iter().filter_map(|design| DesignJson::of(design.row, &caller, design.role));
+    let body = PageJson { items: items.collect(), next_cursor: page.next };
     Ok(([(CACHE_CONTROL, "private, no-cache")], Json(body)).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewDesign)]
 struct CreateBody {
+    #[schema(min_length = 1, max_length = 255)]
     name: String,
     #[serde(default)]
+    #[schema(max_length = 5000)]
     description: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Vec<DesignElement>, required = false)]
     nodes: Vec<Map<String, Value>>,
     #[serde(default)]
+    #[schema(value_type = Vec<DesignElement>, required = false)]
     edges: Vec<Map<String, Value>>,
 }
 
-/// POST `{name, description?, nodes?, edges?}`: 201 with the design and its `Location`. Nodes and edges carry `id`;
-/// everything else in them is kept as it is.
+/// Create a design
+///
+/// Nodes and edges carry `id`; everything else in them is kept as it is. The body may have 10 MiB.
+#[utoipa::path(post, path = "/api/v1/designs", operation_id = "createDesign", tag = "designs",
+    security(("bearer" = [])), request_body = CreateBody,
+    responses(
+        (status = 201, description = "The design.", body = DesignJson,
+            headers(("Location" = String, description = "Of the design."))),
+        (status = 403, description = "The caller's role does not permit creating designs.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::SignedTrouble, problems::BodyTrouble))]
 async fn create(State(state): State<AppState>, Signed(caller): Signed, request: Request) -> Result<Response> {
     require_may_create(&caller)?;
     require_json(request.headers())?;
@@ -123,7 +182,9 @@ async fn create(State(state): State<AppState>, Signed(caller): Signed, request: 
     let (row, ()) = store_new(&state, &caller, move || Ok((document_of(&body.bytes)?, ()))).await?;
     let location = format!("/api/v1/designs/{}", row.id);
     let headers = [(CACHE_CONTROL, "private, no-cache".to_owned()), (LOCATION, location)];
-    Ok((StatusCode::CREATED, headers, Json(DesignJson::from(row))).into_response())
+    // Who creates a design owns it.
+    let design = DesignJson::of(row, &caller, Some(DesignRole::Owner));
+    Ok((StatusCode::CREATED, headers, Json(design)).into_response())
 }
 
 fn document_of(bytes: &[u8]) -> Result<Document> {
@@ -137,7 +198,12 @@ fn document_of(bytes: &[u8]) -> Result<Document> {
     })
 }
 
-/// DELETE: 204. Erases the design with all its history; open sockets are closed with 4404.
+/// Delete a design
+///
+/// Erases it with all its history; open sockets are closed with 4404.
+#[utoipa::path(delete, path = "/api/v1/designs/{design}", operation_id = "deleteDesign", tag = "designs",
+    params(DesignParam), security(("bearer" = [])),
+    responses((status = 204, description = "It is gone."), problems::DesignTrouble))]
 async fn delete(
     State(state): State<AppState>,
     Signed(caller): Signed,
@@ -228,6 +294,8 @@ pub fn with_ids(list: &str, elements: Vec<Map<String, Value>>) -> Result<Vec<(St
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn objects(value: Value) -> Vec<Map<String, Value>> {

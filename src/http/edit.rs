@@ -19,10 +19,13 @@ use http::{HeaderMap, StatusCode};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::AppState;
 use super::designs::{DESIGN_BYTES_MAX, valid_name, with_ids};
-use super::extract::{DesignPath, Signed, authorise, read_body, read_json, require_json};
+use super::extract::{DesignParam, DesignPath, Signed, authorise, read_body, read_json, require_json};
+use super::openapi::problems;
+use super::openapi::snapshot::DesignElement;
 use super::problem::{Problem, Result};
 use super::snapshot::json_etag;
 use crate::auth::{Action, Caller, effective_design_role};
@@ -32,17 +35,21 @@ use crate::hub::edit::{EditError, NewEdit};
 const RETRY_AFTER_S: u64 = 2;
 
 /// PUT: a whole design. A snapshot as it was read is one, too: what the server computes itself is not looked at.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DesignReplacement)]
 struct ReplaceBody {
     #[serde(default)]
     name: Option<String>,
     #[serde(default)]
     description: Option<String>,
+    #[schema(value_type = Vec<DesignElement>)]
     nodes: Vec<Map<String, Value>>,
+    #[schema(value_type = Vec<DesignElement>)]
     edges: Vec<Map<String, Value>>,
     /// When it is there, it is all of it.
     #[serde(default)]
+    #[schema(value_type = Option<BTreeMap<String, Value>>)]
     meta: Option<Map<String, Value>>,
     /// 1, if it is there.
     #[serde(default)]
@@ -65,25 +72,33 @@ struct ReplaceBody {
 }
 
 /// PATCH: parts of a design. Null removes a key.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DesignPatch)]
 struct PatchBody {
     #[serde(default, deserialize_with = "object")]
+    #[schema(required = false)]
     nodes: ElementsBody,
     #[serde(default, deserialize_with = "object")]
+    #[schema(required = false)]
     edges: ElementsBody,
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Value>, required = false)]
     meta: Map<String, Value>,
 }
 
-#[derive(Deserialize, Default)]
+/// What becomes of the nodes, or of the edges.
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ElementsPatch)]
 struct ElementsBody {
     /// Each with its `id`.
     #[serde(default)]
+    #[schema(value_type = Vec<DesignElement>, required = false)]
     upsert: Vec<Map<String, Value>>,
     /// Ids.
     #[serde(default)]
+    #[schema(required = false)]
     remove: Vec<String>,
 }
 
@@ -103,8 +118,10 @@ fn read_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 }
 
 /// The design after the change.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EditedDesign)]
 struct EditedJson {
+    #[schema(format = Uuid)]
     id: String,
     name: String,
     /// The change's place in the log.
@@ -117,15 +134,47 @@ struct EditedJson {
 }
 
 /// An edge whose nodes are not all there.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EditedHiddenEdge)]
 struct HiddenEdgeJson {
     edge: String,
     /// Ids of nodes.
     missing: Vec<String>,
 }
 
-/// PUT: the design becomes what the body says; only what differs is written. 428 without `If-Match`, 412 when it names
-/// another state than the design's.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only described; `if_match` reads it")]
+struct IfMatch {
+    /// The `ETag` of the design as the caller knows it, or `*`.
+    #[param(rename = "If-Match")]
+    if_match: String,
+}
+
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only described; `if_match` reads it")]
+struct PerhapsIfMatch {
+    /// The `ETag` of the design as the caller knows it. Without it the patch is made to whatever the design is.
+    #[param(rename = "If-Match", nullable = false)]
+    if_match: Option<String>,
+}
+
+/// Replace a design
+///
+/// The design becomes what the body says; only what differs is written. The snapshot as it was read is such a body, too.
+#[utoipa::path(put, path = "/api/v1/designs/{design}", operation_id = "replaceDesign", tag = "designs",
+    params(DesignParam, IfMatch), security(("bearer" = [])), request_body = ReplaceBody,
+    responses(
+        (status = 200, description = "The design after the change.", body = EditedJson,
+            headers(("ETag" = String, description = "A hash of the content."))),
+        (status = 409, description = "The design may not become that.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The design is another by now; `details` has its tag.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 428, description = "No `If-Match`.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::DesignTrouble, problems::BodyTrouble))]
 pub async fn replace(
     State(state): State<AppState>,
     Signed(caller): Signed,
@@ -145,8 +194,20 @@ pub async fn replace(
     edit(&state, Editor { caller, role, design }, Some(expected), request, read).await
 }
 
-/// PATCH: the named parts of the design change, everything else stays. 412 when there is an `If-Match` and it names
-/// another state than the design's.
+/// Change parts of a design
+///
+/// The named parts change, everything else stays: `upsert` merges the keys of an element and of its `data`, null removes
+/// one; `remove` takes a node's edges with it.
+#[utoipa::path(patch, path = "/api/v1/designs/{design}", operation_id = "patchDesign", tag = "designs",
+    params(DesignParam, PerhapsIfMatch), security(("bearer" = [])), request_body = PatchBody,
+    responses(
+        (status = 200, description = "The design after the change.", body = EditedJson,
+            headers(("ETag" = String, description = "A hash of the content."))),
+        (status = 409, description = "The design may not become that.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The design is another by now; `details` has its tag.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::DesignTrouble, problems::BodyTrouble))]
 pub async fn patch(
     State(state): State<AppState>,
     Signed(caller): Signed,

@@ -73,6 +73,16 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// `{design}` in paths, as the OpenAPI document describes it.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only described; DesignPath reads it")]
+pub struct DesignParam {
+    /// The design's id.
+    #[param(format = Uuid)]
+    design: String,
+}
+
 /// The design that a path names. What is no id names no design.
 #[derive(Debug, Clone, Copy)]
 pub struct DesignPath(pub DesignId);

@@ -4,36 +4,73 @@
 //! says what was kept, changed, guessed and dropped.
 
 use axum::Json;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Multipart, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AppState;
 use super::designs::{require_may_create, store_new};
 use super::extract::{Buffered, Query, Signed, read_body};
+use super::openapi::problems;
 use super::problem::{Problem, Result};
-use crate::formats::{self, FILE_BYTES_MAX};
+use crate::formats::{self, FILE_BYTES_MAX, ImportReport};
 
 /// Bytes. What multipart adds around a file.
 const ENVELOPE_BYTES_MAX: usize = 64 << 10;
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/designs/import", post(import))
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(import))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ImportQuery {
+    /// `auto` (looks into the file), `kohatlas`, `kohatlas-legacy` or `snapshot`.
+    #[param(default = "auto", nullable = false)]
     format: Option<String>,
 }
 
-/// 201 `{id, report}` with `Location`. 400 when the file is of no known format, 413 above 5 MiB.
+/// A form with the file in it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described; file_of reads it")]
+struct ImportForm {
+    #[schema(format = Binary)]
+    file: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Imported)]
+struct ImportedJson {
+    /// Of the new design.
+    #[schema(format = Uuid)]
+    id: String,
+    report: ImportReport,
+}
+
+/// Make a new design of a file
+///
+/// The body is the file itself, whatever its media type, or a form with one file in it; 5 MiB at most. Nothing is
+/// dropped in silence: the report says what was kept, changed, guessed and dropped.
+#[utoipa::path(post, path = "/api/v1/designs/import", operation_id = "importDesign", tag = "designs",
+    params(ImportQuery), security(("bearer" = [])),
+    request_body(content((serde_json::Value = "application/json"), (ImportForm = "multipart/form-data"))),
+    responses(
+        (status = 201, description = "The new design, and what became of the file.", body = ImportedJson,
+            headers(("Location" = String, description = "Of the new design."))),
+        (status = 400, description = "The file is of no known format, or cannot be read.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The caller's role does not permit creating designs.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The file is too large.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::SignedTrouble))]
 async fn import(
     State(state): State<AppState>,
     Signed(caller): Signed,
@@ -55,7 +92,7 @@ async fn import(
     let (row, report) = store_new(&state, &caller, read).await?;
     let headers =
         [(CACHE_CONTROL, "private, no-cache".to_owned()), (LOCATION, format!("/api/v1/designs/{}", row.id))];
-    let body = json!({ "id": row.id, "report": report });
+    let body = ImportedJson { id: row.id.to_string(), report };
     Ok((StatusCode::CREATED, headers, Json(body)).into_response())
 }
 

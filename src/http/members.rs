@@ -5,40 +5,61 @@
 
 use atlas_crdt::ids::DesignId;
 use atlas_crdt::roles::DesignRole;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
-use axum::{Json, Router};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AppState;
 use super::accounts::normal_email;
-use super::extract::{DesignPath, JsonBody, Signed, authorise};
+use super::extract::{DesignParam, DesignPath, JsonBody, Signed, authorise};
+use super::openapi::{problems, words};
 use super::problem::{Problem, Result};
 use crate::auth::{Action, effective_design_role};
 use crate::store::{Member, StoreError, User};
 
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/v1/designs/{design}/members", get(list))
-        .route("/api/v1/designs/{design}/members/{user}", put(set).delete(remove))
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(set, remove))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MemberRole)]
 struct RoleBody {
+    #[schema(value_type = words::DesignRole)]
     role: DesignRole,
 }
 
-#[derive(Serialize)]
+/// Somebody who takes part in a design.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Member)]
 struct MemberJson {
+    #[schema(format = Uuid)]
     user: String,
     email: String,
+    #[schema(required)]
     name: Option<String>,
+    #[schema(value_type = words::DesignRole)]
     role: DesignRole,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Members)]
+struct MembersJson {
+    items: Vec<MemberJson>,
+}
+
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "only described")]
+struct UserParam {
+    /// A user id or an e-mail address.
+    user: String,
 }
 
 impl From<Member> for MemberJson {
@@ -47,7 +68,10 @@ impl From<Member> for MemberJson {
     }
 }
 
-/// GET: `{items: [{user, email, name, role}]}`.
+/// List a design's members
+#[utoipa::path(get, path = "/api/v1/designs/{design}/members", operation_id = "listMembers", tag = "members",
+    params(DesignParam), security(("bearer" = [])),
+    responses((status = 200, description = "All of them.", body = MembersJson), problems::DesignTrouble))]
 async fn list(
     State(state): State<AppState>,
     Signed(caller): Signed,
@@ -55,12 +79,20 @@ async fn list(
 ) -> Result<Response> {
     authorise(&state, &caller, design, Action::DesignRead).await?;
     let members = state.store.members(design).await?;
-    let items: Vec<MemberJson> = members.into_iter().map(MemberJson::from).collect();
-    Ok(([(CACHE_CONTROL, "private, no-cache")], Json(json!({ "items": items }))).into_response())
+    let body = MembersJson { items: members.into_iter().map(MemberJson::from).collect() };
+    Ok(([(CACHE_CONTROL, "private, no-cache")], Json(body)).into_response())
 }
 
-/// PUT `…/{user}` `{role}`: 200 with the member, who is added if need be. 404 when nobody has this id or address,
-/// 409 when it would leave the design without an owner.
+/// Add a member, or set a member's role
+///
+/// Reaches open sockets at once. 404 `no_such_user` when nobody has this id or address.
+#[utoipa::path(put, path = "/api/v1/designs/{design}/members/{user}", operation_id = "setMember", tag = "members",
+    params(DesignParam, UserParam), security(("bearer" = [])), request_body = RoleBody,
+    responses(
+        (status = 200, description = "The member.", body = MemberJson),
+        (status = 409, description = "It would leave the design without an owner.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::DesignTrouble, problems::BodyTrouble))]
 async fn set(
     State(state): State<AppState>,
     Signed(caller): Signed,
@@ -78,8 +110,16 @@ async fn set(
     Ok(([(CACHE_CONTROL, "private, no-cache")], Json(member)).into_response())
 }
 
-/// DELETE `…/{user}`: 204. Owners remove others, everybody may leave. 404 when the user is no member, 409 for the
-/// last owner.
+/// Remove a member, or leave
+///
+/// Owners remove others, everybody may leave. 404 `not_a_member` when the user is none.
+#[utoipa::path(delete, path = "/api/v1/designs/{design}/members/{user}", operation_id = "removeMember",
+    tag = "members", params(DesignParam, UserParam), security(("bearer" = [])),
+    responses(
+        (status = 204, description = "Is no member any more."),
+        (status = 409, description = "The last owner stays.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::DesignTrouble))]
 async fn remove(
     State(state): State<AppState>,
     Signed(caller): Signed,

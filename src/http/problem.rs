@@ -17,13 +17,15 @@ use crate::auth::AuthError;
 use crate::auth::passwords::PasswordError;
 use crate::store::StoreError;
 
+pub mod codes;
+
 pub type Result<T> = std::result::Result<T, Problem>;
 
 /// One error on its way out.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
-    /// Stable, snake_case; also the end of `type`.
+    /// Stable, snake_case, one of [`codes::CODES`]; also the end of `type`.
     code: &'static str,
     title: &'static str,
     detail: String,
@@ -39,6 +41,7 @@ pub struct Problem {
 pub struct Cause(pub std::sync::Arc<anyhow::Error>);
 
 impl Problem {
+    /// `code` is one of [`codes::CODES`]; any other panics in a debug build, since clients would not know it.
     #[must_use]
     pub fn new(
         status: StatusCode,
@@ -46,6 +49,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
+        debug_assert!(codes::is_known(code), "add the code {code} to http/problem/codes.rs and docs/API.md");
         Self {
             status,
             code,

@@ -10,40 +10,68 @@ use atlas_crdt::design::{ApplyFault, DesignDoc};
 use atlas_crdt::ids::{ClientId, DesignId, Generation, Seq};
 use atlas_crdt::room::Loaded;
 use atlas_crdt::view::SnapshotHead;
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::AppState;
-use super::extract::{DesignPath, Query, Signed, authorise};
+use super::extract::{DesignParam, DesignPath, Query, Signed, authorise};
+use super::openapi::problems;
+use super::openapi::snapshot::{DesignSnapshot, YjsUpdate};
 use super::problem::{Problem, Result};
 use crate::auth::Action;
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/api/v1/designs/{design}/snapshot", get(read))
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(read))
 }
 
-#[derive(Deserialize, Default, Clone, Copy)]
+#[derive(Deserialize, Default, Clone, Copy, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = SnapshotFormat)]
 enum Format {
     #[default]
     Json,
     Yjs,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct SnapshotQuery {
+    /// As JSON, or as the bytes of a Yjs update v1.
     #[serde(default)]
+    #[param(inline)]
     format: Format,
 }
 
-/// GET `…/snapshot`: 200 with the design, 304 when the caller has it already.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only described; `knows` reads it")]
+struct IfNoneMatch {
+    /// The `ETag` of what the caller has: 304 when it is still the newest.
+    #[param(rename = "If-None-Match", nullable = false)]
+    if_none_match: Option<String>,
+}
+
+/// Read a design
+///
+/// As it stands in the store, never a live room: whatever is read here is durable.
+#[utoipa::path(get, path = "/api/v1/designs/{design}/snapshot", operation_id = "readSnapshot", tag = "designs",
+    params(DesignParam, SnapshotQuery, IfNoneMatch), security(("bearer" = [])),
+    responses(
+        (status = 200, description = "The design.",
+            content((DesignSnapshot = "application/json"), (YjsUpdate = "application/octet-stream")),
+            headers(("ETag" = String, description = "Of this form of the design."))),
+        (status = 304, description = "The caller has it."),
+        (status = 400, description = "A query parameter that cannot be used.",
+            body = problems::Problem, content_type = "application/problem+json"),
+        problems::DesignTrouble))]
 async fn read(
     State(state): State<AppState>,
     Signed(caller): Signed,
@@ -58,7 +86,16 @@ async fn read(
     }
 }
 
-/// GET `/api/v1/designs/{design}`: the JSON snapshot under the design's own address.
+/// Read a design as JSON
+///
+/// The JSON snapshot under the design's own address.
+#[utoipa::path(get, path = "/api/v1/designs/{design}", operation_id = "readDesign", tag = "designs",
+    params(DesignParam, IfNoneMatch), security(("bearer" = [])),
+    responses(
+        (status = 200, description = "The design.", body = DesignSnapshot,
+            headers(("ETag" = String, description = "A hash of the content."))),
+        (status = 304, description = "The caller has it."),
+        problems::DesignTrouble))]
 pub async fn read_json(
     State(state): State<AppState>,
     Signed(caller): Signed,
@@ -147,7 +184,8 @@ fn yjs_etag(generation: Generation, seq: Seq) -> String {
 }
 
 /// Whether `If-None-Match` names this tag (RFC 9110 section 13.1.2: weak comparison).
-fn knows(headers: &HeaderMap, etag: &str) -> bool {
+#[must_use]
+pub fn knows(headers: &HeaderMap, etag: &str) -> bool {
     let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)

@@ -1,20 +1,13 @@
-//! GET `/`: what this is and what to do, until there is a web client.
+//! What stands under `/` in a build without a web client: that it is missing, how to get it, and what works without.
 
-use axum::Router;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
 use http::header::CACHE_CONTROL;
-
-use super::AppState;
 
 /// Self-contained: no script, no image, nothing from elsewhere, as the content security policy has it.
 const PAGE: &str = include_str!("start_page.html");
 
-pub fn routes() -> Router<AppState> {
-    Router::new().route("/", get(page))
-}
-
-async fn page() -> Response {
+#[must_use]
+pub fn page() -> Response {
     ([(CACHE_CONTROL, "no-cache")], Html(PAGE)).into_response()
 }
 
@@ -27,5 +20,10 @@ mod tests {
         for forbidden in ["<script", "<img", "<link", " src=", "javascript:", " onclick", "@import", "url("] {
             assert!(!PAGE.contains(forbidden), "{forbidden}");
         }
+    }
+
+    #[test]
+    fn the_page_says_what_is_missing_and_how_to_get_it() {
+        assert!(PAGE.contains("web client is not built") && PAGE.contains("make run"));
     }
 }

@@ -217,7 +217,7 @@ impl Store for FakeStore {
     async fn design(&self, _: DesignId) -> Result<Option<DesignRow>> {
         unreachable!("{NOT_ASKED}")
     }
-    async fn list_designs(&self, _: ListDesigns) -> Result<Page<DesignRow>> {
+    async fn list_designs(&self, _: ListDesigns) -> Result<Page<ListedDesign>> {
         unreachable!("{NOT_ASKED}")
     }
     async fn delete_design(&self, _: DesignId) -> Result<bool> {

@@ -56,6 +56,7 @@ pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     people::an_email_address_is_taken_once(open("email").await).await;
     people::a_refresh_token_is_exchanged_once(open("refresh").await).await;
     people::a_reused_refresh_token_revokes_its_family(open("reuse").await).await;
+    people::a_refresh_whose_answer_was_lost_may_be_asked_again(open("lost answer").await).await;
     people::sessions_end(open("sessions").await).await;
     people::a_ticket_is_consumed_once(open("ticket").await).await;
     people::a_ticket_fits_its_design_and_its_minute(open("ticket-fits").await).await;
@@ -134,7 +135,8 @@ async fn log_in(store: &dyn Store, n: u128, user: UserId, token: u8) -> SessionI
 }
 
 fn rotation(old: u8, new: u8, now: OffsetDateTime) -> RotateRefresh {
-    RotateRefresh { old_hash: hash(old), new_hash: hash(new), now, expires_at: now + 10 * MINUTE }
+    let expires_at = now + 10 * MINUTE;
+    RotateRefresh { old_hash: hash(old), new_hash: hash(new), now, expires_at, grace: time::Duration::MINUTE }
 }
 
 fn ticket(n: u8, user: UserId, design: DesignId, session: SessionId) -> NewTicket {
@@ -160,7 +162,7 @@ async fn log(store: &dyn Store, design: DesignId) -> Vec<Bytes> {
 }
 
 async fn listed(store: &dyn Store, query: ListDesigns) -> Vec<DesignId> {
-    store.list_designs(query).await.unwrap().items.into_iter().map(|row| row.id).collect()
+    store.list_designs(query).await.unwrap().items.into_iter().map(|listed| listed.row.id).collect()
 }
 
 // --- the store as a whole

@@ -25,8 +25,8 @@ use time::OffsetDateTime;
 use self::values::micros;
 use self::writer::{Writer, WriterHandle};
 use super::{
-    DesignRow, Head, ListDesigns, Member, NewDesign, NewSession, NewTicket, NewUser, Page, Result,
-    RotateRefresh, Rotation, Store, Ticket, User,
+    DesignRow, Head, ListDesigns, ListedDesign, Member, NewDesign, NewSession, NewTicket, NewUser, Page,
+    Result, RotateRefresh, Rotation, Store, Ticket, User,
 };
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -225,7 +225,7 @@ impl Store for SqliteStore {
         designs::get(&mut *self.reader().await?, design).await
     }
 
-    async fn list_designs(&self, query: ListDesigns) -> Result<Page<DesignRow>> {
+    async fn list_designs(&self, query: ListDesigns) -> Result<Page<ListedDesign>> {
         designs::list(&mut *self.reader().await?, &query).await
     }
 

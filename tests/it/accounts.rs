@@ -138,10 +138,14 @@ async fn a_refresh_token_is_used_once_and_a_copy_ends_the_session() {
     // The first access token lives on until it expires: it is the same session.
     ada.get(ME).await.expect(200);
 
+    // The newer token was used, so this is no page that lost its answer.
+    let third = Person::granted(&nobody, &refresh(&second.refresh).await.expect(200));
+    third.get(ME).await.expect(200);
+
     // Somebody else logged in elsewhere is not concerned by what follows.
     let elsewhere = server.login("ada@example.com").await;
     refresh(&ada.refresh).await.expect_problem(401, "invalid_refresh_token");
-    refresh(&second.refresh).await.expect_problem(401, "invalid_refresh_token");
+    refresh(&third.refresh).await.expect_problem(401, "invalid_refresh_token");
     second.get(ME).await.expect_problem(401, "session_ended");
     ada.get(ME).await.expect_problem(401, "session_ended");
     elsewhere.get(ME).await.expect(200);
@@ -151,6 +155,29 @@ async fn a_refresh_token_is_used_once_and_a_copy_ends_the_session() {
     }
     nobody.post(REFRESH, json!({})).await.expect_problem(401, "no_credential");
     nobody.post(REFRESH, json!({ "token": "x" })).await.expect_problem(400, "validation_failed");
+}
+
+/// The network was cut between the exchange and the arrival of its answer: the page has the old cookie only, and asks
+/// again with it.
+#[tokio::test]
+async fn a_page_that_lost_the_answer_to_a_refresh_is_not_thrown_out() {
+    let server = Server::start();
+    let body = json!({ "email": "ada@example.com", "password": PASSWORD });
+    let granted = server.nobody().post(REGISTER, body).await.expect(201);
+    let pair = |answer: &Answer| answer.header("set-cookie").split(';').next().unwrap().to_owned();
+    let nobody = server.nobody();
+    let refresh =
+        async |cookie: &str| Answer::of(nobody.request(Method::POST, REFRESH).header("cookie", cookie)).await;
+    let first = pair(&granted);
+    let lost = pair(&refresh(&first).await.expect(200));
+    let again = refresh(&first).await.expect(200);
+    let page = Person::granted(&nobody, &again);
+    page.get(ME).await.expect(200);
+    let next = refresh(&pair(&again)).await.expect(200);
+    // Somebody who has the token that never arrived is not that page.
+    refresh(&lost).await.expect_problem(401, "invalid_refresh_token");
+    refresh(&pair(&next)).await.expect_problem(401, "invalid_refresh_token");
+    page.get(ME).await.expect_problem(401, "session_ended");
 }
 
 #[tokio::test]

@@ -30,6 +30,21 @@ fn help_is_an_answer_and_nonsense_is_wrong_usage() {
     }
 }
 
+/// What a container's health check runs: it finds the server by the settings that the server has itself.
+#[tokio::test]
+async fn a_server_is_asked_for_its_health_from_the_command_line() {
+    let mut server = Server::start();
+    let address = server.addr().to_string();
+    let settings = [("ATLAS_LISTEN", &address[..])];
+    let asked = run(&["health"], &settings);
+    assert_eq!(asked.status.code(), Some(0), "{}", stderr(&asked));
+    assert!(asked.stdout.is_empty() && asked.stderr.is_empty(), "silent as long as all is well");
+    server.kill();
+    let asked = run(&["health"], &settings);
+    assert_eq!(asked.status.code(), Some(1));
+    assert!(stderr(&asked).contains(&address), "{}", stderr(&asked));
+}
+
 #[test]
 fn all_mistakes_in_the_settings_are_told_at_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -14,6 +14,7 @@ mod damage;
 mod edit;
 mod fifty;
 mod holes;
+mod openapi;
 mod permissions_rest;
 mod rest;
 mod socket_basics;

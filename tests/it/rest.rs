@@ -37,6 +37,7 @@ async fn a_design_is_created_listed_read_and_deleted() {
     assert_eq!(design["name"], "Payments");
     assert_eq!(design["description"], "Cards in, money out");
     assert_eq!(design["owner"], ada.id.as_str());
+    assert_eq!(design["role"], "owner");
     assert_eq!(design["seq"], 1);
 
     let read = ada.get(&path).await.expect(200);
@@ -348,9 +349,11 @@ async fn probes_and_the_start_page() {
     assert_eq!(details["status"], "ok");
     assert_eq!(details["database"]["status"], "ok");
     assert_eq!(details["connections"], 0);
+    // The web client, or the page that says how to build one.
     let page = nobody.get("/").await.expect(200);
-    assert!(page.header("content-type").starts_with("text/html"));
-    assert!(page.text().contains("y-websocket"));
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(page.header("cache-control"), "no-cache");
+    assert!(page.text().contains("<title>Atlas Collab</title>"), "{}", page.text());
 }
 
 #[tokio::test]

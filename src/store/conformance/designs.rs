@@ -112,7 +112,7 @@ pub(super) async fn a_listing_is_complete_and_stable(store: Arc<dyn Store>) {
         let page = store.list_designs(query).await.unwrap();
         assert!(page.items.len() == 4 || page.next.is_none(), "only the last page is short");
         assert!(!page.items.is_empty());
-        seen.extend(page.items);
+        seen.extend(page.items.into_iter().map(|listed| listed.row));
         if page_no == 1 {
             // What changes meanwhile moves to the front; nothing else is skipped or shown twice.
             store.append(design_id(0), step(design_id(0), 1)).await.unwrap();
@@ -132,7 +132,7 @@ pub(super) async fn a_listing_is_complete_and_stable(store: Arc<dyn Store>) {
     let all = ListDesigns { limit: 24, ..ListDesigns::default() };
     let page = store.list_designs(all.clone()).await.unwrap();
     assert_eq!((page.items.len(), page.next), (24, None), "a page that ends the list says so");
-    assert_eq!(page.items[0].id, design_id(0), "newest change first");
+    assert_eq!(page.items[0].row.id, design_id(0), "newest change first");
     for foreign in ["", "zzz", "!", "AAAA"] {
         let query = ListDesigns { cursor: Some(foreign.to_owned()), ..all.clone() };
         assert_eq!(listed(&*store, query).await.len(), 24, "{foreign:?} lists from the start");
@@ -152,6 +152,12 @@ pub(super) async fn a_listing_shows_what_its_reader_may_see(store: Arc<dyn Store
     assert_eq!(visible_to(Some(bob)).await, [shared, his]);
     assert_eq!(visible_to(Some(user_id(9))).await, []);
     assert_eq!(visible_to(None).await, [shared, his, hers]);
+    let roles = async |visible_to| -> Vec<_> {
+        let query = ListDesigns { visible_to, limit: 9, ..ListDesigns::default() };
+        store.list_designs(query).await.unwrap().items.into_iter().map(|listed| listed.role).collect()
+    };
+    assert_eq!(roles(Some(bob)).await, [Some(DesignRole::Viewer), Some(DesignRole::Owner)]);
+    assert_eq!(roles(None).await, [None; 3], "nobody in particular asked");
 }
 
 pub(super) async fn the_name_filter_is_literal_and_knows_no_case(store: Arc<dyn Store>) {

@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::claims::Claims;
 use super::values::{counter, id, instant, micros, or_conflict, role};
-use crate::store::{DesignRow, ListDesigns, Member, NewDesign, Page, Result, StoreError};
+use crate::store::{DesignRow, ListDesigns, ListedDesign, Member, NewDesign, Page, Result, StoreError};
 
-const SELECT: &str = "SELECT d.id, d.name, d.description, d.owner_id, d.created_at, h.updated_at, h.head_seq
-     FROM designs d JOIN design_heads h ON h.design_id = d.id";
+const SELECT: &str = "SELECT d.id, d.name, d.description, d.owner_id, d.created_at, h.updated_at, h.head_seq";
+const FROM: &str = " FROM designs d JOIN design_heads h ON h.design_id = d.id";
 
 /// A row of `SELECT`, as stored.
 struct Stored {
@@ -51,6 +51,24 @@ impl Stored {
             updated_at: instant(self.updated_at)?,
             head_seq: Seq::new(counter(self.head_seq)?),
         })
+    }
+}
+
+/// A row of a listing, as stored.
+struct Listed {
+    stored: Stored,
+    role: Option<String>,
+}
+
+impl FromRow<'_, SqliteRow> for Listed {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self { stored: Stored::from_row(row)?, role: row.try_get("role")? })
+    }
+}
+
+impl Listed {
+    fn read(self) -> Result<ListedDesign> {
+        Ok(ListedDesign { row: self.stored.read()?, role: self.role.as_deref().map(role).transpose()? })
     }
 }
 
@@ -96,13 +114,17 @@ pub(super) async fn create(tx: &mut SqliteConnection, new: &NewDesign) -> Result
 
 pub(super) async fn get(connection: &mut SqliteConnection, design: DesignId) -> Result<Option<DesignRow>> {
     let mut sql = QueryBuilder::new(SELECT);
-    sql.push(" WHERE d.id = ").push_bind(id(design.as_u128()));
+    sql.push(FROM).push(" WHERE d.id = ").push_bind(id(design.as_u128()));
     let row: Option<Stored> = sql.build_query_as().fetch_optional(connection).await?;
     row.map(Stored::read).transpose()
 }
 
-pub(super) async fn list(connection: &mut SqliteConnection, query: &ListDesigns) -> Result<Page<DesignRow>> {
+pub(super) async fn list(
+    connection: &mut SqliteConnection,
+    query: &ListDesigns,
+) -> Result<Page<ListedDesign>> {
     let mut sql = QueryBuilder::new(SELECT);
+    sql.push(if query.visible_to.is_some() { ", m.role" } else { ", NULL AS role" }).push(FROM);
     if let Some(user) = query.visible_to {
         sql.push(" JOIN design_members m ON m.design_id = d.id AND m.user_id = ")
             .push_bind(id(user.as_u128()));
@@ -119,14 +141,16 @@ pub(super) async fn list(connection: &mut SqliteConnection, query: &ListDesigns)
     let more = i64::try_from(query.limit).unwrap_or(i64::MAX).saturating_add(1);
     sql.push(" ORDER BY h.updated_at DESC, h.design_id DESC LIMIT ").push_bind(more);
 
-    let mut rows: Vec<Stored> = sql.build_query_as().fetch_all(connection).await?;
+    let mut rows: Vec<Listed> = sql.build_query_as().fetch_all(connection).await?;
     let is_last = rows.len() <= query.limit;
     rows.truncate(query.limit);
     let next = match rows.last() {
-        Some(row) if !is_last => Some(Cursor { updated_at: row.updated_at, design: row.id }.write()),
+        Some(row) if !is_last => {
+            Some(Cursor { updated_at: row.stored.updated_at, design: row.stored.id }.write())
+        }
         _ => None,
     };
-    let items = rows.into_iter().map(Stored::read).collect::<Result<_>>()?;
+    let items = rows.into_iter().map(Listed::read).collect::<Result<_>>()?;
     Ok(Page { items, next })
 }
 

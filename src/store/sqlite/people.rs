@@ -151,13 +151,26 @@ struct Held {
     expires_at: i64,
     spent_at: Option<i64>,
     revoked_at: Option<i64>,
+    /// The hash of what it was exchanged for, if that was never used.
+    unused_successor: Option<Vec<u8>>,
+}
+
+impl Held {
+    /// The token that an exchange spends: this one, or the one that its lost answer carried. `None`: this one was
+    /// spent, and nothing excuses it.
+    fn to_spend(&self, rotate: &RotateRefresh) -> Option<Vec<u8>> {
+        let Some(spent_at) = self.spent_at else { return Some(rotate.old_hash.to_vec()) };
+        let is_young = micros(rotate.now - rotate.grace) <= spent_at;
+        self.unused_successor.clone().filter(|_| is_young)
+    }
 }
 
 pub(super) async fn rotate_refresh(tx: &mut SqliteConnection, rotate: &RotateRefresh) -> Result<Rotation> {
     let now = micros(rotate.now);
     let held: Option<Held> = sqlx::query_as(
-        "SELECT t.session_id, s.user_id, t.expires_at, t.spent_at, s.revoked_at
-         FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id WHERE t.hash = ?1",
+        "SELECT t.session_id, s.user_id, t.expires_at, t.spent_at, s.revoked_at, n.hash AS unused_successor
+         FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id
+         LEFT JOIN refresh_tokens n ON n.hash = t.successor AND n.spent_at IS NULL WHERE t.hash = ?1",
     )
     .bind(rotate.old_hash.as_slice())
     .fetch_optional(&mut *tx)
@@ -168,18 +181,23 @@ pub(super) async fn rotate_refresh(tx: &mut SqliteConnection, rotate: &RotateRef
     }
     let session = SessionId::from_u128(held.session_id.as_u128());
     let user = UserId::from_u128(held.user_id.as_u128());
-    if held.spent_at.is_some() {
+    let Some(to_spend) = held.to_spend(rotate) else {
         revoke(tx, session, now).await?;
         return Ok(Rotation::Reused { session, user });
-    }
+    };
     if held.expires_at <= now {
         return Ok(Rotation::Invalid);
     }
-    sqlx::query("UPDATE refresh_tokens SET spent_at = ?2 WHERE hash = ?1")
-        .bind(rotate.old_hash.as_slice())
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
+    // Whatever was exchanged already keeps its instant: asking again does not prolong the grace.
+    sqlx::query(
+        "UPDATE refresh_tokens SET spent_at = coalesce(spent_at, ?3), successor = ?4 WHERE hash IN (?1, ?2)",
+    )
+    .bind(rotate.old_hash.as_slice())
+    .bind(to_spend)
+    .bind(now)
+    .bind(rotate.new_hash.as_slice())
+    .execute(&mut *tx)
+    .await?;
     // A session that is prolonged for years keeps the tokens of its last days only.
     sqlx::query(
         "DELETE FROM refresh_tokens WHERE hash IN

@@ -282,7 +282,9 @@ async fn what_has_expired_does_not_pile_up() {
     // One session that is prolonged again and again.
     for n in 19_000..19_040 {
         let now = begin + 38 * hour + (n - 19_000) * hour / 2;
-        let rotate = RotateRefresh { old_hash: hash(n), new_hash: hash(n + 1), now, expires_at: now + hour };
+        let expires_at = now + hour;
+        let grace = time::Duration::ZERO;
+        let rotate = RotateRefresh { old_hash: hash(n), new_hash: hash(n + 1), now, expires_at, grace };
         assert!(matches!(store.rotate_refresh(rotate).await.unwrap(), Rotation::Rotated { .. }), "{n}");
     }
     assert!(rows("tokens").await <= 4);

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 
-const PASSWORD = 'correct horse battery staple 7'
+/** Everybody's in the stories. */
+export const PASSWORD = 'correct horse battery staple 7'
 
 export class Api {
   constructor (url, token = null) {

@@ -2,15 +2,18 @@
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Waits until `holds()` is true. Fails with `what`, and with whatever `seen()` tells, after `within` ms. */
-export async function until (what, holds, { within = 10_000, seen = () => '' } = {}) {
+/**
+ * Waits until `holds()` is true, looking again every few ms. Fails with `what`, and with whatever `seen()` tells, after `within` ms.
+ * Both may be asynchronous.
+ */
+export async function until (what, holds, { within = 10_000, every = 3, seen = () => '' } = {}) {
   const started = performance.now()
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() - started > within) {
-      const told = seen()
+      const told = await seen()
       throw new Error(`waited ${within} ms in vain: ${what}${told === '' ? '' : `; seen: ${told}`}`)
     }
-    await sleep(3)
+    await sleep(every)
   }
   return performance.now() - started
 }

@@ -2,7 +2,7 @@
 // Pasted text may come from anywhere: it is parsed with mistrust, and whatever does not fit makes all of it unreadable, never half of it.
 
 import * as Y from 'yjs'
-import { z } from 'zod'
+import { z } from '../design/zod'
 import { insert, type NewElement } from '../design/edits'
 import { type DesignView, isObject, type Json, type JsonObject, type Point } from '../design/elements'
 import { absolutePosition, bounds, middle, type Size, sizeOf } from '../design/geometry'

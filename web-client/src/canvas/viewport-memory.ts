@@ -1,7 +1,7 @@
 // Where somebody looked last in a design, on this device.
 
 import type { Viewport } from '@xyflow/react'
-import { z } from 'zod'
+import { z } from '../design/zod'
 
 const keyOf = (viewportKey: string): string => `atlas.viewport.${viewportKey}`
 

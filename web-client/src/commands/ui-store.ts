@@ -1,6 +1,6 @@
 // Which parts of the editor are open, as a small store. Panels are remembered on this device; dialogs are not.
 
-import { z } from 'zod'
+import { z } from '../design/zod'
 import type { EditorUi, PageActs, UiState } from './types'
 
 const KEY = 'atlas.panels'

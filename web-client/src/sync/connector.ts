@@ -117,13 +117,13 @@ export class Connector {
   #noTicket(error: unknown): void {
     switch (error instanceof CredentialError ? error.problem : 'unreachable') {
       case 'signed-out':
-        return this.#end({ then: 'final', final: { kind: 'signed-out' } })
+        return this.#end({ next: 'final', final: { kind: 'signed-out' } })
       case 'forbidden':
-        return this.#end({ then: 'final', final: { kind: 'removed', why: 'not-a-member' } })
+        return this.#end({ next: 'final', final: { kind: 'removed', why: 'not-a-member' } })
       case 'not-found':
-        return this.#end({ then: 'final', final: { kind: 'removed', why: 'deleted' } })
+        return this.#end({ next: 'final', final: { kind: 'removed', why: 'deleted' } })
       case 'unreachable':
-        return this.#end({ then: 'again', afterMs: null, overloaded: false })
+        return this.#end({ next: 'again', afterMs: null, overloaded: false })
     }
   }
 
@@ -143,7 +143,13 @@ export class Connector {
       }
     })
     const watch = setTimeout(() => this.#listen(phase), SILENCE_MAX_MS)
-    const phase: Extract<Phase, { name: 'socket' }> = { name: 'socket', socket, isOpen: false, heardAt: Date.now(), watch }
+    const phase: Extract<Phase, { name: 'socket' }> = {
+      name: 'socket',
+      socket,
+      isOpen: false,
+      heardAt: Date.now(),
+      watch
+    }
     this.#phase = phase
   }
 
@@ -186,7 +192,7 @@ export class Connector {
   }
 
   #end(ending: Ending, reason = ''): void {
-    switch (ending.then) {
+    switch (ending.next) {
       case 'again':
         return this.#pause(ending.afterMs, ending.overloaded)
       case 'renew':

@@ -3,7 +3,12 @@
 // Before the first `SyncStep1` of the server is answered no edit is sent by itself: the answer holds them all. While the document waits for something missing
 // (a hole in what this device stored), nothing of it is sent: the server would refuse it as a gap, and with it the client id.
 
-import { type Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness'
+import {
+  type Awareness,
+  applyAwarenessUpdate,
+  encodeAwarenessUpdate,
+  removeAwarenessStates
+} from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { UPDATE_BYTES_MAX } from '../design/limits'
 import { SentMessages } from './counting'

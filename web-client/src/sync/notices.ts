@@ -1,6 +1,6 @@
 // The server's notices (docs/PROTOCOL.md, NOTE). Keys and types that this page does not know are left out (R-NOTE-1).
 
-import { z } from 'zod'
+import { z } from '../design/zod'
 import { UPDATE_BYTES_MAX } from '../design/limits'
 
 /** The least right of all stands for a role that this page does not know. */

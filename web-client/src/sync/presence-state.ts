@@ -1,6 +1,6 @@
 // What one person tells the others about themselves, many times a second: never logged, and never trusted.
 
-import { z } from 'zod'
+import { z } from '../design/zod'
 
 /** Ids in a selection or a drag at most: a state stays far below the server's 16 KiB. */
 export const PRESENCE_IDS_MAX = 100

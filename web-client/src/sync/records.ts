@@ -1,6 +1,6 @@
 // What is stored on this device of one design, and how it is checked when it is read back.
 
-import { z } from 'zod'
+import { z } from '../design/zod'
 import type { Gesture, Value } from './gestures'
 import type { RecoveryFile } from './types'
 

@@ -5,7 +5,8 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { CredentialError } from './credentials'
 import { forget, localDesigns } from './local-designs'
 import { databaseName } from './records'
-import { type OpenDesign, openDesign, type Outside } from './session'
+import { openDesign } from './session'
+import type { OpenDesign, Outside } from './session-options'
 import { DesignStore } from './store'
 import { addNode, nodeIds, reaches } from './testing/desk'
 import { ModelServer } from './testing/model-server'
@@ -24,7 +25,10 @@ describe('one design', () => {
   function device() {
     const server = new ModelServer()
     const indexedDB = new IDBFactory()
-    const open = (outside: Partial<Outside> = {}, ticket: OpenDesign['credentials']['ticket'] = async () => 't'): DesignSession => {
+    const open = (
+      outside: Partial<Outside> = {},
+      ticket: OpenDesign['credentials']['ticket'] = async () => 't'
+    ): DesignSession => {
       const tab = openDesign({
         server: SERVER,
         user: 'ann',
@@ -54,10 +58,14 @@ describe('one design', () => {
       }
     }
     const settled = (tab: DesignSession): Promise<void> =>
-      until('saved', () => {
-        move()
-        return tab.state.saving.kind === 'saved'
-      }, { seen: () => JSON.stringify(tab.state) })
+      until(
+        'saved',
+        () => {
+          move()
+          return tab.state.saving.kind === 'saved'
+        },
+        { seen: () => JSON.stringify(tab.state) }
+      )
     const unsavedHere = async (): Promise<number> => (await localDesigns(SERVER, 'ann', indexedDB))[0]?.unsaved ?? 0
     return { server, indexedDB, open, alone, move, settled, unsavedHere }
   }
@@ -203,7 +211,9 @@ describe('one design', () => {
     server.crash()
     addNode(tab, 'x')
     await tab.close()
-    expect(await localDesigns(SERVER, 'ann', indexedDB)).toMatchObject([{ design: 'd', name: 'Shop', role: 'editor', unsaved: 1, recoveries: 0 }])
+    expect(await localDesigns(SERVER, 'ann', indexedDB)).toMatchObject([
+      { design: 'd', name: 'Shop', role: 'editor', unsaved: 1, recoveries: 0 }
+    ])
     expect(await localDesigns(SERVER, 'bob', indexedDB)).toEqual([])
     expect(await localDesigns('http://elsewhere.test', 'ann', indexedDB)).toEqual([])
   })

@@ -1,6 +1,6 @@
 // Somebody with an account on the real server: the REST calls that stories need, and the credentials of their page.
 
-import { z } from 'zod'
+import { z } from '../../design/zod'
 import { CredentialError, type Credentials } from '../credentials'
 
 const grant = z.object({ access_token: z.string(), refresh_token: z.string(), user: z.object({ id: z.string() }) })
@@ -46,7 +46,11 @@ export class Person implements Credentials {
   async send(method: string, path: string, body?: unknown): Promise<Response> {
     const headers: Record<string, string> = { 'content-type': 'application/json' }
     if (this.#grant !== null) headers.authorization = `Bearer ${this.#grant.access_token}`
-    return fetch(`${this.url}/api/v1${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    return fetch(`${this.url}/api/v1${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+    })
   }
 
   async json(method: string, path: string, body?: unknown): Promise<unknown> {
