@@ -2,7 +2,7 @@
 
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import type { Editor, EditorState, Patch, Selection } from '../../binding/types'
+import type { CanvasEditor, EditorState, Patch, Selection } from '../../binding/types'
 import {
   type DesignEdge,
   type DesignNode,
@@ -66,7 +66,7 @@ function fakeSession(): DesignSession {
 
 const NOTHING: Selection = { nodes: [], edges: [] }
 
-export class FakeEditor implements Editor {
+export class FakeEditor implements CanvasEditor {
   readonly session = fakeSession()
   /** Every act that was asked for, in order: its name and what it was given. */
   readonly asked: [act: string, ...args: unknown[]][] = []
@@ -172,6 +172,18 @@ export class FakeEditor implements Editor {
 
   paste(at?: Point): Selection | null {
     return this.#ask('paste', at) ? NOTHING : null
+  }
+
+  copiedText(): string | null {
+    return 'what was copied'
+  }
+
+  pasteText(text: string): Selection | null {
+    return this.#ask('pasteText', text) ? NOTHING : null
+  }
+
+  attach(): () => void {
+    throw new Error('The fake has no canvas.')
   }
 
   duplicate(selection: Selection): Selection | null {
