@@ -1,10 +1,6 @@
 //! Sees to it that a new build of the web client gets into the next release build of the server. A debug build reads
 //! the folder when it starts (`src/http/client/files.rs`) and needs nothing of this.
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "this is how cargo and a build script talk"
-)]
+#![expect(clippy::disallowed_methods, reason = "this is how cargo tells a build script what it builds")]
 
 use std::{env, fs};
 

@@ -23,6 +23,7 @@ pub mod client;
 pub mod cookie;
 pub mod credentials;
 pub mod designs;
+pub mod edit;
 pub mod extract;
 pub mod health;
 pub mod import;

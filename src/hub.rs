@@ -1,5 +1,6 @@
 //! The rooms of this pod: which designs are open, how a connection gets into one, and who must hear what.
 //!
+//! - `hub/edit.rs` how an edit over HTTP gets into a room, and its answer out;
 //! - `hub/outbox.rs` what waits to be written to one connection;
 //! - `hub/room_task.rs` the one task that owns a room: its two queues, its loop, its end;
 //! - `hub/executor.rs` carries out what the room wants done.
@@ -23,13 +24,14 @@ use atlas_crdt::room::{Dialect, Join};
 use atlas_crdt::wire::{ClientFrame, CloseCode};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use crate::bus::Bus;
 use crate::clock::{Clock, Ids};
 use crate::lifecycle::Tasks;
 use crate::store::Store;
 
+pub mod edit;
 mod executor;
 pub mod outbox;
 mod room_task;
@@ -77,6 +79,9 @@ struct Inner {
     revoked: Mutex<VecDeque<(Millis, SessionId)>>,
     last_conn: AtomicU64,
     last_incarnation: AtomicU64,
+    last_request: AtomicU64,
+    /// Bytes of edits over HTTP that may still be taken into memory.
+    edit_space: Arc<Semaphore>,
     connections: AtomicUsize,
     /// Set once; read under the map's entry before a room is created.
     draining: AtomicBool,
@@ -129,6 +134,8 @@ impl Hub {
             revoked: Mutex::default(),
             last_conn: AtomicU64::new(0),
             last_incarnation: AtomicU64::new(0),
+            last_request: AtomicU64::new(0),
+            edit_space: Arc::new(Semaphore::new(edit::BYTES_MAX)),
             connections: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             room_ended: Notify::new(),

@@ -4,11 +4,13 @@ import { VitePWA } from 'vite-plugin-pwa'
 import { defineConfig } from 'vitest/config'
 
 const server = process.env.ATLAS_SERVER ?? 'http://127.0.0.1:3000'
+// The name under which the browser came is kept: the server compares it with the page's origin.
+const passOn = { target: server, changeOrigin: false }
 const proxy = {
-  '/api': server,
-  '/openapi.json': server,
-  '/docs': server,
-  '/ws': { target: server.replace(/^http/, 'ws'), ws: true }
+  '/api': passOn,
+  '/openapi.json': passOn,
+  '/docs': passOn,
+  '/ws': { ...passOn, target: server.replace(/^http/, 'ws'), ws: true }
 }
 
 const pwa = VitePWA({

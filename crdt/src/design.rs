@@ -17,6 +17,9 @@
 //! the bytes tell it to, and nothing can catch an overflowing stack.
 
 mod create;
+mod change;
+mod plan;
+mod draft;
 #[cfg(any(test, feature = "poison"))]
 pub mod poison;
 
@@ -36,7 +39,9 @@ use crate::room::ClockRange;
 use crate::schema::{self, Root};
 use crate::view::{self, DesignView};
 
+pub use change::{Change, ElementPatch, Elements, Patch, Replacement};
 pub use create::{CreateError, NewDesign, create};
+pub use draft::DraftError;
 
 /// Whether this was built for tests, with updates at which the document fails on purpose.
 pub const CAN_BE_POISONED: bool = cfg!(any(test, feature = "poison"));

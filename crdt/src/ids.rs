@@ -153,6 +153,10 @@ number_id! {
     ConnId(u64)
 }
 number_id! {
+    /// One edit over HTTP that waits for its answer. Unique within a pod's life.
+    RequestId(u64)
+}
+number_id! {
     /// One server process, drawn at random at its start.
     PodId(u64)
 }

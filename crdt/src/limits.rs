@@ -113,6 +113,12 @@ pub const APPEND_RETRY_MIN_MS: u64 = 50;
 pub const APPEND_RETRY_MAX_MS: u64 = 5_000;
 /// Milliseconds. A hole in `seq` is filled from the log after this.
 pub const HOLE_WAIT_MS: u64 = 50;
+/// Edits over HTTP that wait in one room …
+pub const EDITS_PER_ROOM_MAX: usize = 64;
+/// … and their bytes, but for one that waits alone.
+pub const EDIT_BYTES_PER_ROOM_MAX: usize = 12 << 20;
+/// Milliseconds. An edit over HTTP that a room has not answered after this is given up, or its outcome unknown.
+pub const EDIT_WAIT_MS: u64 = 10_000;
 /// Bus messages held above a hole; more are dropped, since the log repairs them.
 pub const HOLE_MESSAGES_MAX: usize = 1_024;
 /// Log rows read in one catch-up.
@@ -149,6 +155,8 @@ const _: () = {
     assert!(FLUSH_BYTES < PENDING_SOFT_BYTES);
     assert!(PENDING_SOFT_BYTES < UNSAVED_BYTES_MAX);
     assert!(UPDATE_BYTES_MAX < PENDING_SOFT_BYTES);
+    assert!(EDIT_BYTES_PER_ROOM_MAX < UNSAVED_BYTES_MAX);
+    assert!(APPEND_SLOW_MS < EDIT_WAIT_MS);
     assert!(OUTBOX_PRESENCE_BYTES_MAX < OUTBOX_BYTES_MAX);
     assert!(FRAGMENT_BYTES < OUTBOX_BYTES_MAX);
     assert!(AWARENESS_STATE_BYTES_MAX < AWARENESS_BYTES_MAX);

@@ -7,7 +7,7 @@
 //! In reading order: [`input`](Input) and [`effect`](Effect); `phase` (Loading, Live, Draining, Closed);
 //! `members` (connections, and the counting behind `Saved`); `live` (what a loaded room is, and how frames enter);
 //! `stored` (reading what the store holds); `durability` (what waits, what is in flight); `judge`, with `owners`, `size`
-//! and `quarantine` (what each frame is worth); `flush` (apply, append, and what follows the commit); `remote` (other
+//! and `quarantine` (what each frame is worth); `flush` (apply, append, and what follows the commit); `edit` (what HTTP asks for); `remote` (other
 //! pods); `rebuild` (when yrs itself fails); `known` (the state vector of the log).
 
 mod input;
@@ -23,9 +23,11 @@ mod size;
 mod stored;
 mod judge;
 mod flush;
+mod edit;
 mod remote;
 mod rebuild;
 
+pub use edit::{Edit, EditOutcome, Edited, Expected, Tag};
 pub use effect::{Append, Author, Claim, ClockRange, Effect, FrameKind, Quarantine, QuarantineMark};
 pub use input::{Dialect, Input, Join, Loaded, LogRow};
 use phase::{Draining, Phase};
@@ -150,6 +152,7 @@ impl Room {
                 return self.draining(now, draining, Input::Tick, effects);
             }
             Input::Deleted | Input::NoSuchDesign => {
+                live.edits_are_pointless(effects);
                 live.tell_all(&Notice::Deleted, effects);
                 live.close_all(now, CloseCode::NoSuchDesign, "the design was deleted", effects);
                 let reason = "no such design".to_owned();
@@ -176,6 +179,7 @@ impl Room {
         match input {
             Input::Join(join) => live.join(&join, effects),
             Input::Leave { conn } => live.leave(now, conn),
+            Input::Edit(edit) => live.edit(now, edit, effects),
             Input::Frame { conn, frame } => live.frame(now, conn, frame, effects),
             Input::Lagged { conn, since } => live.lagged(conn, &since),
             Input::Writable { conn } => live.writable(conn, effects),
@@ -203,8 +207,11 @@ impl Room {
         phase::turn_away(&input, draining.code, &draining.reason, effects);
         if let Some(live) = &mut draining.work {
             match input {
-                Input::Join(_) => {}
-                Input::Deleted | Input::NoSuchDesign => draining.work = None,
+                Input::Join(_) | Input::Edit(_) => {}
+                Input::Deleted | Input::NoSuchDesign => {
+                    live.edits_are_pointless(effects);
+                    draining.work = None;
+                }
                 other => self.live_input(now, live, other, effects),
             }
         }
@@ -266,7 +273,12 @@ impl Live {
         self.watch_append(now, effects);
         self.retry_rebuild_if_due(now, effects);
         self.answer_waiting(effects);
+        self.give_up_late_edits(now, effects);
+        if self.durability.edits.is_next {
+            self.edit_if_due(now, effects);
+        }
         self.flush_if_due(now, effects);
+        self.edit_if_due(now, effects);
         // What the flush set aside needs an answer from the log.
         self.ask_log_if_due(now, effects);
         self.shed_if_over_budget(now, effects);

@@ -31,9 +31,10 @@ const NOT_PAGES: &[&str] =
 /// `/` and the fallback of all routes.
 pub fn add_to(router: Router<AppState>) -> Router<AppState> {
     let files = Arc::new(Files::built());
-    match files.page() {
-        Some(_) => tracing::debug!(files = files.len(), "serving the web client"),
-        None => tracing::warn!("this build has no web client: / shows how to make one"),
+    if files.page().is_some() {
+        tracing::debug!(files = files.len(), "serving the web client");
+    } else {
+        tracing::warn!("this build has no web client: / shows how to make one");
     }
     let of_root = Arc::clone(&files);
     let root = get(move |headers: HeaderMap| {
@@ -42,7 +43,7 @@ pub fn add_to(router: Router<AppState>) -> Router<AppState> {
     });
     router.route("/", root).fallback(move |method: Method, uri: Uri, headers: HeaderMap| {
         let answer = answer(&files, &method, uri.path(), &headers);
-        async { answer.unwrap_or_else(|problem| problem.into_response()) }
+        async { answer.unwrap_or_else(Problem::into_response) }
     })
 }
 
@@ -86,10 +87,8 @@ fn send(file: &File, headers: &HeaderMap) -> Response {
     let encoding = encoding::choose(headers, file.encodings());
     let form = file.form(encoding);
     let known = form.etag.to_str().is_ok_and(|etag| knows(headers, etag));
-    let mut response = match known {
-        true => StatusCode::NOT_MODIFIED.into_response(),
-        false => form.bytes.clone().into_response(),
-    };
+    let mut response =
+        if known { StatusCode::NOT_MODIFIED.into_response() } else { form.bytes.clone().into_response() };
     let answer = response.headers_mut();
     answer.insert(ETAG, form.etag.clone());
     answer.insert(CACHE_CONTROL, HeaderValue::from_static(file.cache));

@@ -1,4 +1,4 @@
-//! `/api/v1/designs`: list, create, delete. Reading one is `http/snapshot.rs`.
+//! `/api/v1/designs`: list, create, delete. Reading one is `http/snapshot.rs`, changing one `http/edit.rs`.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ use super::extract::{DesignParam, DesignPath, Query, Signed, authorise, read_bod
 use super::openapi::snapshot::DesignElement;
 use super::openapi::{problems, words};
 use super::problem::{Problem, Result};
-use super::{AppState, snapshot};
+use super::{AppState, edit, snapshot};
 use crate::auth::{Action, Caller, effective_design_role, permits};
 use crate::store::{DesignRow, ListDesigns, NewDesign};
 
@@ -30,8 +30,8 @@ use crate::store::{DesignRow, ListDesigns, NewDesign};
 const PAGE_DEFAULT: usize = 50;
 /// Designs on a page at most.
 const PAGE_MAX: usize = 200;
-/// Bytes. The body of a new design.
-const DESIGN_BYTES_MAX: usize = 10 << 20;
+/// Bytes. The body of a new design, and of a change to one.
+pub const DESIGN_BYTES_MAX: usize = 10 << 20;
 /// Characters. What is looked for in names.
 const SEARCH_CHARS_MAX: usize = NAME_CHARS_MAX;
 
@@ -40,7 +40,12 @@ const _: () = assert!(PAGE_DEFAULT == 50 && PAGE_MAX == 200 && SEARCH_CHARS_MAX 
 const _: () = assert!(NAME_CHARS_MAX == 255 && DESCRIPTION_CHARS_MAX == 5_000);
 
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(snapshot::read_json, delete))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(
+        snapshot::read_json,
+        edit::replace,
+        edit::patch,
+        delete
+    ))
 }
 
 /// A design without its content.
@@ -253,7 +258,8 @@ pub async fn store_new<T: Send + 'static>(
     Ok((row, told))
 }
 
-fn valid_name(name: &str) -> Result<String> {
+/// The name without white space around it.
+pub fn valid_name(name: &str) -> Result<String> {
     let name = name.trim();
     match name.chars().count() {
         1..=NAME_CHARS_MAX => Ok(name.to_owned()),
@@ -271,7 +277,7 @@ fn valid_description(description: Option<String>) -> Result<Option<String>> {
 }
 
 /// Takes the ids out of the elements, where the document keeps them as keys.
-fn with_ids(list: &str, elements: Vec<Map<String, Value>>) -> Result<Vec<(String, Map<String, Value>)>> {
+pub fn with_ids(list: &str, elements: Vec<Map<String, Value>>) -> Result<Vec<(String, Map<String, Value>)>> {
     let mut seen = HashSet::new();
     let mut with_ids = Vec::with_capacity(elements.len());
     for (at, mut element) in elements.into_iter().enumerate() {

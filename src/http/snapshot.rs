@@ -167,7 +167,9 @@ pub fn head_seq(loaded: &Loaded) -> Seq {
     loaded.tail.last().map_or(snapshot, |row| row.seq)
 }
 
-fn json_etag(content_hash: &[u8; 32]) -> String {
+/// The tag of the JSON snapshot with this content.
+#[must_use]
+pub fn json_etag(content_hash: &[u8; 32]) -> String {
     let mut etag = String::from("\"j-");
     for byte in content_hash {
         // Writing to a string does not fail.

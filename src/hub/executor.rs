@@ -4,15 +4,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use atlas_crdt::ids::{ClientId, ConnId, DesignId, Seq, UserId};
+use atlas_crdt::ids::{ClientId, ConnId, DesignId, RequestId, Seq, UserId};
 use atlas_crdt::limits::CATCH_UP_ROWS_MAX;
-use atlas_crdt::room::{Append, Effect, FrameKind, Input, Quarantine};
+use atlas_crdt::room::{Append, EditOutcome, Effect, FrameKind, Input, Quarantine};
 use atlas_crdt::view::hex;
 use atlas_crdt::wire::{ClientFrame, CloseCode};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::outbox::{Outbox, Pushed};
 use crate::bus::{BusMessage, Subscription};
@@ -57,6 +57,9 @@ pub(super) struct Executor {
     hub: Arc<super::Inner>,
     /// Who is in the room: written by joins, leaves and `Close` effects.
     conns: HashMap<ConnId, Conn>,
+    /// Who waits for the answer to an edit over HTTP. Dropped unanswered only if the room fails: then nobody knows what
+    /// became of it.
+    asked: HashMap<RequestId, oneshot::Sender<EditOutcome>>,
     /// Loads, catch-ups and the append in flight.
     pub(super) results: FuturesUnordered<BoxFuture<'static, Done>>,
     /// A permit for each update that may still set out for quarantine.
@@ -71,6 +74,7 @@ impl Executor {
             design,
             hub,
             conns: HashMap::new(),
+            asked: HashMap::new(),
             results: FuturesUnordered::new(),
             quarantine_places: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
             evicted: false,
@@ -84,6 +88,11 @@ impl Executor {
     /// False: the room has let it go already, and wants to hear nothing of it any more.
     pub(super) fn leave(&mut self, conn: ConnId) -> bool {
         self.conns.remove(&conn).is_some()
+    }
+
+    /// Somebody waits for the answer to this request.
+    pub(super) fn asked(&mut self, request: RequestId, answer: oneshot::Sender<EditOutcome>) {
+        self.asked.insert(request, answer);
     }
 
     /// What the room may hear now of a frame. Nothing when the room has let the connection go, or when it is a
@@ -124,6 +133,12 @@ impl Executor {
                 Effect::Publish { generation, seq, update, claims } => {
                     let message = BusMessage { pod: self.hub.deps.pod, generation, seq, update, claims };
                     self.hub.deps.bus.publish(self.design, message);
+                }
+                Effect::Answer { request, outcome } => {
+                    if let Some(answer) = self.asked.remove(&request) {
+                        // Who has hung up reads the design to see what became of it.
+                        let _ = answer.send(outcome);
+                    }
                 }
                 Effect::Send { to, frame, kind } => self.send(&to, &frame, &kind, lagged),
                 Effect::Close { conn, code, reason } => {

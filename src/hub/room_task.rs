@@ -14,7 +14,7 @@ use std::time::Duration;
 use atlas_crdt::ids::{ConnId, DesignId, UserId};
 use atlas_crdt::limits::CONNS_PER_ROOM_MAX;
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Effect, Input, Join, Room, RoomConfig};
+use atlas_crdt::room::{Edit, EditOutcome, Effect, Input, Join, Room, RoomConfig};
 use atlas_crdt::wire::{ClientFrame, CloseCode};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -53,7 +53,7 @@ pub(super) struct RoomHandle {
     pub(super) unsaved_bytes: AtomicUsize,
 }
 
-/// What connections say to their room.
+/// What connections, and programs over HTTP, say to their room.
 #[derive(Debug)]
 pub(super) enum ToRoom {
     /// `taken` is answered once the room has it; dropped unanswered, the joiner asks the next room.
@@ -70,6 +70,14 @@ pub(super) enum ToRoom {
     },
     Writable {
         conn: ConnId,
+    },
+    /// `taken` is told once the room has it, and only then is anything done about it: who has stopped waiting for that can
+    /// be certain that nothing will be.
+    Edit {
+        edit: Arc<Edit>,
+        taken: oneshot::Sender<()>,
+        answer: oneshot::Sender<EditOutcome>,
+        space: Option<OwnedSemaphorePermit>,
     },
     Leave {
         conn: ConnId,
@@ -304,6 +312,13 @@ impl RoomTask {
                 for input in self.executor.writable(conn) {
                     self.tell(input);
                 }
+            }
+            ToRoom::Edit { edit, taken, answer, space } => {
+                if taken.send(()).is_ok() {
+                    self.executor.asked(edit.request, answer);
+                    self.tell(Input::Edit(edit));
+                }
+                drop(space);
             }
             ToRoom::Leave { conn } => {
                 if self.executor.leave(conn) {

@@ -11,6 +11,7 @@ mod support;
 mod accounts;
 mod command_line;
 mod damage;
+mod edit;
 mod fifty;
 mod holes;
 mod openapi;

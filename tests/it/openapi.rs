@@ -43,9 +43,9 @@ fn the_committed_document_is_the_current_one() {
 #[tokio::test]
 async fn the_served_document_is_the_printed_one() {
     let server = Server::start();
-    let served = server.nobody().get("/openapi.json").await.expect(200);
-    assert_eq!(served.header("content-type"), "application/json");
-    assert_eq!(served.text(), printed());
+    let answer = server.nobody().get("/openapi.json").await.expect(200);
+    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(answer.text(), printed());
 }
 
 /// The page shows the document without a script, a style or a picture from elsewhere, and under the policy of all pages.

@@ -86,6 +86,8 @@ async fn nothing_of_a_design_is_served_without_a_token() {
         (Method::POST, "/api/v1/designs".to_owned()),
         (Method::POST, "/api/v1/designs/import".to_owned()),
         (Method::GET, design.clone()),
+        (Method::PUT, design.clone()),
+        (Method::PATCH, design.clone()),
         (Method::DELETE, design.clone()),
         (Method::GET, format!("{design}/snapshot")),
         (Method::POST, format!("{design}/tickets")),

@@ -9,7 +9,19 @@ import { brotliCompress, constants, gzip } from 'node:zlib'
 /** Bytes. What fits into one packet with its headers gains nothing. */
 const WORTH_IT_BYTES = 1024
 /** Formats that are not compressed already. Source maps stay out: the server does not carry them. */
-const TEXTS = new Set(['.html', '.js', '.mjs', '.css', '.svg', '.json', '.webmanifest', '.wasm', '.txt', '.ico', '.xml'])
+const TEXTS = new Set([
+  '.html',
+  '.js',
+  '.mjs',
+  '.css',
+  '.svg',
+  '.json',
+  '.webmanifest',
+  '.wasm',
+  '.txt',
+  '.ico',
+  '.xml'
+])
 
 const folder = process.argv[2] ?? new URL('../dist', import.meta.url).pathname
 
@@ -30,11 +42,11 @@ async function compress(path) {
     [`${path}.gz`, forms[1]]
   ].filter(([, form]) => form.length < bytes.length)
   await Promise.all(smaller.map(([name, form]) => writeFile(name, form)))
-  return { plain: bytes.length, sent: Math.min(bytes.length, ...forms.map((form) => form.length)) }
+  return { plain: bytes.length, sent: Math.min(bytes.length, ...forms.map(form => form.length)) }
 }
 
 const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-const paths = entries.filter((entry) => entry.isFile() && TEXTS.has(extname(entry.name)))
-const sizes = await Promise.all(paths.map((entry) => compress(join(entry.parentPath ?? entry.path, entry.name))))
-const kib = (which) => Math.round(sizes.reduce((sum, size) => sum + size[which], 0) / 1024)
+const paths = entries.filter(entry => entry.isFile() && TEXTS.has(extname(entry.name)))
+const sizes = await Promise.all(paths.map(entry => compress(join(entry.parentPath ?? entry.path, entry.name))))
+const kib = which => Math.round(sizes.reduce((sum, size) => sum + size[which], 0) / 1024)
 console.log(`${sizes.length} files: ${kib('plain')} KiB, ${kib('sent')} KiB as they travel`)

@@ -43,6 +43,9 @@ pub enum CreateError {
     DuplicateId { path: String },
     #[error("the encoded design has {got} bytes, and {max} are allowed")]
     TooLarge { max: usize, got: usize },
+    /// Of a change: something cannot stand where it is to be put.
+    #[error("{path}: {rule}")]
+    Unfit { path: String, rule: &'static str },
 }
 
 /// One update v1, written by `client`, that turns an empty document into this design. `data` and `data.securityFlags`
@@ -77,7 +80,12 @@ pub fn create(client: ClientId, new: &NewDesign) -> Result<Bytes, CreateError> {
 /// Keys of `meta` that never come from [`NewDesign::meta`].
 const OWN_META: [&str; 3] = [schema::META_SCHEMA_VERSION, schema::META_NAME, schema::META_DESCRIPTION];
 
-fn insert_element(root: &MapRef, txn: &mut TransactionMut, id: &str, body: &serde_json::Map<String, Value>) {
+pub(super) fn insert_element(
+    root: &MapRef,
+    txn: &mut TransactionMut,
+    id: &str,
+    body: &serde_json::Map<String, Value>,
+) {
     let element = root.insert(txn, id, MapPrelim::default());
     insert_entries(&element, txn, body, &[schema::ID, schema::DATA]);
     let data = insert_shared(&element, txn, schema::DATA, body.get(schema::DATA), &[schema::SECURITY_FLAGS]);
@@ -111,7 +119,7 @@ fn insert_shared<'a>(
     Some((map, entries))
 }
 
-fn insert_entries(
+pub(super) fn insert_entries(
     map: &MapRef,
     txn: &mut TransactionMut,
     entries: &serde_json::Map<String, Value>,
@@ -124,7 +132,7 @@ fn insert_entries(
 
 /// JSON as a Yjs value. Numbers become what JavaScript would make of them: integers beyond 2^53 lose their last digits.
 /// Recursive: [`check`] has bounded the depth.
-fn any(value: &Value) -> Any {
+pub(super) fn any(value: &Value) -> Any {
     match value {
         Value::Null => Any::Null,
         Value::Bool(value) => Any::Bool(*value),
@@ -152,7 +160,7 @@ fn check(new: &NewDesign) -> Result<(), CreateError> {
     check_elements(schema::EDGES, &new.edges, limits::EDGES_MAX)
 }
 
-fn check_elements(
+pub(super) fn check_elements(
     what: &'static str,
     elements: &[(String, serde_json::Map<String, Value>)],
     max: usize,
@@ -179,7 +187,7 @@ fn check_elements(
     Ok(())
 }
 
-fn check_length(path: &str, text: &str, min: usize, max: usize) -> Result<(), CreateError> {
+pub(super) fn check_length(path: &str, text: &str, min: usize, max: usize) -> Result<(), CreateError> {
     let got = text.chars().count();
     if (min..=max).contains(&got) {
         return Ok(());
@@ -192,7 +200,7 @@ const SHARED: [&str; 2] = [schema::DATA, schema::SECURITY_FLAGS];
 
 /// One key with its value, at `depth`. `shared`: the keys that become Y.Maps from here on, whose entries are values of
 /// their own.
-fn check_entry(
+pub(super) fn check_entry(
     path: &str,
     key: &str,
     value: &Value,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::edit::{EditInFlight, Edits};
 use super::effect::{Append, ClockRange};
 use crate::gate::Scan;
 use crate::ids::{AppendId, ConnId, Millis, UserId};
@@ -54,8 +55,8 @@ pub(super) struct InFlight {
     pub(super) acks: Vec<Ack>,
     /// The only author's connection: it need not hear its own words.
     pub(super) sole_author: Option<ConnId>,
-    /// What the append adds.
-    pub(super) ranges: Vec<ClockRange>,
+    /// The edit over HTTP that this is, until it is answered.
+    pub(super) edit: Option<EditInFlight>,
     /// When the room starts to worry about the store.
     slow_at: Option<Millis>,
     /// Set while no attempt is under way: when to try again.
@@ -64,22 +65,21 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    pub(super) fn new(
-        now: Millis,
-        append: Append,
-        acks: Vec<Ack>,
-        sole_author: Option<ConnId>,
-        ranges: Vec<ClockRange>,
-    ) -> Self {
+    pub(super) fn new(now: Millis, append: Append, acks: Vec<Ack>, sole_author: Option<ConnId>) -> Self {
         Self {
             append,
             acks,
             sole_author,
-            ranges,
+            edit: None,
             slow_at: Some(now.plus(limits::APPEND_SLOW_MS)),
             retry_at: None,
             backoff_ms: limits::APPEND_RETRY_MIN_MS,
         }
+    }
+
+    /// The clocks that the append adds.
+    pub(super) fn ranges(&self) -> Vec<ClockRange> {
+        self.append.authors.iter().flat_map(|author| author.wrote.iter().copied()).collect()
     }
 
     /// The attempt failed. `jitter` in 0..=255 spreads the retries of many rooms.
@@ -124,6 +124,8 @@ pub(super) struct Durability {
     aside_bytes: usize,
     /// How many of those aside, from the front, the question under way is for.
     aside_asked: usize,
+    /// Edits over HTTP that wait for their turn.
+    pub(super) edits: Edits,
     pub(super) in_flight: Option<InFlight>,
     /// The earliest time of the next flush that is neither large nor urgent.
     pub(super) next_flush_at: Millis,
@@ -143,6 +145,7 @@ impl Durability {
             aside: VecDeque::new(),
             aside_bytes: 0,
             aside_asked: 0,
+            edits: Edits::default(),
             in_flight: None,
             next_flush_at: Millis::new(0),
             degraded: false,
@@ -215,7 +218,7 @@ impl Durability {
         self.waiting.extend(later);
     }
 
-    /// Gives up everything that is neither in the log nor on its way into it.
+    /// Gives up all frames that are neither in the log nor on their way into it.
     pub(super) fn shed(&mut self) {
         self.take_waiting();
         self.aside.clear();
@@ -229,12 +232,12 @@ impl Durability {
     }
 
     pub(super) fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes + self.aside_bytes
+        self.waiting_bytes + self.aside_bytes + self.edits.bytes()
     }
 
     /// INV-7: a room goes only when this holds.
     pub(super) fn is_clean(&self) -> bool {
-        self.waiting.is_empty() && self.aside.is_empty() && self.in_flight.is_none()
+        self.waiting.is_empty() && self.aside.is_empty() && self.edits.is_empty() && self.in_flight.is_none()
     }
 
     /// Something waits, and either enough of it or long enough.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use yrs::StateVector;
 
-use crate::ids::{AppendId, ClientId, ConnId, Generation, Seq, UserId};
+use super::edit::EditOutcome;
+use crate::ids::{AppendId, ClientId, ConnId, Generation, RequestId, Seq, UserId};
 use crate::wire::CloseCode;
 
 /// One thing to do outside.
@@ -25,6 +26,8 @@ pub enum Effect {
     Quarantine(Quarantine),
     /// Queue one frame for each of these connections.
     Send { to: Vec<ConnId>, frame: Bytes, kind: FrameKind },
+    /// Tell whoever asked for an edit what came of it. Says that it was made only after the commit (INV-3).
+    Answer { request: RequestId, outcome: EditOutcome },
     /// Queue a close frame behind what is queued already, then let the connection go.
     Close { conn: ConnId, code: CloseCode, reason: String },
     /// Something that an operator should read, one sentence without content of the design.

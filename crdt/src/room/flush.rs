@@ -27,10 +27,20 @@ use crate::wire;
 /// notices, with a panic, on more than about twenty.
 const MERGED_MAX: usize = 16;
 
+/// What the document contains already, and the log is to contain next.
+pub(super) struct Step {
+    /// Yjs update v1.
+    pub(super) update: Bytes,
+    pub(super) authors: Vec<Author>,
+    pub(super) claims: Vec<Claim>,
+    pub(super) growth: Growth,
+}
+
 impl Live {
     pub(super) fn flush_if_due(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         if self.rebuild.is_none() && self.durability.flush_is_due(now) {
             self.durability.next_flush_at = now.plus(limits::FLUSH_INTERVAL_MS);
+            self.durability.edits.is_next = true;
             let batch = self.judge(now, effects);
             self.apply_batch(now, batch, effects);
         }
@@ -59,23 +69,31 @@ impl Live {
             self.acknowledge(&batch.acks, effects);
             return;
         }
-        let name = self.doc.name();
-        let renamed = if name == self.name { None } else { name.clone() };
         let growth = Growth { delete_ranges: applied.deleted.len(), ..batch.growth };
         let authors = self.authors_of(&batch, &applied);
         let claims = self.claims_of(&authors);
-        let ranges = authors.iter().flat_map(|author| author.wrote.iter().copied()).collect();
         let sole_author = batch.sole_author();
         let update = match update_of(&batch, applied) {
             Ok(update) => update,
             Err(fault) => return self.start_rebuild(batch, &fault, effects),
         };
+        let append = self.append_of(Step { update, authors, claims, growth });
+        self.put_in_flight(InFlight::new(now, append, batch.acks, sole_author), effects);
+    }
+
+    /// The append of what the document contains already.
+    pub(super) fn append_of(&mut self, step: Step) -> Append {
+        let Step { update, authors, claims, growth } = step;
+        let name = self.doc.name();
+        let renamed = if name == self.name { None } else { name.clone() };
         self.name = name;
         self.size.add(Growth { bytes: update.len(), ..growth });
-        let append =
-            Append { append_id: self.durability.next_append_id(), update, authors, claims, name: renamed };
-        effects.push(Effect::Append(append.clone()));
-        self.durability.in_flight = Some(InFlight::new(now, append, batch.acks, sole_author, ranges));
+        Append { append_id: self.durability.next_append_id(), update, authors, claims, name: renamed }
+    }
+
+    pub(super) fn put_in_flight(&mut self, flight: InFlight, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Append(flight.append.clone()));
+        self.durability.in_flight = Some(flight);
     }
 
     fn authors_of(&mut self, batch: &Batch, applied: &Applied) -> Vec<Author> {
@@ -131,8 +149,9 @@ impl Live {
         self.set_degraded(false, effects);
         self.owners.claim(&flight.append.claims);
         self.committed(now, seq, effects);
-        self.show(&flight.append.update, &flight.ranges, flight.sole_author, effects);
+        self.show(&flight.append.update, &flight.ranges(), flight.sole_author, effects);
         self.acknowledge(&flight.acks, effects);
+        self.edit_committed(flight.edit, seq, effects);
         let Append { update, claims, .. } = flight.append;
         effects.push(Effect::Publish { generation: self.generation, seq, update, claims });
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use yrs::StateVector;
 
+use super::edit::Edit;
 use super::effect::{Claim, QuarantineMark};
 use crate::ids::{AppendId, ConnId, Epoch, Generation, Seq, UserId};
 use crate::roles::DesignRole;
@@ -30,6 +31,8 @@ pub enum Input {
         conn: ConnId,
         frame: ClientFrame,
     },
+    /// Somebody asks for a change over HTTP. Answered with one [`Effect::Answer`](super::Effect::Answer).
+    Edit(Arc<Edit>),
     /// A document frame found the connection's outbox full. `since` is the document before that frame, as it
     /// came with the effect. The executor reports this before it hands the room anything else.
     Lagged {

@@ -14,7 +14,7 @@ use super::effect::{ClockRange, Effect};
 use super::input::Dialect;
 use super::live::{Live, encode_state, send};
 use super::size::Growth;
-use crate::gate::{Closure, Placed, Refusal, Verdict, clock_of};
+use crate::gate::{Closure, Placed, Refusal, Scan, Verdict, clock_of};
 use crate::ids::{ClientId, ConnId, Millis, UserId};
 use crate::limits;
 use crate::roles::DesignRole;
@@ -180,8 +180,8 @@ impl Live {
             let message = "the design's shared texts and lists are as long as they may be";
             return Judgement::refuse(RefusalCode::TooMany, message);
         }
-        let growth = self.growth(waiting, &placed, in_log);
-        if let Some((code, message)) = self.outgrows(batch, waiting, growth) {
+        let growth = self.growth(&waiting.update, scan, &placed, in_log);
+        if let Some((code, message)) = self.outgrows(batch, scan, growth) {
             return Judgement::refuse(code, message);
         }
         // A SyncStep2 carries every deletion its author ever saw.
@@ -222,22 +222,28 @@ impl Live {
     }
 
     /// At most what the update adds to the document.
-    fn growth(&self, waiting: &Waiting, placed: &Placed, in_log: impl Fn(ClientId) -> u32) -> Growth {
+    pub(super) fn growth(
+        &self,
+        update: &[u8],
+        scan: &Scan,
+        placed: &Placed,
+        in_log: impl Fn(ClientId) -> u32,
+    ) -> Growth {
         let new = |root| {
-            let keys = placed.new_keys(&waiting.update, &self.places, root);
+            let keys = placed.new_keys(update, &self.places, root);
             keys.filter(|key| !self.doc.has_key(root, key)).count()
         };
-        let deletes = &waiting.scan.deletes;
+        let deletes = &scan.deletes;
         // A SyncStep2 brings every old deletion along: looked at closely only where it matters.
         let delete_ranges = if deletes.len() < EXACT_FROM_RANGES {
             deletes.len()
         } else {
             self.doc.new_delete_ranges(deletes)
         };
-        let adds = waiting.scan.adds_structs(in_log);
+        let adds = scan.adds_structs(in_log);
         Growth {
-            bytes: if adds { waiting.update.len() } else { delete_ranges * DELETE_RANGE_BYTES },
-            structs: if adds { waiting.scan.structs } else { 0 },
+            bytes: if adds { update.len() } else { delete_ranges * DELETE_RANGE_BYTES },
+            structs: if adds { scan.structs } else { 0 },
             delete_ranges,
             nodes: new(Root::Nodes),
             edges: new(Root::Edges),
@@ -249,11 +255,11 @@ impl Live {
     fn outgrows(
         &mut self,
         batch: &Batch,
-        waiting: &Waiting,
+        scan: &Scan,
         growth: Growth,
     ) -> Option<(RefusalCode, &'static str)> {
         let known = Arc::clone(self.known.now());
-        let ranges = waiting.scan.ranges.iter();
+        let ranges = scan.ranges.iter();
         let new_clients = ranges.filter(|range| clock_of(&known, range.client) == 0).count();
         if 0 < new_clients && limits::DOCUMENT_CLIENTS_MAX < known.len() + batch.ahead.len() + new_clients {
             return Some((RefusalCode::TooMany, "too many client ids have written to this design"));
@@ -262,6 +268,15 @@ impl Live {
         self.size.outgrown(batch.growth, growth)?;
         self.size.measure(&self.doc, self.doc_version);
         self.size.outgrown(batch.growth, growth)
+    }
+
+    /// The same for what goes into the document by itself.
+    pub(super) fn outgrows_alone(
+        &mut self,
+        scan: &Scan,
+        growth: Growth,
+    ) -> Option<(RefusalCode, &'static str)> {
+        self.outgrows(&Batch::default(), scan, growth)
     }
 
     /// Nothing is applied. The client is asked for what is missing; its answer contains this message too.

@@ -22,6 +22,9 @@ use crate::presence::Presence;
 use crate::roles::DesignRole;
 use crate::wire::{self, ClientFrame, CloseCode, Notice, NoticeLimits};
 
+/// What whoever is turned away is told while the store is not well.
+pub(super) const TROUBLE: &str = "the server's storage is in trouble";
+
 /// See the module's head. Only the room's owner task touches it.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -102,7 +105,7 @@ impl Live {
         } else if limits::CONNS_PER_ROOM_MAX <= self.members.len() {
             Some((CloseCode::Overloaded, "too many connections on this design"))
         } else if self.durability.shedding {
-            Some((CloseCode::Overloaded, "the server's storage is in trouble"))
+            Some((CloseCode::Overloaded, TROUBLE))
         } else {
             None
         };
@@ -380,10 +383,14 @@ impl Live {
     /// Too much is unsaved while the store is in trouble: the waiting edits go back to their authors, who still have
     /// them and bring them again by state vector. None of them was acknowledged or shown.
     pub(super) fn shed_if_over_budget(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        if self.durability.degraded && limits::UNSAVED_BYTES_MAX <= self.durability.unsaved_bytes() {
+        let is_over = |of: &Durability| of.degraded && limits::UNSAVED_BYTES_MAX <= of.unsaved_bytes();
+        if is_over(&self.durability) {
+            self.turn_edits_away(CloseCode::Overloaded, TROUBLE, effects);
+        }
+        if is_over(&self.durability) {
             self.durability.shedding = true;
             self.durability.shed();
-            self.close_all(now, CloseCode::Overloaded, "the server's storage is in trouble", effects);
+            self.close_all(now, CloseCode::Overloaded, TROUBLE, effects);
         }
     }
 
@@ -402,7 +409,10 @@ impl Live {
         let is_here = self.rebuild.is_none();
         let durability = self.durability.deadline().filter(|_| is_here);
         let remote = self.remote.deadline().filter(|_| is_here);
-        [durability, self.presence_deadline(), remote, rebuild].into_iter().flatten().min()
+        [durability, self.edits_deadline(), self.presence_deadline(), remote, rebuild]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     // --- telling

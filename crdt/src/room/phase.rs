@@ -1,5 +1,6 @@
 //! The phases of a room's life, each with exactly its own data.
 
+use super::edit::turned_away;
 use super::effect::Effect;
 use super::input::Input;
 use super::live::Live;
@@ -60,9 +61,15 @@ impl Draining {
     }
 }
 
-/// A joiner is never left without an answer.
+/// Who joins, or asks for an edit, is never left without an answer.
 pub(super) fn turn_away(input: &Input, code: CloseCode, reason: &str, effects: &mut Vec<Effect>) {
-    if let Input::Join(join) = input {
-        effects.push(Effect::Close { conn: join.conn, code, reason: reason.to_owned() });
+    match input {
+        Input::Join(join) => {
+            effects.push(Effect::Close { conn: join.conn, code, reason: reason.to_owned() });
+        }
+        Input::Edit(edit) => {
+            effects.push(Effect::Answer { request: edit.request, outcome: turned_away(code, reason) });
+        }
+        _ => {}
     }
 }

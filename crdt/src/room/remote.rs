@@ -34,6 +34,11 @@ impl Remote {
         if self.asking { None } else { self.ask_at }
     }
 
+    /// Something is committed above the head, and what is between is not here yet.
+    pub(super) fn has_hole(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// The document was made anew from everything up to `head`.
     pub(super) fn restart(&mut self, head: Seq) {
         self.held = self.held.split_off(&head.next());

@@ -4,6 +4,7 @@
 mod adversary;
 mod damage;
 mod documents;
+mod edits;
 mod ids;
 mod life;
 mod refusals;

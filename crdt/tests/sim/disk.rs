@@ -7,6 +7,7 @@ use atlas_crdt::ids::{AppendId, ClientId, Epoch, Generation, Seq, UserId};
 use atlas_crdt::room::{Append, Claim, Loaded, LogRow, QuarantineMark};
 
 use crate::graph;
+use crate::programs::FIRST_CLIENT;
 
 /// The durable truth of the simulated design.
 #[derive(Debug)]
@@ -48,8 +49,13 @@ impl Disk {
         }
         for author in &append.authors {
             for range in &author.wrote {
-                let owner = self.claims.get(&range.client);
-                assert_eq!(owner, Some(&Some(author.user)), "INV-5: somebody else's client id {range:?}");
+                // What the server writes for somebody is nobody's.
+                let user = (range.client.get() < FIRST_CLIENT).then_some(author.user);
+                assert_eq!(
+                    self.claims.get(&range.client),
+                    Some(&user),
+                    "INV-5: somebody else's client id {range:?}"
+                );
             }
         }
         let applied = self.doc.apply(&[&append.update[..]], false);
@@ -88,6 +94,16 @@ impl Disk {
 
     pub(crate) fn quarantine(&mut self, mark: QuarantineMark) {
         self.quarantined.push(mark);
+    }
+
+    /// Where this client wrote first.
+    pub(crate) fn first_row_of(&self, client: ClientId) -> Option<Seq> {
+        let claims = |row: &&LogRow| row.claims.iter().any(|claim| claim.client == client);
+        self.rows.iter().find(claims).map(|row| row.seq)
+    }
+
+    pub(crate) fn marks_of_programs(&self) -> usize {
+        self.marks.iter().filter(|mark| mark.starts_with("mark-rest-")).count()
     }
 
     pub(crate) fn has_mark(&self, mark: &str) -> bool {

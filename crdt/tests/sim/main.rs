@@ -12,6 +12,7 @@ mod disk;
 mod graph;
 mod mallory;
 mod plan;
+mod programs;
 mod rng;
 mod world;
 
@@ -57,6 +58,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => who.clone().prop_map(Action::Stall),
         1 => who.clone().prop_map(Action::Unstall),
         1 => who.prop_map(Action::Announce),
+        3 => Just(Action::Ask),
         1 => Just(Action::Kill),
         1 => Just(Action::Attack),
     ]

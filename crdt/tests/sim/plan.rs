@@ -20,6 +20,11 @@ pub(crate) struct Faults {
     pub(crate) attacks: u64,
     pub(crate) quarantined: u64,
     pub(crate) catch_ups: u64,
+    pub(crate) edits_made: u64,
+    pub(crate) edits_stale: u64,
+    pub(crate) edits_refused: u64,
+    pub(crate) edits_turned_away: u64,
+    pub(crate) edits_unknown: u64,
 }
 
 /// Something that can happen.
@@ -42,6 +47,8 @@ pub(crate) enum Action {
     Announce(usize),
     /// kill -9 of the pod.
     Kill,
+    /// A program asks for an edit over HTTP.
+    Ask,
     /// Somebody who may edit sends something evil.
     Attack,
 }
@@ -59,7 +66,8 @@ impl Action {
     pub(crate) fn random(rng: &mut Rng) -> Self {
         let who = rng.below(64);
         match rng.below(100) {
-            0..25 => Self::Edit(who),
+            0..23 => Self::Edit(who),
+            23..25 => Self::Ask,
             25..45 => Self::ToServer(who),
             45..65 => Self::ToClient(who),
             65..80 => Self::Store(match rng.below(8) {
@@ -98,6 +106,11 @@ impl Faults {
         self.attacks += other.attacks;
         self.quarantined += other.quarantined;
         self.catch_ups += other.catch_ups;
+        self.edits_made += other.edits_made;
+        self.edits_stale += other.edits_stale;
+        self.edits_refused += other.edits_refused;
+        self.edits_turned_away += other.edits_turned_away;
+        self.edits_unknown += other.edits_unknown;
     }
 
     /// A simulation in which some fault never struck has not shown anything about it.
@@ -118,6 +131,11 @@ impl Faults {
             ("attacks", self.attacks),
             ("updates in quarantine", self.quarantined),
             ("looks into the log", self.catch_ups),
+            ("edits over HTTP", self.edits_made),
+            ("stale edits over HTTP", self.edits_stale),
+            ("refused edits over HTTP", self.edits_refused),
+            ("edits over HTTP that were turned away", self.edits_turned_away),
+            ("edits over HTTP of which nobody knows", self.edits_unknown),
         ] {
             assert!(0 < count, "no {what} in the whole run");
         }

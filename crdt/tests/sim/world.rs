@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use atlas_crdt::ids::{ClientId, ConnId, Millis, Seq, UserId};
 use atlas_crdt::invariants;
@@ -15,6 +16,7 @@ use crate::disk::Disk;
 use crate::graph;
 use crate::mallory::{self, Attack, Mallory};
 use crate::plan::{Action, Faults, Outcome};
+use crate::programs::Programs;
 use crate::rng::Rng;
 
 /// Work the executor has been given and has not reported on.
@@ -36,6 +38,7 @@ pub(crate) struct World {
     conns: BTreeMap<ConnId, usize>,
     next_conn: u64,
     mallory: Mallory,
+    programs: Programs,
     pub(crate) faults: Faults,
     trace: DefaultHasher,
 }
@@ -56,6 +59,7 @@ impl World {
             conns: BTreeMap::new(),
             next_conn: 0,
             mallory: Mallory::default(),
+            programs: Programs::default(),
             faults: Faults::default(),
             trace: DefaultHasher::new(),
         }
@@ -76,6 +80,7 @@ impl World {
             Action::Stall(name) => self.stall(who(name)),
             Action::Unstall(name) => self.unstall(who(name)),
             Action::Announce(name) => self.architects[who(name)].announce(),
+            Action::Ask => self.ask(),
             Action::Kill => self.kill(),
             Action::Attack => self.attack(),
         }
@@ -105,6 +110,7 @@ impl World {
 
     fn is_quiet(&self) -> bool {
         self.jobs.is_empty()
+            && !self.programs.is_waiting()
             && self.room.as_ref().is_some_and(|room| !room.stats().has_unsaved)
             && self.architects.iter().all(|architect| {
                 architect.socket.as_ref().is_some_and(|socket| {
@@ -123,13 +129,7 @@ impl World {
         if self.architects[who].socket.is_some() {
             return;
         }
-        if self.room.is_none() {
-            let config =
-                RoomConfig::new(self.rng.next(), u128::from(self.rng.next()) << 64, ClientId::new(2));
-            let (room, effects) = Room::new(config);
-            self.room = Some(room);
-            self.execute(effects);
-        }
+        self.open_room();
         if !self.room.as_ref().is_some_and(Room::accepts_frames) {
             return; // the join waits in the inbox: here the person simply tries again
         }
@@ -146,6 +146,29 @@ impl World {
             epoch: None,
         };
         self.handle(Input::Join(join));
+    }
+
+    fn open_room(&mut self) {
+        if self.room.is_none() {
+            let config =
+                RoomConfig::new(self.rng.next(), u128::from(self.rng.next()) << 64, ClientId::new(2));
+            let (room, effects) = Room::new(config);
+            self.room = Some(room);
+            self.execute(effects);
+        }
+    }
+
+    fn ask(&mut self) {
+        self.open_room();
+        if !self.room.as_ref().is_some_and(Room::accepts_frames) {
+            return; // it waits in the inbox, and is given up there
+        }
+        let edit = self.programs.ask(&mut self.rng, &self.disk);
+        if edit.user == mallory::USER {
+            self.faults.attacks += 1;
+        }
+        self.trace_event("edit over HTTP");
+        self.handle(Input::Edit(Arc::new(edit)));
     }
 
     /// Mallory comes, if she is not here, and does her worst.
@@ -274,13 +297,17 @@ impl World {
                         match &kind {
                             FrameKind::Document { since } if socket.stalled => {
                                 socket.lag_reported = true;
-                                lagging.push((conn, std::sync::Arc::clone(since)));
+                                lagging.push((conn, Arc::clone(since)));
                             }
                             FrameKind::Presence if socket.stalled => {}
                             _ => socket.to_client.push_back(frame.clone()),
                         }
                     }
                     frame.hash(&mut self.trace);
+                }
+                Effect::Answer { request, outcome } => {
+                    self.programs.hear(request, &outcome, &self.disk, &mut self.faults);
+                    self.trace_event("answer");
                 }
                 Effect::Close { conn, code, .. } => {
                     code.as_u16().hash(&mut self.trace);
@@ -293,6 +320,7 @@ impl World {
                     let room = self.room.take().expect("a room evicts itself once");
                     assert!(!room.stats().has_unsaved, "INV-7: evicted with unsaved edits");
                     assert!(self.jobs.is_empty(), "INV-7: evicted with work under way");
+                    assert!(!self.programs.is_waiting(), "INV-7: evicted with an edit unanswered");
                     self.faults.evictions += 1;
                 }
             }
@@ -364,6 +392,7 @@ impl World {
         self.room = None;
         self.conns.clear();
         self.mallory.conn = None;
+        self.programs.forget();
         for architect in &mut self.architects {
             architect.socket = None;
         }
@@ -419,11 +448,13 @@ impl World {
                 architect.name
             );
         }
+        self.programs.check_at_rest(&self.disk);
         assert_eq!(self.disk.last_name().cloned(), self.disk.doc().name(), "designs.name follows meta.name");
     }
 
     fn visible_to_all(&self) -> usize {
-        self.architects.iter().map(|architect| architect.own_marks.len()).sum()
+        let of_people: usize = self.architects.iter().map(|architect| architect.own_marks.len()).sum();
+        of_people + self.disk.marks_of_programs()
     }
 
     fn trace_event(&mut self, event: &str) {

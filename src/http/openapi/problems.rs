@@ -37,6 +37,8 @@ pub enum ProblemDetail {
     Field { field: String, message: String },
     /// What was sent is larger than this.
     Size { max_bytes: u64 },
+    /// The tag of the design as it is, when `If-Match` names another.
+    Stale { current: String },
 }
 
 /// A stable word for programs.

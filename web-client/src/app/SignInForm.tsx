@@ -12,12 +12,13 @@ const PASSWORD_CHARS_MAX = 128
 
 export interface SignInFormProps {
   mode: 'signin' | 'register'
-  /** Whose login ended: only they can go on with what is open here. */
   email?: string
+  /** Only this person can go on with what is open here. */
+  onlyThem?: boolean
   onDone: () => void
 }
 
-export function SignInForm({ mode, email = '', onDone }: SignInFormProps) {
+export function SignInForm({ mode, email = '', onlyThem = false, onDone }: SignInFormProps) {
   const { account } = useServices()
   const [busy, setBusy] = useState(false)
   const [problem, setProblem] = useState<unknown>(null)
@@ -68,6 +69,7 @@ export function SignInForm({ mode, email = '', onDone }: SignInFormProps) {
         autoComplete="username"
         required
         defaultValue={email}
+        readOnly={onlyThem}
         error={of('email')}
       />
       <TextField

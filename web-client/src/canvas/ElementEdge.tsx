@@ -1,7 +1,9 @@
 // A connection: its colour says how safe its traffic is said to be, its chip what travels there.
 
-import { BaseEdge, EdgeLabelRenderer, type EdgeProps, getSmoothStepPath } from '@xyflow/react'
-import { memo } from 'react'
+import { BaseEdge, type EdgeProps, getSmoothStepPath } from '@xyflow/react'
+import { memo, use } from 'react'
+import { createPortal } from 'react-dom'
+import { ChipLayerContext } from './actions'
 import type { CanvasEdge, EdgeLook } from './flow-edges'
 
 const CORNER = 8
@@ -17,6 +19,7 @@ export const ElementEdge = memo(function ElementEdge(props: EdgeProps<CanvasEdge
     targetPosition,
     borderRadius: CORNER
   })
+  const chips = use(ChipLayerContext)
   const look: EdgeLook = data?.look ?? 'unknown'
   const words = data?.words ?? ''
   return (
@@ -27,17 +30,18 @@ export const ElementEdge = memo(function ElementEdge(props: EdgeProps<CanvasEdge
         markerEnd={`url(#${selected ? 'atlas-arrow-selected' : `atlas-arrow-${look}`})`}
         interactionWidth={16}
       />
-      {words !== '' && (
-        <EdgeLabelRenderer>
+      {words !== '' &&
+        chips !== null &&
+        createPortal(
           <div
             className={`atlas-chip atlas-chip-${look}`}
             data-selected={selected || undefined}
             style={{ transform: `translate(-50%, -50%) translate(${labelX}px, ${labelY}px)` }}
           >
             {words}
-          </div>
-        </EdgeLabelRenderer>
-      )}
+          </div>,
+          chips
+        )}
     </>
   )
 })

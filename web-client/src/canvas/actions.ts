@@ -1,4 +1,4 @@
-// What nodes ask of the canvas. The value never changes while the canvas lives, so that no node is drawn again because of it.
+// What nodes and edges ask of the canvas. Neither value changes while the canvas lives, so that nothing is drawn again because of it.
 
 import { createContext, use } from 'react'
 
@@ -15,3 +15,9 @@ export function useCanvasActions(): CanvasActions {
   if (actions === null) throw new Error('A node was drawn outside of the canvas.')
   return actions
 }
+
+/**
+ * Where the chips of edges are drawn. React Flow's own layer for labels is looked up in the page by every edge at every change, which
+ * makes each step of a drag among a thousand nodes take seconds.
+ */
+export const ChipLayerContext = createContext<HTMLElement | null>(null)

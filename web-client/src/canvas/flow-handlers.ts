@@ -1,7 +1,7 @@
 // What React Flow reports, as acts of the canvas and of the editor. Made once for each canvas: no handler changes while it lives.
 
 import type { EdgeChange, NodeChange, OnNodeDrag, ReactFlowProps } from '@xyflow/react'
-import type { DragEvent } from 'react'
+import type { DragEvent, MouseEvent } from 'react'
 import type { Editor, Selection } from '../binding/types'
 import type { Point } from '../design/elements'
 import { kindOf } from '../design/kinds'
@@ -19,6 +19,8 @@ type Handlers = Pick<
   | 'onEdgesChange'
   | 'onNodeDragStart'
   | 'onNodeDragStop'
+  | 'onNodeClick'
+  | 'onEdgeClick'
   | 'onNodeDoubleClick'
   | 'onConnect'
   | 'onConnectEnd'
@@ -47,6 +49,8 @@ export function flowHandlers(store: CanvasStore): Handlers {
       )
     },
     onNodeDragStop: (() => store.endDrag()) satisfies OnNodeDrag<CanvasNode>,
+    onNodeClick: (event, node) => selectOnly(editor, event, { nodes: [node.id], edges: [] }),
+    onEdgeClick: (event, edge) => selectOnly(editor, event, { nodes: [], edges: [edge.id] }),
     onNodeDoubleClick: (_, node) => store.edit(node.id),
     onConnect: connection => connect(editor, connection),
     onConnectEnd: (event, state) => {
@@ -97,6 +101,12 @@ function select(
     else ids.delete(change.id)
   }
   if (changed) editor.select({ ...before, [part]: [...ids] })
+}
+
+/** A plain click on one of several that are selected leaves it alone selected. React Flow would keep all of them. */
+function selectOnly(editor: Editor, { shiftKey, ctrlKey, metaKey }: MouseEvent, only: Selection): void {
+  const { nodes, edges } = editor.state.selection
+  if (!shiftKey && !ctrlKey && !metaKey && 1 < nodes.length + edges.length) editor.select(only)
 }
 
 /** Handlers of the element around the canvas, onto which components are dropped from the palette. */

@@ -120,8 +120,8 @@ const wholeSize = ({ width, height }: Size): Size => ({
 /** Below the others' cursors. */
 const SELECTED_Z = 1_000
 
-/** The file's own order among cards, within bounds. */
-const lift = (zIndex: number | undefined): number => Math.min(Math.max(Math.trunc(zIndex ?? 0), 0), 900)
+/** The file's own order among cards, within bounds: above edges and their chips, which lie at 0. */
+const lift = (zIndex: number | undefined): number => Math.min(Math.max(Math.trunc(zIndex ?? 0), 1), 900)
 
 /** Containers lie behind everything, and the larger behind the smaller. The root of the area has a step for each unit of length. */
 const depthOf = (size: Size): number => -Math.min(Math.max(Math.round(Math.sqrt(areaOf(size))), 1), 1_000_000)

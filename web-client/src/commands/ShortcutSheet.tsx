@@ -9,11 +9,12 @@ import { COMMAND_GROUPS, titleOf } from './types'
 
 /** What the canvas itself does with keys and pointer, for which there is no command. */
 const GESTURES: readonly (readonly [what: string, how: string])[] = [
-  ['Move the view', 'Drag the canvas, or scroll'],
-  ['Zoom', 'Pinch, or scroll with Ctrl'],
+  ['Move the view', 'Drag the canvas'],
+  ['Zoom', 'Scroll, or pinch'],
   ['Select several', 'Shift and drag, or Shift and click'],
-  ['Connect', 'Drag from a handle of one node to another node'],
-  ['Move what is selected', 'Arrow keys']
+  ['Connect', 'Drag from a handle to another component'],
+  ['Write a label', 'Double click, or F2'],
+  ['Move what is selected', 'Arrow keys; Shift for larger steps']
 ]
 
 /** Mount once below `Commands`; it is open while `ui.state.dialog` is 'shortcuts'. */

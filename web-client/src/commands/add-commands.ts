@@ -1,11 +1,12 @@
 // One command for each kind of component: where the menu was opened, else in the middle of the view.
 
 import { KINDS, type KindId } from '../design/kinds'
+import { freeSpot } from '../panels/add'
 import type { Command } from './types'
 
 export const addCommandId = (kind: KindId): string => `add-${kind}`
 
-export const ADD_COMMANDS: readonly Command[] = KINDS.map(({ id, title, words, group }) => ({
+export const ADD_COMMANDS: readonly Command[] = KINDS.map(({ id, title, words, group, width, height }) => ({
   id: addCommandId(id),
   title: `Add ${title}`,
   group: 'Add',
@@ -14,6 +15,6 @@ export const ADD_COMMANDS: readonly Command[] = KINDS.map(({ id, title, words, g
   shortcuts: [],
   enabled: ({ editor }) => editor.state.canEdit,
   perform: ({ editor, at }) => {
-    editor.addNode(id, at ?? editor.centre())
+    editor.addNode(id, at ?? freeSpot(editor.state.view, editor.centre(), { width, height }))
   }
 }))

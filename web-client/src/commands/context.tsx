@@ -1,24 +1,26 @@
 // How components reach the commands: the context comes from the page that has the editor open.
 
 import { createContext, type ReactNode, use, useCallback, useEffect, useMemo, useSyncExternalStore } from 'react'
-import type { Editor } from '../binding/types'
+import type { CanvasEditor } from '../binding/types'
 import type { PeersStore } from '../presence/peers'
+import { listenForClipboard } from './clipboard'
 import { listenForShortcuts } from './shortcuts'
 import { type Command, type CommandContext, type EditorUi, titleOf, type UiState } from './types'
 
 const Context = createContext<CommandContext | null>(null)
 
 export interface CommandsProps {
-  editor: Editor
+  editor: CanvasEditor
   presence: PeersStore
   ui: EditorUi
   children: ReactNode
 }
 
-/** Offers the commands to everything below, and listens to the keyboard. */
+/** Offers the commands to everything below, and listens to the keyboard and the clipboard. */
 export function Commands({ editor, presence, ui, children }: CommandsProps) {
   const context = useMemo(() => ({ editor, presence, ui, at: null }), [editor, presence, ui])
   useEffect(() => listenForShortcuts(() => context), [context])
+  useEffect(() => listenForClipboard(() => context), [context])
   return <Context value={context}>{children}</Context>
 }
 

@@ -51,6 +51,7 @@ export const EDIT_COMMANDS: readonly Command[] = [
     group: 'Edit',
     icon: Scissors,
     shortcuts: ['Mod+X'],
+    byBrowser: true,
     enabled: context => canEdit(context) && nodeSelected(context),
     perform: ({ editor }) => {
       const { selection } = editor.state
@@ -64,6 +65,7 @@ export const EDIT_COMMANDS: readonly Command[] = [
     group: 'Edit',
     icon: Copy,
     shortcuts: ['Mod+C'],
+    byBrowser: true,
     enabled: nodeSelected,
     perform: ({ editor }) => {
       editor.copy(editor.state.selection)
@@ -76,6 +78,7 @@ export const EDIT_COMMANDS: readonly Command[] = [
     icon: ClipboardPaste,
     words: ['insert'],
     shortcuts: ['Mod+V'],
+    byBrowser: true,
     enabled: context => canEdit(context) && context.editor.state.canPaste,
     perform: ({ editor, at }) => {
       editor.paste(at ?? undefined)

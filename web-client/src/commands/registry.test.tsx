@@ -46,9 +46,12 @@ describe('the registry', () => {
     const add = COMMANDS.find(({ id }) => id === 'add-database')
     if (add === undefined) throw new Error('unreachable')
     perform(add, context)
+    perform(add, context)
     perform(add, { ...context, at: { x: 7, y: 8 } })
     expect(editor.acts('addNode')).toEqual([
       ['database', { x: 500, y: 300 }],
+      // Not upon the first one.
+      ['database', { x: 524, y: 324 }],
       ['database', { x: 7, y: 8 }]
     ])
   })

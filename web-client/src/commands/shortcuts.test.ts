@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { drawing, FakeEditor, node } from '../panels/testing/fake-editor'
+import { listenForClipboard } from './clipboard'
 import { type KeyPress, listenForShortcuts, matches, parseShortcut, shownShortcut } from './shortcuts'
 import { fakeContext } from './testing/fake-context'
 
@@ -145,5 +146,72 @@ describe('the keyboard of the page', () => {
     expect(key('d', { ctrlKey: true }).defaultPrevented).toBe(true)
     expect(key('Delete').defaultPrevented).toBe(false)
     expect(key('Tab').defaultPrevented).toBe(false)
+  })
+})
+
+describe('the clipboard', () => {
+  let stop = () => {}
+  beforeEach(() => localStorage.clear())
+  afterEach(() => {
+    stop()
+    document.getSelection()?.removeAllRanges()
+    document.body.innerHTML = ''
+  })
+
+  function page(selected = ['a']) {
+    const fake = fakeContext(new FakeEditor(drawing([node('a')]), { nodes: selected, edges: [] }))
+    const stops = [listenForShortcuts(() => fake.context, false), listenForClipboard(() => fake.context)]
+    stop = () => {
+      for (const each of stops) each()
+    }
+    const happens = (type: 'copy' | 'cut' | 'paste', text = '', on: Element = document.body) => {
+      const clipboardData = new DataTransfer()
+      if (text !== '') clipboardData.setData('text/plain', text)
+      const event = new ClipboardEvent(type, { bubbles: true, cancelable: true, clipboardData })
+      on.dispatchEvent(event)
+      return { event, text: clipboardData.getData('text/plain') }
+    }
+    return { ...fake, happens }
+  }
+
+  it('is reached by the browser: its keys are left alone, its events act', () => {
+    const { editor, happens } = page()
+    for (const key of ['c', 'x', 'v']) {
+      const event = new KeyboardEvent('keydown', { key, ctrlKey: true, bubbles: true, cancelable: true })
+      document.body.dispatchEvent(event)
+      expect(event.defaultPrevented).toBe(false)
+    }
+    expect(editor.asked).toEqual([])
+    const copied = happens('copy')
+    expect([copied.text, copied.event.defaultPrevented]).toEqual(['what was copied', true])
+    happens('cut')
+    happens('paste', 'from another tab')
+    happens('paste')
+    expect(editor.asked.map(([act]) => act)).toEqual(['copy', 'copy', 'remove', 'pasteText', 'paste'])
+    expect(editor.acts('pasteText')).toEqual([['from another tab']])
+  })
+
+  it('belongs to fields, dialogs, and words that are selected on the page', () => {
+    const { editor, happens } = page()
+    document.body.innerHTML = '<input><div role="dialog"><p>words</p></div><p id="words">words</p>'
+    const at = (selector: string) => document.querySelector(selector) ?? document.body
+    for (const selector of ['input', '[role=dialog] p'])
+      for (const type of ['copy', 'cut', 'paste'] as const)
+        expect(happens(type, 'x', at(selector)).event.defaultPrevented).toBe(false)
+    document.getSelection()?.selectAllChildren(at('#words'))
+    happens('copy')
+    expect(editor.asked).toEqual([])
+  })
+
+  it('lets a viewer copy, and neither cut nor paste', () => {
+    const { editor, happens } = page()
+    editor.set({ canEdit: false })
+    for (const type of ['copy', 'cut', 'paste'] as const) happens(type, 'x')
+    expect(editor.asked.map(([act]) => act)).toEqual(['copy'])
+  })
+
+  it('keeps what was in it when nothing is selected', () => {
+    const { happens } = page([])
+    expect(happens('copy', 'before')).toMatchObject({ text: 'before', event: { defaultPrevented: false } })
   })
 })

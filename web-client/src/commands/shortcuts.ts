@@ -4,6 +4,7 @@
 // is compared with `event.key`, which is what the person's layout says, in lower case. On layouts without Latin letters the key's
 // place stands in for them. Where a sign needs Shift depends on the layout, so Shift counts only with letters and named keys.
 
+import { inField, inModal } from './places'
 import { COMMANDS, perform } from './registry'
 import type { Command, CommandContext } from './types'
 
@@ -74,22 +75,6 @@ export function conflicts(commands: readonly Command[]): string[] {
   return [...owners.values()].filter(ids => 1 < ids.length).map(ids => ids.join(', '))
 }
 
-const FIELDS = 'input:not([type=checkbox], [type=radio], [type=button], [type=submit]), textarea, select'
-const MODAL = '[role=dialog], [role=alertdialog], [role=menu], [role=listbox]'
-
-/** Where somebody types, letters are letters. */
-function inField(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (target.isContentEditable || target.closest(FIELDS) !== null)
-}
-
-const inModal = (target: EventTarget | null): boolean => target instanceof HTMLElement && target.closest(MODAL) !== null
-
-/** Copying words that are selected on the page is the browser's business. */
-function textIsSelected(): boolean {
-  const selection = document.getSelection()
-  return selection !== null && !selection.isCollapsed && selection.toString() !== ''
-}
-
 /** Listens until the returned function is called. `context` is asked at each key. */
 export function listenForShortcuts(context: () => CommandContext, mac = onMac()): () => void {
   const listen = (event: KeyboardEvent) => {
@@ -99,7 +84,7 @@ export function listenForShortcuts(context: () => CommandContext, mac = onMac())
     if (now.ui.state.dialog !== null || inModal(event.target)) return
     const command = COMMANDS.find(({ shortcuts }) => shortcuts.some(text => matches(text, event, mac)))
     if (command === undefined || (command.inFields !== true && inField(event.target))) return
-    if ((command.id === 'copy' || command.id === 'cut') && textIsSelected()) return
+    if (command.byBrowser === true) return
     const performed = event.repeat && command.repeats !== true ? true : perform(command, now)
     // The browser's own meaning of the key (search, bookmark, zoom) would only confuse, also when there is nothing to do just now.
     if (performed || command.shortcuts.some(text => text.startsWith('Mod+'))) event.preventDefault()

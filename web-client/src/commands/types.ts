@@ -2,7 +2,7 @@
 // keyboard all ask the same ones.
 
 import type { LucideIcon } from 'lucide-react'
-import type { Editor } from '../binding/types'
+import type { CanvasEditor } from '../binding/types'
 import type { Point } from '../design/elements'
 import type { KindId } from '../design/kinds'
 import type { PeersStore } from '../presence/peers'
@@ -26,6 +26,8 @@ export interface Command {
   readonly shortcuts: readonly string[]
   /** Its shortcuts also work while somebody types into a field. */
   readonly inFields?: true
+  /** Its keys are left to the browser, which answers them with an event of its own (clipboard.ts). */
+  readonly byBrowser?: true
   /** A key that is held down performs it again and again. */
   readonly repeats?: true
   enabled(context: CommandContext): boolean
@@ -35,7 +37,7 @@ export interface Command {
 }
 
 export interface CommandContext {
-  readonly editor: Editor
+  readonly editor: CanvasEditor
   readonly presence: PeersStore
   readonly ui: EditorUi
   /** Flow coordinates of the right click that opened the menu; null: from anywhere else. */

@@ -177,10 +177,7 @@ describe('adding without pointing', () => {
     expect(freeSpot(drawing([]), middle, kind)).toEqual(middle)
     const centred = drawing([node('a', {}, { position: { x: 25, y: 60 } })])
     expect(freeSpot(centred, middle, kind)).toEqual({ x: 124, y: 124 })
-    const cornered = drawing([
-      node('a', {}, { position: { x: 100, y: 100 } }),
-      node('b', {}, { position: { x: 124, y: 124 } })
-    ])
-    expect(freeSpot(cornered, middle, kind)).toEqual({ x: 148, y: 148 })
+    const two = drawing([...centred.nodes.values(), node('b', {}, { position: { x: 49, y: 84 } })])
+    expect(freeSpot(two, middle, kind)).toEqual({ x: 148, y: 148 })
   })
 })

@@ -44,7 +44,7 @@ export function Avatars({ peers, onJump, roleOf, most = 5 }: AvatarsProps) {
           <Tooltip text={<Others people={rest} more={more} />}>
             <button
               type="button"
-              aria-label={`${rest.length + more} more people`}
+              aria-label={rest.length + more === 1 ? '1 more person' : `${rest.length + more} more people`}
               className={`${SHAPE} bg-hover text-muted`}
             >
               +{rest.length + more}

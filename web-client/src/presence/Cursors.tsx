@@ -4,11 +4,10 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { PEER_INK } from './colours'
 import { Glider } from './glide'
-import { PresenceLayer } from './PresenceLayer'
 import type { Peer, PeersState, PeersStore } from './peers'
 import { usePeers } from './use-peers'
 
-/** Mount inside of React Flow. Not mounted: others' cursors are hidden. */
+/** Mount in a `PresenceLayer`. Not mounted: others' cursors are hidden. */
 export function Cursors({ peers }: { peers: PeersStore }) {
   const [glider] = useState(() => new Glider())
   const pointing = usePointing(peers)
@@ -23,11 +22,11 @@ export function Cursors({ peers }: { peers: PeersStore }) {
   useEffect(() => () => glider.stop(), [glider])
 
   return (
-    <PresenceLayer>
+    <>
       {pointing.map(peer => (
         <Cursor key={peer.clientId} peer={peer} peers={peers} glider={glider} />
       ))}
-    </PresenceLayer>
+    </>
   )
 }
 

@@ -3,7 +3,6 @@
 import { useInternalNode, useStore } from '@xyflow/react'
 import { Fragment, useLayoutEffect, useRef } from 'react'
 import { NameTag } from './Cursors'
-import { PresenceLayer } from './PresenceLayer'
 import type { Peer, PeersStore } from './peers'
 import { usePeers } from './use-peers'
 
@@ -14,18 +13,18 @@ const ELEMENTS_MAX = 300
 /** Somebody who has more than this selected is named at the first of them only. */
 const NAMED_MAX = 5
 
-/** Mount inside of React Flow. Not mounted: others' selections are hidden. */
+/** Mount in a `PresenceLayer`. Not mounted: others' selections are hidden. */
 export function PeerRings({ peers }: { peers: PeersStore }) {
   const selected = usePeers(peers, state => state.selected)
   return (
-    <PresenceLayer>
+    <>
       {[...selected].slice(0, ELEMENTS_MAX).map(([element, others]) => (
         <Fragment key={element}>
           <NodeRings id={element} others={others} />
           <EdgeRing id={element} others={others} />
         </Fragment>
       ))}
-    </PresenceLayer>
+    </>
   )
 }
 

@@ -7,6 +7,7 @@ import { type ReactNode, useCallback } from 'react'
 /** Above selected nodes, which React Flow lifts by 1,000. */
 const ABOVE_NODES = 3_000
 
+/** Mount once inside of React Flow, around `PeerRings` and `Cursors`. */
 export function PresenceLayer({ children }: { children: ReactNode }) {
   const flow = useStoreApi()
   // On the element and not in an effect: the portal draws nothing until React Flow stands, which is after the first effects.

@@ -67,6 +67,29 @@ describe('who is here', () => {
     expect(store.state.people).toMatchObject([{ name: 'Ada Lovelace (you, other window)', initials: 'AL', own: true }])
   })
 
+  it('is right also for whoever comes back to it after nobody listened', () => {
+    const awareness = new Awareness(new Y.Doc())
+    open.push(() => awareness.destroy())
+    const store = new PeersStore(awareness, 'me')
+    const hers = window(awareness)
+    hers.says({ user: ada, cursor: null, selection: [], drag: null })
+    expect(store.state.people).toHaveLength(1)
+    expect(store.state).toBe(store.state)
+    store.subscribe(() => {})()
+    hers.goes()
+    expect(store.state.people).toEqual([])
+    store.destroy()
+    let told = 0
+    open.push(
+      store.subscribe(() => {
+        told += 1
+      })
+    )
+    hers.says({ user: ada, cursor: null, selection: ['n'], drag: null })
+    expect(told).toBe(1)
+    expect(store.state.people).toHaveLength(1)
+  })
+
   it('shows two windows of somebody as one person', () => {
     const { awareness, store } = here()
     window(awareness, 7).says({ user: ada, cursor: null, selection: [], drag: null })
@@ -94,7 +117,13 @@ describe('who is here', () => {
     window(awareness, 20).says({ user: ada, cursor: null, selection: [], drag: { ids: ['a', 'b'], dx: 10, dy: -5 } })
     const bob = { id: 'bob', name: 'Bob', color: 1 }
     window(awareness, 10).says({ user: bob, cursor: null, selection: [], drag: { ids: ['b'], dx: 1, dy: 1 } })
-    expect(store.state.remoteDrags.get('a')).toEqual({ dx: 10, dy: -5, color: PEER_COLOURS[3], name: 'Ada Lovelace' })
+    expect(store.state.remoteDrags.get('a')).toEqual({
+      dx: 10,
+      dy: -5,
+      color: PEER_COLOURS[3],
+      name: 'Ada Lovelace',
+      by: 'ada'
+    })
     expect(store.state.remoteDrags.get('b')).toMatchObject({ dx: 1, name: 'Bob' })
   })
 })

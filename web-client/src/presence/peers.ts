@@ -42,6 +42,8 @@ export interface RemoteDrag {
   readonly dy: number
   readonly color: string
   readonly name: string
+  /** The user's id. */
+  readonly by: string
 }
 
 export interface PeersState {
@@ -70,29 +72,35 @@ export function cursorOf(state: PeersState, userId: string): Point | null {
   return state.peers.find(peer => peer.userId === userId && peer.cursor !== null)?.cursor ?? null
 }
 
+/** Listens to the awareness while somebody listens to it; read at any other time, it looks anew. */
 export class PeersStore {
   #state: PeersState = NOBODY
   readonly #awareness: Awareness
   readonly #ownUserId: string
-  /** Everybody whose state could be read, by client id. */
-  readonly #known = new Map<number, Peer>()
+  /** Everybody whose state could be read, by client id, with what they said: a state that is replaced is another object. */
+  readonly #known = new Map<number, { said: unknown; peer: Peer }>()
   readonly #listeners = new Set<() => void>()
 
   constructor(awareness: Awareness, ownUserId: string) {
     this.#awareness = awareness
     this.#ownUserId = ownUserId
-    for (const clientId of awareness.getStates().keys()) this.#read(clientId)
-    this.#derive()
-    awareness.on('change', this.#changed)
   }
 
   get state(): PeersState {
+    if (this.#listeners.size === 0) this.#readAll()
     return this.#state
   }
 
   subscribe = (listener: () => void): (() => void) => {
+    if (this.#listeners.size === 0) {
+      this.#awareness.on('change', this.#changed)
+      this.#readAll()
+    }
     this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return () => {
+      this.#listeners.delete(listener)
+      if (this.#listeners.size === 0) this.#awareness.off('change', this.#changed)
+    }
   }
 
   destroy(): void {
@@ -105,16 +113,23 @@ export class PeersStore {
     if (this.#derive()) for (const listener of [...this.#listeners]) listener()
   }
 
+  #readAll(): void {
+    for (const clientId of new Set([...this.#known.keys(), ...this.#awareness.getStates().keys()])) this.#read(clientId)
+    this.#derive()
+  }
+
   #read(clientId: number): void {
-    const state = clientId === this.#awareness.clientID ? null : readPresence(this.#awareness.getStates().get(clientId))
+    const said = this.#awareness.getStates().get(clientId)
+    if (said !== undefined && this.#known.get(clientId)?.said === said) return
+    const state = clientId === this.#awareness.clientID ? null : readPresence(said)
     if (state === null) this.#known.delete(clientId)
-    else this.#known.set(clientId, peerOf(clientId, state, this.#ownUserId))
+    else this.#known.set(clientId, { said, peer: peerOf(clientId, state, this.#ownUserId) })
   }
 
   /** Whether anything changed that can be seen. */
   #derive(): boolean {
     const before = this.#state
-    const all = [...this.#known.values()].sort((a, b) => a.clientId - b.clientId)
+    const all = [...this.#known.values()].map(({ peer }) => peer).sort((a, b) => a.clientId - b.clientId)
     const peers = all.slice(0, PEERS_MAX)
     const more = all.length - peers.length
     const gone = peers.length !== before.peers.length || peers.some((peer, at) => peer !== before.peers[at])
@@ -189,9 +204,9 @@ function selectedOf(peers: readonly Peer[]): Map<string, Peer[]> {
 /** Of two who drag one node, the one with the lower client id shows: on every screen the same. */
 function dragsOf(peers: readonly Peer[]): Map<string, RemoteDrag> {
   const drags = new Map<string, RemoteDrag>()
-  for (const { drag, colour, name } of peers) {
+  for (const { drag, colour, name, userId } of peers) {
     for (const id of drag?.ids ?? []) {
-      if (drag !== null && !drags.has(id)) drags.set(id, { dx: drag.dx, dy: drag.dy, color: colour, name })
+      if (drag !== null && !drags.has(id)) drags.set(id, { dx: drag.dx, dy: drag.dy, color: colour, name, by: userId })
     }
   }
   return drags

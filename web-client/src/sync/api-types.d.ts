@@ -177,7 +177,11 @@ export interface paths {
          * @description The JSON snapshot under the design's own address.
          */
         get: operations["readDesign"];
-        put?: never;
+        /**
+         * Replace a design
+         * @description The design becomes what the body says; only what differs is written. The snapshot as it was read is such a body, too.
+         */
+        put: operations["replaceDesign"];
         post?: never;
         /**
          * Delete a design
@@ -186,7 +190,12 @@ export interface paths {
         delete: operations["deleteDesign"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change parts of a design
+         * @description The named parts change, everything else stays: `upsert` merges the keys of an element and of its `data`, null removes
+         *     one; `remove` takes a node's edges with it.
+         */
+        patch: operations["patchDesign"];
         trace?: never;
     };
     "/api/v1/designs/{design}/members": {
@@ -389,6 +398,38 @@ export interface components {
             /** @description For the next page; null on the last. */
             next_cursor: string | null;
         };
+        /** @description PATCH: parts of a design. Null removes a key. */
+        DesignPatch: {
+            edges?: components["schemas"]["ElementsPatch"];
+            meta?: {
+                [key: string]: unknown;
+            };
+            nodes?: components["schemas"]["ElementsPatch"];
+        };
+        /** @description PUT: a whole design. A snapshot as it was read is one, too: what the server computes itself is not looked at. */
+        DesignReplacement: {
+            content_hash?: string | null;
+            description?: string | null;
+            edges: components["schemas"]["DesignElement"][];
+            /** Format: int64 */
+            epoch?: number | null;
+            /** @description This design's, if it is there. */
+            id?: string | null;
+            integrity?: unknown;
+            /** @description When it is there, it is all of it. */
+            meta?: {
+                [key: string]: unknown;
+            } | null;
+            name?: string | null;
+            nodes: components["schemas"]["DesignElement"][];
+            /**
+             * Format: int64
+             * @description 1, if it is there.
+             */
+            schema_version?: number | null;
+            /** Format: int64 */
+            seq?: number | null;
+        };
         /**
          * @description What somebody may do with one design.
          * @enum {string}
@@ -423,11 +464,40 @@ export interface components {
              */
             seq: number;
         };
+        /** @description The design after the change. */
+        EditedDesign: {
+            /** @description Whether there was anything to change. */
+            changed: boolean;
+            content_hash: string;
+            /** @description The edges of the request that are kept and not shown. */
+            hidden_edges: components["schemas"]["EditedHiddenEdge"][];
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description The change's place in the log.
+             */
+            seq: number;
+        };
+        /** @description An edge whose nodes are not all there. */
+        EditedHiddenEdge: {
+            edge: string;
+            /** @description Ids of nodes. */
+            missing: string[];
+        };
+        /** @description What becomes of the nodes, or of the edges. */
+        ElementsPatch: {
+            /** @description Ids. */
+            remove?: string[];
+            /** @description Each with its `id`. */
+            upsert?: components["schemas"]["DesignElement"][];
+        };
         /**
          * @description A stable word for programs.
          * @enum {string}
          */
-        ErrorCode: "accounts_elsewhere" | "bad_credentials" | "busy" | "conflict" | "draining" | "email_taken" | "forbidden" | "internal" | "invalid_refresh_token" | "invalid_token" | "last_owner" | "malformed" | "method_not_allowed" | "no_credential" | "no_such_design" | "no_such_route" | "no_such_user" | "not_a_member" | "not_importable" | "overloaded" | "registration_closed" | "restarting" | "session_ended" | "store_unavailable" | "timeout" | "token_expired" | "too_large" | "too_many_attempts" | "too_many_connections" | "unreadable_design" | "unsupported_media_type" | "upgrade_required" | "validation_failed";
+        ErrorCode: "accounts_elsewhere" | "bad_credentials" | "busy" | "conflict" | "design_too_large" | "draining" | "email_taken" | "forbidden" | "internal" | "invalid_refresh_token" | "invalid_token" | "last_owner" | "malformed" | "method_not_allowed" | "no_credential" | "no_such_design" | "no_such_route" | "no_such_user" | "not_a_member" | "not_importable" | "outcome_unknown" | "overloaded" | "precondition_required" | "read_only" | "registration_closed" | "rejected" | "restarting" | "session_ended" | "stale" | "store_unavailable" | "timeout" | "token_expired" | "too_large" | "too_many" | "too_many_attempts" | "too_many_connections" | "unreadable_design" | "unsupported_media_type" | "upgrade_required" | "validation_failed";
         /** @description What a login or a refresh hands out. */
         Grant: {
             /** @description A JWT. */
@@ -568,6 +638,8 @@ export interface components {
         } | {
             /** Format: int64 */
             max_bytes: number;
+        } | {
+            current: string;
         };
         RefreshToken: {
             refresh_token?: string | null;
@@ -1413,6 +1485,137 @@ export interface operations {
             };
         };
     };
+    replaceDesign: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The `ETag` of the design as the caller knows it, or `*`. */
+                "If-Match": string;
+            };
+            path: {
+                /** @description The design's id. */
+                design: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DesignReplacement"];
+            };
+        };
+        responses: {
+            /** @description The design after the change. */
+            200: {
+                headers: {
+                    /** @description A hash of the content. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditedDesign"];
+                };
+            };
+            /** @description Not JSON, or a field that cannot be used. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No access token, or one that is not good any more. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not permit it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such design. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The design may not become that. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The design is another by now; `details` has its tag. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body does not say that it is JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No `If-Match`. */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Ours to mend. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Passes by itself: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     deleteDesign: {
         parameters: {
             query?: never;
@@ -1452,6 +1655,128 @@ export interface operations {
             };
             /** @description There is no such design. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Ours to mend. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Passes by itself: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    patchDesign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the design as the caller knows it. Without it the patch is made to whatever the design is. */
+                "If-Match"?: string;
+            };
+            path: {
+                /** @description The design's id. */
+                design: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DesignPatch"];
+            };
+        };
+        responses: {
+            /** @description The design after the change. */
+            200: {
+                headers: {
+                    /** @description A hash of the content. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EditedDesign"];
+                };
+            };
+            /** @description Not JSON, or a field that cannot be used. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No access token, or one that is not good any more. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not permit it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such design. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The design may not become that. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The design is another by now; `details` has its tag. */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body does not say that it is JSON. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -48,14 +48,7 @@ export function createApi(account: Account, fetch: typeof globalThis.fetch = glo
       return good(await client.POST('/api/v1/designs/import', { body: file, bodySerializer: () => file }))
     },
     async renameDesign(design, name) {
-      const body = { meta: { name } }
-      await send(
-        new Request(new URL(`/api/v1/designs/${encodeURIComponent(design)}`, location.origin), {
-          method: 'PATCH',
-          headers: { 'Content-Type': 'application/json' },
-          body: JSON.stringify(body)
-        })
-      )
+      await client.PATCH('/api/v1/designs/{design}', { ...of(design), body: { meta: { name } } })
     },
     async deleteDesign(design) {
       await client.DELETE('/api/v1/designs/{design}', of(design))

@@ -117,13 +117,17 @@ export class Connector {
   #noTicket(error: unknown): void {
     switch (error instanceof CredentialError ? error.problem : 'unreachable') {
       case 'signed-out':
-        return this.#end({ then: 'final', final: { kind: 'signed-out' } })
+        this.#end({ next: 'final', final: { kind: 'signed-out' } })
+        return
       case 'forbidden':
-        return this.#end({ then: 'final', final: { kind: 'removed', why: 'not-a-member' } })
+        this.#end({ next: 'final', final: { kind: 'removed', why: 'not-a-member' } })
+        return
       case 'not-found':
-        return this.#end({ then: 'final', final: { kind: 'removed', why: 'deleted' } })
+        this.#end({ next: 'final', final: { kind: 'removed', why: 'deleted' } })
+        return
       case 'unreachable':
-        return this.#end({ then: 'again', afterMs: null, overloaded: false })
+        this.#end({ next: 'again', afterMs: null, overloaded: false })
+        return
     }
   }
 
@@ -143,7 +147,13 @@ export class Connector {
       }
     })
     const watch = setTimeout(() => this.#listen(phase), SILENCE_MAX_MS)
-    const phase: Extract<Phase, { name: 'socket' }> = { name: 'socket', socket, isOpen: false, heardAt: Date.now(), watch }
+    const phase: Extract<Phase, { name: 'socket' }> = {
+      name: 'socket',
+      socket,
+      isOpen: false,
+      heardAt: Date.now(),
+      watch
+    }
     this.#phase = phase
   }
 
@@ -186,21 +196,29 @@ export class Connector {
   }
 
   #end(ending: Ending, reason = ''): void {
-    switch (ending.then) {
+    switch (ending.next) {
       case 'again':
-        return this.#pause(ending.afterMs, ending.overloaded)
+        this.#pause(ending.afterMs, ending.overloaded)
+        return
       case 'renew':
         // At once the first time; if it goes on like this, with pauses.
-        return this.#failed === 0 ? this.#again() : this.#pause(null, false)
+        this.#failed === 0 ? this.#again() : this.#pause(null, false)
+        return
       case 'ask-who':
-        if (this.#wasTurnedAway) return this.#finish({ kind: 'signed-out' })
+        if (this.#wasTurnedAway) {
+          this.#finish({ kind: 'signed-out' })
+          return
+        }
         this.#wasTurnedAway = true
-        return this.#again()
+        this.#again()
+        return
       case 'reset':
         // The owner prepares a new document and starts again, or does not.
-        return this.#options.events.reset(reason)
+        this.#options.events.reset(reason)
+        return
       case 'final':
-        return this.#finish(ending.final)
+        this.#finish(ending.final)
+        return
     }
   }
 

@@ -1,16 +1,17 @@
 // The promise behind the badge, for whatever order things happen in: edits in two tabs of one device, messages that arrive one by one or are lost, commits, a
 // server that dies, tabs that are reloaded. "Saved" is never said while an own edit is not durable, and everything is saved in the end.
 
-import fc from 'fast-check'
 import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import { CredentialError } from './credentials'
 import { localDesigns } from './local-designs'
-import { type OpenDesign, openDesign } from './session'
 import { databaseName } from './records'
-import { ModelServer } from './testing/model-server'
+import { openDesign } from './session'
+import type { OpenDesign } from './session-options'
 import { DesignStore } from './store'
+import { ModelServer } from './testing/model-server'
 import { sleep, until } from './testing/wait'
 import type { DesignSession } from './types'
 
@@ -194,7 +195,8 @@ describe('counting, whatever happens', () => {
           await world.settle()
           for (let each = 0; each < TABS; each += 1) expect(world.missing(each)).toEqual([])
           for (const session of world.tabs) expect(session.state.localTrouble).toBeNull()
-          const device = async (): Promise<number> => (await localDesigns(SERVER, 'ann', world.indexedDB))[0]?.unsaved ?? -1
+          const device = async (): Promise<number> =>
+            (await localDesigns(SERVER, 'ann', world.indexedDB))[0]?.unsaved ?? -1
           await until('the device knows it too', async () => (await device()) === 0)
         } finally {
           await world.end()

@@ -10,43 +10,44 @@ export type Final =
 
 export type Ending =
   /** Connect again after a pause; at least `afterMs`, where the server named it. */
-  | { then: 'again'; afterMs: number | null; overloaded: boolean }
+  | { next: 'again'; afterMs: number | null; overloaded: boolean }
   /** The credential expired: a new ticket, and connect at once. */
-  | { then: 'renew' }
+  | { next: 'renew' }
   /** The credential was bad, or the login ended. A ticket can also have grown too old on a slow line: a fresh one tells which. */
-  | { then: 'ask-who' }
+  | { next: 'ask-who' }
   /** The document of this device cannot go on: it has to be made anew from the server. */
-  | { then: 'reset' }
-  | { then: 'final'; final: Final }
+  | { next: 'reset' }
+  | { next: 'final'; final: Final }
 
 export function endingOf(code: number, reason: string): Ending {
   switch (code) {
     case 1012:
-      return { then: 'again', afterMs: retryAfter(reason), overloaded: false }
+      return { next: 'again', afterMs: retryAfter(reason), overloaded: false }
     case 1013:
-      return { then: 'again', afterMs: null, overloaded: true }
+      return { next: 'again', afterMs: null, overloaded: true }
     case 4400:
       return broken('The server could not read what this page sent', reason)
     case 4401:
-      return { then: 'ask-who' }
+      return { next: 'ask-who' }
     case 4403:
-      return { then: 'final', final: { kind: 'removed', why: 'not-a-member' } }
+      return { next: 'final', final: { kind: 'removed', why: 'not-a-member' } }
     case 4404:
-      return { then: 'final', final: { kind: 'removed', why: 'deleted' } }
+      return { next: 'final', final: { kind: 'removed', why: 'deleted' } }
     case 4408:
-      return { then: 'renew' }
+      return { next: 'renew' }
     case 4409:
-      return { then: 'reset' }
+      return { next: 'reset' }
     case 4413:
       return broken('What this page sent is larger than the server takes', reason)
     default:
-      if (4400 <= code && code < 4500) return broken(`The server closed with the code ${code}, which this page does not know`, reason)
-      return { then: 'again', afterMs: null, overloaded: false }
+      if (4400 <= code && code < 4500)
+        return broken(`The server closed with the code ${code}, which this page does not know`, reason)
+      return { next: 'again', afterMs: null, overloaded: false }
   }
 }
 
 function broken(what: string, reason: string): Ending {
-  return { then: 'final', final: { kind: 'broken', reason: reason === '' ? what : `${what}: ${reason}` } }
+  return { next: 'final', final: { kind: 'broken', reason: reason === '' ? what : `${what}: ${reason}` } }
 }
 
 const retryReason = z.object({ retry_after_ms: z.number().int().min(0).max(600_000) })

@@ -3,7 +3,12 @@
 // Before the first `SyncStep1` of the server is answered no edit is sent by itself: the answer holds them all. While the document waits for something missing
 // (a hole in what this device stored), nothing of it is sent: the server would refuse it as a gap, and with it the client id.
 
-import { type Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness'
+import {
+  type Awareness,
+  applyAwarenessUpdate,
+  encodeAwarenessUpdate,
+  removeAwarenessStates
+} from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { UPDATE_BYTES_MAX } from '../design/limits'
 import { SentMessages } from './counting'
@@ -91,20 +96,26 @@ export class Exchange<Edit> {
     switch (message.type) {
       case 'step1':
         this.#unanswered.push(message.stateVector)
-        return this.#answer()
+        this.#answer()
+        return
       case 'step2':
         Y.applyUpdate(this.#doc, message.update, FROM_SERVER)
-        return this.#arrived(true)
+        this.#arrived(true)
+        return
       case 'update':
         Y.applyUpdate(this.#doc, message.update, FROM_SERVER)
-        return this.#arrived(false)
+        this.#arrived(false)
+        return
       case 'awareness':
-        return applyAwarenessUpdate(this.#awareness, message.update, FROM_SERVER)
+        applyAwarenessUpdate(this.#awareness, message.update, FROM_SERVER)
+        return
       case 'saved':
-        return this.#saved(message.n)
+        this.#saved(message.n)
+        return
       case 'notice':
         if (message.notice.type === 'hello') this.#hello(message.notice)
-        return this.#owner.notice(message.notice)
+        this.#owner.notice(message.notice)
+        return
       case 'unknown':
         return
     }
@@ -115,7 +126,8 @@ export class Exchange<Edit> {
     if (this.#serverHas === null) return
     if (!this.#isWhole || this.#owesEverything) {
       this.#owesEverything = true
-      return this.bringEverything()
+      this.bringEverything()
+      return
     }
     this.#sendUpdate(update, { edits, everything: null })
   }
@@ -147,7 +159,10 @@ export class Exchange<Edit> {
   #arrived(isStep2: boolean): void {
     const isFirst = isStep2 && !this.isCaughtUp
     if (isStep2) this.isCaughtUp = true
-    if (this.isCaughtUp && !this.#isWhole) return this.#owner.damaged()
+    if (this.isCaughtUp && !this.#isWhole) {
+      this.#owner.damaged()
+      return
+    }
     if (isFirst) this.#owner.synced()
     if (this.#isClosed) return
     this.#answer()
@@ -164,7 +179,10 @@ export class Exchange<Edit> {
     }
     for (const stateVector of this.#unanswered.splice(0)) {
       const update = Y.encodeStateAsUpdate(this.#doc, stateVector)
-      if (this.#limits.document < update.length) return this.#owner.tooLarge(update.length)
+      if (this.#limits.document < update.length) {
+        this.#owner.tooLarge(update.length)
+        return
+      }
       this.#serverHas = stateVector
       this.#owesEverything = false
       this.#sent.add(this.#everything())
@@ -174,7 +192,10 @@ export class Exchange<Edit> {
   }
 
   #sendUpdate(update: Uint8Array, sent: Sent<Edit>): void {
-    if (this.#limits.update < update.length) return this.#owner.needsNewSocket()
+    if (this.#limits.update < update.length) {
+      this.#owner.needsNewSocket()
+      return
+    }
     this.#sent.add(sent)
     this.#owner.send(encodeUpdate(update))
     this.#owner.changed()

@@ -4,15 +4,23 @@ import { nodesOf } from '../design/document'
 import { insert, moveNodes, patchData, patchFlags, patchMeta, remove } from '../design/edits'
 import { type Gesture, holds, makeAgain, readGesture } from './gestures'
 
-const node = (id: string) => ({ id, fields: { type: 'custom', position: { x: 0, y: 0 }, data: { label: id, securityFlags: { public: true } } } })
-const edge = (id: string, source: string, target: string) => ({ id, fields: { source, target, data: { protocol: 'TCP' } } })
+const node = (id: string) => ({
+  id,
+  fields: { type: 'custom', position: { x: 0, y: 0 }, data: { label: id, securityFlags: { public: true } } }
+})
+const edge = (id: string, source: string, target: string) => ({
+  id,
+  fields: { source, target, data: { protocol: 'TCP' } }
+})
 
 /** A document with two nodes and an edge, and what is done in it from now on. */
 function drawing(): { doc: Y.Doc; gestures: Gesture[] } {
   const doc = new Y.Doc()
   insert(doc, { nodes: [node('a'), node('b')], edges: [edge('ab', 'a', 'b')] })
   const gestures: Gesture[] = []
-  doc.on('update', (_update: Uint8Array, _origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) => gestures.push(readGesture(transaction, 7)))
+  doc.on('update', (_update: Uint8Array, _origin: unknown, _doc: Y.Doc, transaction: Y.Transaction) =>
+    gestures.push(readGesture(transaction, 7))
+  )
   return { doc, gestures }
 }
 
@@ -25,16 +33,36 @@ const contentOf = (doc: Y.Doc): object => ['nodes', 'edges', 'meta', 'comments']
 
 const acts: [string, (doc: Y.Doc) => void][] = [
   ['a node that is added', doc => insert(doc, { nodes: [node('c')], edges: [] })],
-  ['nodes and an edge that are pasted', doc => insert(doc, { nodes: [node('c'), node('d')], edges: [edge('cd', 'c', 'd')] })],
+  [
+    'nodes and an edge that are pasted',
+    doc => insert(doc, { nodes: [node('c'), node('d')], edges: [edge('cd', 'c', 'd')] })
+  ],
   ['a move', doc => moveNodes(doc, [{ id: 'a', position: { x: 5, y: 6 } }])],
   ['a key of data', doc => patchData(doc, ['a', 'b'], { label: 'new', note: { deep: [1, { x: null }] } })],
   ['a key of data that goes', doc => patchData(doc, ['a'], { label: undefined })],
   ['a flag', doc => patchFlags(doc, ['ab', 'a'], { encrypted: true, public: undefined })],
   ['meta', doc => patchMeta(doc, { name: 'Shop', tags: ['a'] })],
   ['a node that is removed with its edge', doc => remove(doc, { nodes: ['a'], edges: [] })],
-  ['a node that is changed and removed at once', doc => doc.transact(() => { moveNodes(doc, [{ id: 'a', position: { x: 1, y: 1 } }]); remove(doc, { nodes: ['a'], edges: [] }) })],
-  ['a node that is removed and put back', doc => doc.transact(() => { remove(doc, { nodes: ['a'], edges: [] }); insert(doc, { nodes: [node('a')], edges: [] }) })],
-  ['a comment with maps inside', doc => void doc.getMap('comments').set('c1', new Y.Map([['replies', new Y.Map([['r1', 'hello']])]]))]
+  [
+    'a node that is changed and removed at once',
+    doc =>
+      doc.transact(() => {
+        moveNodes(doc, [{ id: 'a', position: { x: 1, y: 1 } }])
+        remove(doc, { nodes: ['a'], edges: [] })
+      })
+  ],
+  [
+    'a node that is removed and put back',
+    doc =>
+      doc.transact(() => {
+        remove(doc, { nodes: ['a'], edges: [] })
+        insert(doc, { nodes: [node('a')], edges: [] })
+      })
+  ],
+  [
+    'a comment with maps inside',
+    doc => void doc.getMap('comments').set('c1', new Y.Map([['replies', new Y.Map([['r1', 'hello']])]]))
+  ]
 ]
 
 describe('a gesture', () => {

@@ -58,11 +58,11 @@ function readChanges(transaction: Y.Transaction): Change[] {
     if (path === null) continue
     if (type instanceof Y.Map) {
       for (const key of keys) {
-        if (key !== null) add([...path, key], type.has(key) ? valueOf(type.get(key)) : null)
+        if (key !== null) add([...path, key], type.has(key) ? toValue(type.get(key)) : null)
       }
     } else {
       // A shared text or list is told as the whole of what it has become.
-      add(path, valueOf(type))
+      add(path, toValue(type))
     }
   }
   return [...changes.values()]
@@ -87,9 +87,9 @@ function pathOf(type: SharedType): string[] | null {
   return name === undefined ? null : [name, ...keys]
 }
 
-export function valueOf(value: unknown): Value {
+export function toValue(value: unknown): Value {
   if (!(value instanceof Y.Map)) return { plain: plain(value) }
-  return { map: Object.fromEntries([...value].map(([key, each]) => [key, valueOf(each)])) }
+  return { map: Object.fromEntries([...value].map(([key, each]) => [key, toValue(each)])) }
 }
 
 /** A value as readers see it, shared maps and plain objects alike. */

@@ -43,7 +43,11 @@ export function openDatabase({ factory, name, version, upgrade, patienceMs }: Op
     let isLate = false
     const patience = setTimeout(() => {
       isLate = true
-      reject(new StorageTrouble('Another tab with an older version of this page keeps the storage of this device busy. Close it and reload.'))
+      reject(
+        new StorageTrouble(
+          'Another tab with an older version of this page keeps the storage of this device busy. Close it and reload.'
+        )
+      )
     }, patienceMs)
     request.onupgradeneeded = event => upgrade(request.result, event.oldVersion)
     request.onsuccess = () => {
@@ -61,7 +65,8 @@ export function openDatabase({ factory, name, version, upgrade, patienceMs }: Op
 /** What went wrong, in words for people. */
 export function trouble(error: unknown): StorageTrouble {
   if (error instanceof StorageTrouble) return error
-  const { name, message } = error instanceof Error || error instanceof DOMException ? error : { name: '', message: String(error) }
+  const { name, message } =
+    error instanceof Error || error instanceof DOMException ? error : { name: '', message: String(error) }
   return new StorageTrouble(WORDS[name] ?? `The storage of this device failed: ${message}`, { cause: error })
 }
 

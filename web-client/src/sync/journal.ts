@@ -171,7 +171,10 @@ export class Journal {
 }
 
 /** A `Saved` that came before the write: a row like others'. */
-const item = ({ update, edit }: Entry): Item => ({ update, gesture: edit === null || edit.isCovered ? null : edit.gesture })
+const item = ({ update, edit }: Entry): Item => ({
+  update,
+  gesture: edit === null || edit.isCovered ? null : edit.gesture
+})
 
 /** Others' edits that follow each other become one row. */
 function gathered(entries: readonly Entry[]): Entry[] {

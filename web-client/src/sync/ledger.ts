@@ -69,7 +69,9 @@ export class Ledger {
   uncovered(): Edit[] {
     const place = ({ key }: Edit): number => key ?? Number.POSITIVE_INFINITY
     // Infinity minus infinity is no number; the sort is stable, so equal places keep their order.
-    return [...this.#edits].filter(edit => !edit.isCovered).sort((a, b) => (place(a) < place(b) ? -1 : place(b) < place(a) ? 1 : 0))
+    return [...this.#edits]
+      .filter(edit => !edit.isCovered)
+      .sort((a, b) => (place(a) < place(b) ? -1 : place(b) < place(a) ? 1 : 0))
   }
 
   /** How many are in the database, and how many are still on their way there. */

@@ -1,7 +1,7 @@
 // Which designs this device has, of whom and from where: for the start page, and for signing out. A small database of its own lists them; what is told about
 // each is read from the design's database itself, so that the number of unsaved edits is never a guess.
 
-import { done, openDatabase, committed, trouble } from './idb'
+import { committed, done, openDatabase, trouble } from './idb'
 import { databaseName } from './records'
 import { DesignStore } from './store'
 import type { LocalDesign } from './types'

@@ -17,12 +17,20 @@ function stage() {
   }
   const writer = new PresenceWriter(session, user, {
     isVisible: () => true,
-    onHide: listener => { page.hide = listener; return () => {} },
-    onWake: listener => { page.wake = listener; return () => {} }
+    onHide: listener => {
+      page.hide = listener
+      return () => {}
+    },
+    onWake: listener => {
+      page.wake = listener
+      return () => {}
+    }
   })
   let written = 0
-  session.awareness.on('update', () => { written += 1 })
-  return { session, writer, page, written: () => written, tell: () => listeners.forEach(listener => listener()) }
+  session.awareness.on('update', () => {
+    written += 1
+  })
+  return { session, writer, page, written: () => written, tell: () => [...listeners].map(listener => listener()) }
 }
 
 describe('the presence writer', () => {

@@ -2,7 +2,7 @@
 
 import type { Awareness } from 'y-protocols/awareness'
 import { browserEvents, type PageEvents } from './page-events'
-import { type PresenceState, PRESENCE_IDS_MAX } from './presence-state'
+import { PRESENCE_IDS_MAX, type PresenceState } from './presence-state'
 
 export const PRESENCE_PAUSE_MS = 40
 

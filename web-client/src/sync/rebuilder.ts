@@ -5,18 +5,11 @@
 import * as Y from 'yjs'
 import { makeAgain } from './gestures'
 import type { Edit, StoredEdit } from './ledger'
-import {
-  type Candidate,
-  type Cause,
-  MADE_AGAIN,
-  makeEditsAgain,
-  REBUILD_WINDOW_MS,
-  REBUILDS_MAX
-} from './rebuild'
+import { type Candidate, type Cause, MADE_AGAIN, makeEditsAgain, REBUILD_WINDOW_MS, REBUILDS_MAX } from './rebuild'
 import type { Facts } from './records'
 import { type Lost, recoveryFile } from './recovery'
 import type { Replica } from './replica'
-import { type DesignStore, type Replacement, StaleLineage } from './store'
+import { type DesignStore, type Loaded, type Replacement, StaleLineage } from './store'
 import type { RecoveryFile } from './types'
 
 export interface RebuilderOwner {
@@ -66,7 +59,9 @@ export class Rebuilder {
     this.#times = [...this.#times.filter(time => now - time < REBUILD_WINDOW_MS), now]
     this.cancel()
     if (REBUILDS_MAX < this.#times.length) {
-      this.#owner.failed(`The server refuses again and again what this device sends: ${cause.message} Your edits are kept on this device.`)
+      this.#owner.failed(
+        `The server refuses again and again what this device sends: ${cause.message} Your edits are kept on this device.`
+      )
       return
     }
     this.#phase = { name: 'fetching', cause, isLastTry: this.#times.length === REBUILDS_MAX, fresh: null }
@@ -131,11 +126,35 @@ export class Rebuilder {
       if (error instanceof StaleLineage) return this.#owner.stale()
       old.journal.release()
       const why = error instanceof Error ? error.message : String(error)
-      this.#owner.failed(`The design has to be made anew from the server, and this device could not store it: ${why} Your edits are kept as they are.`)
+      this.#owner.failed(
+        `The design has to be made anew from the server, and this device could not store it: ${why} Your edits are kept as they are.`
+      )
     }
   }
 
-  #swap(old: Replica, fresh: Replica, planned: ReadonlySet<Edit>, recovery: RecoveryFile | null, keys: readonly number[]): void {
+  /** Another tab has made the document anew: takes that one. Null: there is nothing to do any more. */
+  async follow(
+    old: Replica,
+    store: DesignStore,
+    isCurrent: () => boolean
+  ): Promise<{ fresh: Replica; loaded: Loaded } | null> {
+    this.cancel()
+    old.journal.hold()
+    const loaded = await store.load()
+    if (!isCurrent()) return null
+    const fresh = this.#owner.make()
+    fresh.awareness.setLocalState(old.awareness.getLocalState())
+    fresh.load(store, loaded)
+    return { fresh, loaded }
+  }
+
+  #swap(
+    old: Replica,
+    fresh: Replica,
+    planned: ReadonlySet<Edit>,
+    recovery: RecoveryFile | null,
+    keys: readonly number[]
+  ): void {
     this.#phase = { name: 'idle' }
     this.#owner.swapped(fresh, recovery, keys)
     takeOver(old, fresh, planned)

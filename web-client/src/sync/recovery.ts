@@ -14,7 +14,13 @@ export interface Lost {
 }
 
 /** `old`: the document of this device, before it is replaced. `at`: milliseconds since 1970. */
-export function recoveryFile(design: string, old: Y.Doc, lost: readonly Lost[], reason: string, at: number): RecoveryFile {
+export function recoveryFile(
+  design: string,
+  old: Y.Doc,
+  lost: readonly Lost[],
+  reason: string,
+  at: number
+): RecoveryFile {
   const json = JSON.stringify(readable(old, lost, reason, at), null, 2)
   return { id: newId(), design, at, reason, json, update: Y.encodeStateAsUpdate(old) }
 }

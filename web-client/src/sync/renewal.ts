@@ -35,7 +35,8 @@ export class Renewal {
       case 'renewed':
         this.#refused = 0
         this.#expiresInMs = notice.expires_in * 1_000
-        return this.#later(this.#expiresInMs * RENEW_AT)
+        this.#later(this.#expiresInMs * RENEW_AT)
+        return
       case 'refused':
         if (notice.code !== 'bad_credential') return
         this.#refused += 1

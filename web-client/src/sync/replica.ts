@@ -20,6 +20,8 @@ export interface ReplicaHost {
   notice(notice: Notice, replica: Replica): void
   /** The server's whole document has arrived here. */
   synced(replica: Replica): void
+  /** By the newest word of the server. */
+  mayEdit(): boolean
   needsNewSocket(): void
   /** The document cannot go on and has to be made anew. */
   refused(cause: Cause): void
@@ -70,7 +72,10 @@ export class Replica {
   /** Brings in what this device has, and writes from now on. */
   load(store: DesignStore, loaded: Loaded): void {
     this.#apply(loaded.updates)
-    this.ledger.reconcile(loaded.own.map(({ key }) => key), loaded.own)
+    this.ledger.reconcile(
+      loaded.own.map(({ key }) => key),
+      loaded.own
+    )
     this.attach(store, loaded.facts.lineage, loaded.top, loaded.updates.length)
   }
 
@@ -158,7 +163,12 @@ export class Replica {
       return
     }
     this.journal.own(update, edit)
-    this.exchange?.edited(update, [edit])
+    // Nobody who may not edit sends an edit. One that was made all the same is not left standing as if it were in the design.
+    if (this.exchange?.isWelcome === true && !this.#host.mayEdit()) {
+      this.#host.refused({ code: 'not_permitted', message: 'Your role on this design does not permit this edit.' })
+    } else {
+      this.exchange?.edited(update, [edit])
+    }
     this.#host.edited(this)
   }
 
@@ -197,8 +207,13 @@ export class Replica {
       synced: () => host.synced(this),
       notice: notice => host.notice(notice, this),
       needsNewSocket: () => host.needsNewSocket(),
-      damaged: () => host.refused({ code: 'gap', message: 'What this device has stored of the design is not complete.' }),
-      tooLarge: bytes => host.refused({ code: 'too_large', message: `With your edits the design would have ${bytes} bytes, more than a design may have.` }),
+      damaged: () =>
+        host.refused({ code: 'gap', message: 'What this device has stored of the design is not complete.' }),
+      tooLarge: bytes =>
+        host.refused({
+          code: 'too_large',
+          message: `With your edits the design would have ${bytes} bytes, more than a design may have.`
+        }),
       changed: () => host.changed()
     })
     this.exchange = exchange

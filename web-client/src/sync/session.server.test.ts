@@ -7,7 +7,7 @@ import { Person } from './testing/person'
 import { hasBinary, RealServer } from './testing/real-server'
 import { until } from './testing/wait'
 
-describe.skipIf(!hasBinary())('a design, with the real server', { timeout: 30_000 }, () => {
+describe.skipIf(!hasBinary())('a design, with the real server', { timeout: 120_000 }, () => {
   let server: RealServer
   let ann: Person
   let bob: Person
@@ -31,7 +31,9 @@ describe.skipIf(!hasBinary())('a design, with the real server', { timeout: 30_00
   const stored = async (design: string): Promise<string[]> => (await ann.snapshot(design)).nodes.map(({ id }) => id)
 
   it('is not shown before anybody knows it, then an edit is saved', async () => {
-    const design = await ann.create('Shop', { nodes: [{ id: 'web', type: 'custom', position: { x: 1, y: 2 }, data: { label: 'Web' } }] })
+    const design = await ann.create('Shop', {
+      nodes: [{ id: 'web', type: 'custom', position: { x: 1, y: 2 }, data: { label: 'Web' } }]
+    })
     const tab = (await desk(ann, design)).open()
     expect(tab.state).toMatchObject({ ready: false, canEdit: false, saving: { kind: 'loading' } })
     await reaches(tab, 'saved')
@@ -89,7 +91,9 @@ describe.skipIf(!hasBinary())('a design, with the real server', { timeout: 30_00
     addNode(two, 'elsewhere')
     await server.up()
     await Promise.all([reaches(one, 'saved'), reaches(two, 'saved')])
-    await until('both see everything', () => [one, two].every(tab => nodeIds(tab.doc).length === 3), { seen: told(two) })
+    await until('both see everything', () => [one, two].every(tab => nodeIds(tab.doc).length === 3), {
+      seen: told(two)
+    })
     expect(await stored(design)).toEqual(['before', 'elsewhere', 'meanwhile'])
   })
 
@@ -149,7 +153,9 @@ describe.skipIf(!hasBinary())('a design, with the real server', { timeout: 30_00
   })
 
   it('keeps in a recovery file what was edited offline by somebody who became a viewer', async () => {
-    const design = await ann.create('Demoted', { nodes: [{ id: 'web', type: 'custom', position: { x: 1, y: 2 }, data: { label: 'Web' } }] })
+    const design = await ann.create('Demoted', {
+      nodes: [{ id: 'web', type: 'custom', position: { x: 1, y: 2 }, data: { label: 'Web' } }]
+    })
     await ann.share(design, bob, 'editor')
     const place = await desk(bob, design)
     const tab = place.open()
@@ -208,7 +214,9 @@ describe.skipIf(!hasBinary())('a design, with the real server', { timeout: 30_00
   })
 
   it('removes with a node its edges, and the count comes back to nothing', async () => {
-    const design = await ann.create('Deleting', { nodes: [{ id: 'web', type: 'custom', position: { x: 1, y: 2 }, data: {} }] })
+    const design = await ann.create('Deleting', {
+      nodes: [{ id: 'web', type: 'custom', position: { x: 1, y: 2 }, data: {} }]
+    })
     const tab = (await desk(ann, design)).open()
     await reaches(tab, 'saved')
     remove(tab.doc, { nodes: ['web'], edges: [] })

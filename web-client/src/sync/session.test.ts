@@ -1,11 +1,12 @@
 // One design with a server that moves only when the story says so: the moments that a real server passes through too fast to be seen.
 
-import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
-import { afterEach, describe, expect, it } from 'vitest'
+import { IDBFactory, IDBKeyRange, IDBObjectStore } from 'fake-indexeddb'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { CredentialError } from './credentials'
 import { forget, localDesigns } from './local-designs'
 import { databaseName } from './records'
-import { type OpenDesign, openDesign, type Outside } from './session'
+import { openDesign } from './session'
+import type { OpenDesign, Outside } from './session-options'
 import { DesignStore } from './store'
 import { addNode, nodeIds, reaches } from './testing/desk'
 import { ModelServer } from './testing/model-server'
@@ -15,7 +16,7 @@ import type { DesignSession } from './types'
 globalThis.IDBKeyRange = IDBKeyRange
 const SERVER = 'http://atlas.test'
 
-describe('one design', () => {
+describe('one design', { timeout: 60_000 }, () => {
   const tabs: DesignSession[] = []
   afterEach(async () => {
     await Promise.all(tabs.splice(0).map(tab => tab.close()))
@@ -24,7 +25,10 @@ describe('one design', () => {
   function device() {
     const server = new ModelServer()
     const indexedDB = new IDBFactory()
-    const open = (outside: Partial<Outside> = {}, ticket: OpenDesign['credentials']['ticket'] = async () => 't'): DesignSession => {
+    const open = (
+      outside: Partial<Outside> = {},
+      ticket: OpenDesign['credentials']['ticket'] = async () => 't'
+    ): DesignSession => {
       const tab = openDesign({
         server: SERVER,
         user: 'ann',
@@ -54,10 +58,14 @@ describe('one design', () => {
       }
     }
     const settled = (tab: DesignSession): Promise<void> =>
-      until('saved', () => {
-        move()
-        return tab.state.saving.kind === 'saved'
-      }, { seen: () => JSON.stringify(tab.state) })
+      until(
+        'saved',
+        () => {
+          move()
+          return tab.state.saving.kind === 'saved'
+        },
+        { seen: () => JSON.stringify(tab.state) }
+      )
     const unsavedHere = async (): Promise<number> => (await localDesigns(SERVER, 'ann', indexedDB))[0]?.unsaved ?? 0
     return { server, indexedDB, open, alone, move, settled, unsavedHere }
   }
@@ -182,6 +190,28 @@ describe('one design', () => {
     expect(nodeIds(server.doc)).toEqual(['in memory'])
   })
 
+  it('says that the device is full, keeps what it cannot write, and writes it in order when there is room', async () => {
+    const { server, open, settled, unsavedHere } = device()
+    const tab = open()
+    await settled(tab)
+    server.crash()
+    const full = vi.spyOn(IDBObjectStore.prototype, 'add').mockImplementation(() => {
+      throw new DOMException('full', 'QuotaExceededError')
+    })
+    addNode(tab, 'first')
+    await until('it says so', () => tab.state.localTrouble?.includes('no more room') === true)
+    await reaches(tab, 'offline', 1)
+    expect(await unsavedHere()).toBe(0)
+    full.mockRestore()
+    addNode(tab, 'second')
+    await until('there is room', () => tab.state.localTrouble === null)
+    expect(await unsavedHere()).toBe(2)
+    await tab.close()
+    const again = open()
+    await settled(again)
+    expect(nodeIds(again.doc)).toEqual(['first', 'second'])
+  })
+
   it('tells a tab whose design another tab removed from this device, and loses nothing that it still holds', async () => {
     const { server, indexedDB, open, settled } = device()
     const tab = open()
@@ -203,7 +233,9 @@ describe('one design', () => {
     server.crash()
     addNode(tab, 'x')
     await tab.close()
-    expect(await localDesigns(SERVER, 'ann', indexedDB)).toMatchObject([{ design: 'd', name: 'Shop', role: 'editor', unsaved: 1, recoveries: 0 }])
+    expect(await localDesigns(SERVER, 'ann', indexedDB)).toMatchObject([
+      { design: 'd', name: 'Shop', role: 'editor', unsaved: 1, recoveries: 0 }
+    ])
     expect(await localDesigns(SERVER, 'bob', indexedDB)).toEqual([])
     expect(await localDesigns('http://elsewhere.test', 'ann', indexedDB)).toEqual([])
   })

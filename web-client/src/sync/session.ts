@@ -4,57 +4,24 @@ import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
 import { metaOf } from '../design/document'
 import { Connector } from './connector'
-import type { Credentials } from './credentials'
 import type { Final } from './endings'
-import { StorageTrouble, trouble } from './idb'
-import { remember } from './local-designs'
+import { trouble } from './idb'
+import { LocalCopy } from './local-copy'
 import type { Notice } from './notices'
-import { browserEvents, type PageEvents } from './page-events'
+import { Observable } from './observable'
+import { watchPage } from './page-watch'
 import type { Cause } from './rebuild'
 import { Rebuilder, takeOver } from './rebuilder'
-import { databaseName, type Facts, NEW_FACTS } from './records'
+import { type Facts, NEW_FACTS } from './records'
 import { Replica, type ReplicaHost } from './replica'
-import { maySave, type SavingFacts, savingState } from './saving-state'
-import { openBrowserSocket, type OpenSocket, socketAddress } from './socket'
-import { DesignStore } from './store'
+import { maySave } from './saving-state'
+import { browser, type OpenDesign, type Outside } from './session-options'
+import { sessionState } from './session-state'
+import { socketAddress } from './socket'
 import type { DesignSession, RecoveryFile, Refusal, SessionState } from './types'
-
-export interface OpenDesign {
-  /** Origin of the server: `https://atlas.example.org`. */
-  server: string
-  /** Id of the person who is signed in (or was, when this device was last online). */
-  user: string
-  design: string
-  credentials: Credentials
-  /** The world outside, which tests bring along. */
-  outside?: Partial<Outside>
-}
-
-export interface Outside {
-  /** Null: this browser has none. */
-  indexedDB: IDBFactory | null
-  openSocket: OpenSocket
-  page: PageEvents
-  /** In [0, 1). */
-  random: () => number
-  /** How often other tabs' edits are looked for, in milliseconds. */
-  pollMs: number
-}
-
-export const POLL_MS = 1_000
 
 export function openDesign(options: OpenDesign): DesignSession {
   return new Session(options)
-}
-
-function browser(): Outside {
-  return {
-    indexedDB: typeof indexedDB === 'undefined' ? null : indexedDB,
-    openSocket: openBrowserSocket,
-    page: browserEvents,
-    random: Math.random,
-    pollMs: POLL_MS
-  }
 }
 
 class Session implements DesignSession {
@@ -65,7 +32,6 @@ class Session implements DesignSession {
   readonly #rebuilder: Rebuilder
   readonly #host: ReplicaHost
   #replica: Replica
-  #store: DesignStore | null = null
   #generation = 0
   #facts: Omit<Facts, 'lineage'> = { ...NEW_FACTS, openedAt: Date.now() }
   /** The server said hello on the newest socket. */
@@ -73,18 +39,12 @@ class Session implements DesignSession {
   #isDegraded = false
   #final: Final | null = null
   #refusal: Refusal | null = null
-  /** Recovery files in the database, and those that could not be put there. */
-  #storedRecoveries = 0
-  #looseRecoveries: RecoveryFile[] = []
-  /** What does not work with the storage of this device. */
-  readonly #troubles = new Map<'having' | 'reading' | 'writing', string>()
-  #hasAskedToPersist = false
-  readonly #stops: (() => void)[] = []
+  readonly #local = new LocalCopy(() => this.#changed())
+  #stopWatching: () => void = () => {}
   readonly #started: Promise<void>
   #closed: Promise<void> | null = null
   #isQuiet = false
-  readonly #listeners = new Set<() => void>()
-  #state: SessionState
+  readonly #shown: Observable<SessionState>
 
   constructor(options: OpenDesign) {
     this.design = options.design
@@ -94,7 +54,7 @@ class Session implements DesignSession {
     this.#replica = new Replica(this.#host)
     this.#connector = this.#makeConnector()
     this.#rebuilder = this.#makeRebuilder()
-    this.#state = this.#read()
+    this.#shown = new Observable(this.#read())
     this.#started = this.#start()
   }
 
@@ -109,12 +69,11 @@ class Session implements DesignSession {
   }
 
   get state(): SessionState {
-    return this.#state
+    return this.#shown.state
   }
 
   subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#shown.subscribe(listener)
   }
 
   retry(): void {
@@ -126,14 +85,12 @@ class Session implements DesignSession {
     this.#changed()
   }
 
-  async recoveries(): Promise<RecoveryFile[]> {
-    return [...((await this.#store?.recoveries()) ?? []), ...this.#looseRecoveries]
+  recoveries(): Promise<RecoveryFile[]> {
+    return this.#local.shelf.all()
   }
 
   async discardRecovery(id: string): Promise<void> {
-    this.#looseRecoveries = this.#looseRecoveries.filter(file => file.id !== id)
-    await this.#store?.discardRecovery(id)
-    this.#storedRecoveries = (await this.#store?.summary())?.recoveries ?? 0
+    await this.#local.shelf.discard(id)
     this.#changed()
   }
 
@@ -145,46 +102,32 @@ class Session implements DesignSession {
   // --- beginning and end
 
   async #start(): Promise<void> {
-    const { server, user, design } = this.#options
-    try {
-      const { indexedDB: factory } = this.#outside
-      if (factory === null) throw new StorageTrouble('This browser keeps nothing on this device.')
-      const store = await DesignStore.open(factory, databaseName(server, user, design), why => this.#trouble('having', why.message))
-      this.#store = store
-      const { recoveries, ...loaded } = await store.load()
+    const loaded = await this.#local.open(this.#options, this.#outside.indexedDB)
+    if (loaded === null || this.#local.store === null) {
+      this.#replica.journal.switchOff()
+    } else {
       this.#facts = { ...loaded.facts, openedAt: Date.now() }
-      this.#storedRecoveries = recoveries
-      this.#replica.load(store, { recoveries, ...loaded })
+      this.#replica.load(this.#local.store, loaded)
       this.#replica.journal.facts({ openedAt: this.#facts.openedAt })
-      await remember(server, user, design, factory)
-    } catch (error) {
-      this.#trouble('having', trouble(error).message)
-      if (this.#store === null) this.#replica.journal.switchOff()
     }
     if (this.#closed !== null) return
-    const look = setInterval(() => {
-      if (this.#outside.page.isVisible()) void this.#look()
-    }, this.#outside.pollMs)
-    this.#stops.push(
-      () => clearInterval(look),
-      this.#outside.page.onWake(() => {
-        void this.#look()
-        if (this.#final === null || this.#final.kind === 'signed-out') this.retry()
-      })
-    )
+    const { page, pollMs } = this.#outside
+    const woke = (): void => {
+      if (this.#final === null || this.#final.kind === 'signed-out') this.retry()
+    }
+    this.#stopWatching = watchPage(page, pollMs, () => this.#look(), woke)
     this.#changed()
     this.#connector.start()
   }
 
   async #end(): Promise<void> {
-    for (const stop of this.#stops) stop()
     this.#connector.stop()
     await this.#started
-    for (const stop of this.#stops) stop()
+    this.#stopWatching()
     await this.#replica.flush()
     this.#replica.retire()
-    await this.#store?.close()
-    this.#listeners.clear()
+    await this.#local.store?.close()
+    this.#shown.clear()
   }
 
   /** Looks for what other tabs wrote. */
@@ -192,9 +135,10 @@ class Session implements DesignSession {
     if (this.#rebuilder.isActive || this.#closed !== null) return
     const polled = await this.#replica.poll()
     if (polled === null) return
-    this.#storedRecoveries = polled.recoveries
+    this.#local.shelf.stored = polled.recoveries
     // Another tab has got the document: it has come with its rows.
-    if (!this.#facts.isSynced && polled.facts.isSynced) this.#facts = { ...polled.facts, openedAt: this.#facts.openedAt }
+    if (!this.#facts.isSynced && polled.facts.isSynced)
+      this.#facts = { ...polled.facts, openedAt: this.#facts.openedAt }
     this.#changed()
   }
 
@@ -236,8 +180,7 @@ class Session implements DesignSession {
       mayEdit: () => maySave(this.#facts),
       facts: () => ({ ...this.#facts, isSynced: true }),
       swapped: (fresh, recovery, keys) => {
-        if (recovery !== null && this.#store === null) this.#looseRecoveries.push(recovery)
-        else if (recovery !== null) this.#storedRecoveries += 1
+        if (recovery !== null) this.#local.shelf.put(recovery)
         // What was made again leaves before anybody can edit on top of it.
         this.#show(fresh, () => fresh.adopt(keys))
       },
@@ -254,12 +197,13 @@ class Session implements DesignSession {
       send: message => this.#connector.send(message),
       notice: notice => this.#noticed(notice),
       synced: replica => this.#synced(replica),
+      mayEdit: () => maySave(this.#facts),
       needsNewSocket: () => this.#connector.restart(),
       refused: cause => this.#refused(cause),
       stale: replica => {
         if (replica === this.#replica) void this.#follow()
       },
-      trouble: (doing, why) => this.#trouble(doing, why),
+      trouble: (doing, why) => this.#local.note(doing, why),
       edited: () => this.#edited(),
       changed: () => this.#changed()
     }
@@ -276,13 +220,16 @@ class Session implements DesignSession {
       case 'hello':
         this.#wasWelcome = true
         this.#final = null
-        return this.#learn({ role: notice.role, epoch: notice.epoch, readOnly: notice.read_only ?? null })
+        this.#learn({ role: notice.role, epoch: notice.epoch, readOnly: notice.read_only ?? null })
+        return
       case 'role.changed':
-        return this.#learn({ role: notice.role })
+        this.#learn({ role: notice.role })
+        return
       case 'store.degraded':
       case 'store.healthy':
         this.#isDegraded = notice.type === 'store.degraded'
-        return this.#changed()
+        this.#changed()
+        return
       case 'refused':
         // A bad credential is the renewal's affair; the rest is about a document message.
         if (notice.code !== 'bad_credential') this.#refused(notice, notice.reset)
@@ -299,7 +246,7 @@ class Session implements DesignSession {
 
   #synced(replica: Replica): void {
     this.#connector.succeeded()
-    if (replica !== this.#replica) return void this.#rebuilder.synced(this.#replica, this.#store)
+    if (replica !== this.#replica) return void this.#rebuilder.synced(this.#replica, this.#local.store)
     if (this.#facts.isSynced) return
     this.#learn({ isSynced: true })
     // From now on this device can show the design by itself.
@@ -315,10 +262,7 @@ class Session implements DesignSession {
   }
 
   #edited(): void {
-    if (!this.#hasAskedToPersist) {
-      this.#hasAskedToPersist = true
-      void globalThis.navigator?.storage?.persist?.().catch(() => {})
-    }
+    this.#local.askToPersist()
     this.#changed()
   }
 
@@ -331,23 +275,19 @@ class Session implements DesignSession {
 
   /** Another tab has made the document anew: takes that one. */
   async #follow(): Promise<void> {
-    const store = this.#store
+    const store = this.#local.store
     if (store === null || this.#closed !== null) return
-    this.#rebuilder.cancel()
     const old = this.#replica
-    old.journal.hold()
     try {
-      const loaded = await store.load()
-      if (old !== this.#replica || this.#closed !== null) return
-      const fresh = new Replica(this.#host)
-      fresh.awareness.setLocalState(old.awareness.getLocalState())
-      fresh.load(store, loaded)
+      const followed = await this.#rebuilder.follow(old, store, () => old === this.#replica && this.#closed === null)
+      if (followed === null) return
+      const { fresh, loaded } = followed
       this.#facts = { ...loaded.facts, openedAt: this.#facts.openedAt }
-      this.#storedRecoveries = loaded.recoveries
+      this.#local.shelf.stored = loaded.recoveries
       this.#show(fresh, () => takeOver(old, fresh, new Set()))
       this.#connector.restart()
     } catch (error) {
-      this.#trouble('reading', trouble(error).message)
+      this.#local.note('reading', trouble(error).message)
     }
   }
 
@@ -361,21 +301,12 @@ class Session implements DesignSession {
     this.#changed()
   }
 
-  #trouble(doing: 'having' | 'reading' | 'writing', why: string | null): void {
-    if (why === null) this.#troubles.delete(doing)
-    else this.#troubles.set(doing, why)
-    this.#changed()
-  }
-
   // --- the state
 
   #changed(): void {
     if (this.#isQuiet) return
     this.#noteName()
-    const state = this.#read()
-    if (isSame(state, this.#state)) return
-    this.#state = state
-    for (const listener of [...this.#listeners]) listener()
+    this.#shown.set(this.#read())
   }
 
   #noteName(): void {
@@ -387,45 +318,19 @@ class Session implements DesignSession {
   }
 
   #read(): SessionState {
-    const { isSynced: ready, role } = this.#facts
-    const saving = savingState(this.#savingFacts())
-    return {
-      generation: this.#generation,
-      ready,
-      saving,
-      role,
-      canEdit: ready && maySave(this.#facts) && this.#final === null,
-      refusal: this.#refusal,
-      recoveries: this.#storedRecoveries + this.#looseRecoveries.length,
-      localTrouble: [...this.#troubles.values()][0] ?? null
-    }
-  }
-
-  #savingFacts(): SavingFacts {
     const { exchange } = this.#talking
-    return {
+    return sessionState({
       ...this.#replica.ledger.count(),
-      ready: this.#facts.isSynced,
+      generation: this.#generation,
+      facts: this.#facts,
       final: this.#final,
       isConnected: exchange?.isWelcome === true && exchange.isCaughtUp,
       isSettled: exchange?.isSettled === true,
       isRebuilding: this.#rebuilder.isActive,
       isDegraded: this.#isDegraded,
-      role: this.#facts.role,
-      readOnly: this.#facts.readOnly,
-      hasLocalTrouble: 0 < this.#troubles.size
-    }
+      refusal: this.#refusal,
+      recoveries: this.#local.shelf.count,
+      localTrouble: this.#local.trouble
+    })
   }
-}
-
-/** Two states that say the same. */
-function isSame(a: SessionState, b: SessionState): boolean {
-  const { saving, ...rest } = a
-  const { saving: other, ...others } = b
-  return shallowEqual(saving, other) && shallowEqual(rest, others)
-}
-
-function shallowEqual(a: object, b: object): boolean {
-  const [left, right] = [Object.entries(a), new Map(Object.entries(b))]
-  return left.length === right.size && left.every(([key, value]) => Object.is(value, right.get(key)))
 }

@@ -4,13 +4,20 @@ import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
 import { afterEach, describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import type { Gesture } from './gestures'
-import { openDatabase, StorageTrouble } from './idb'
+import { openDatabase, type StorageTrouble } from './idb'
 import { SCHEMA_VERSION } from './records'
 import { DesignStore, type Item, merged, StaleLineage } from './store'
 
 globalThis.IDBKeyRange = IDBKeyRange
 
-const gesture = (at: number): Gesture => ({ client: 1, from: 0, to: 1, deletes: [[1, 0, 1]], changes: [{ path: ['meta', 'a'], value: { map: { x: { plain: [1, null] } } } }], at })
+const gesture = (at: number): Gesture => ({
+  client: 1,
+  from: 0,
+  to: 1,
+  deletes: [[1, 0, 1]],
+  changes: [{ path: ['meta', 'a'], value: { map: { x: { plain: [1, null] } } } }],
+  at
+})
 
 /** Edits of one document, one update each. */
 function updates(count: number): Uint8Array[] {
@@ -48,12 +55,33 @@ describe('the storage of one design', () => {
 
   it('begins with nothing, and keeps rows in order with what is unsaved among them', async () => {
     const store = await fresh()
-    expect(await store.load()).toMatchObject({ updates: [], top: 0, own: [], recoveries: 0, facts: { lineage: 1, isSynced: false, role: null } })
+    expect(await store.load()).toMatchObject({
+      updates: [],
+      top: 0,
+      own: [],
+      recoveries: 0,
+      facts: { lineage: 1, isSynced: false, role: null }
+    })
     const [a, b, c] = updates(3)
     if (a === undefined || b === undefined || c === undefined) throw new Error('three updates')
-    expect(await store.append(1, [{ update: a, gesture: null }, { update: b, gesture: gesture(1) }, { update: c, gesture: gesture(2) }], { role: 'editor' })).toEqual([1, 2, 3])
+    expect(
+      await store.append(
+        1,
+        [
+          { update: a, gesture: null },
+          { update: b, gesture: gesture(1) },
+          { update: c, gesture: gesture(2) }
+        ],
+        { role: 'editor' }
+      )
+    ).toEqual([1, 2, 3])
     await store.erase([2])
-    expect(await (await open()).load()).toMatchObject({ updates: [a, b, c], top: 3, own: [{ key: 3, gesture: gesture(2) }], facts: { role: 'editor' } })
+    expect(await (await open()).load()).toMatchObject({
+      updates: [a, b, c],
+      top: 3,
+      own: [{ key: 3, gesture: gesture(2) }],
+      facts: { role: 'editor' }
+    })
   })
 
   it('lets a tab read what another wrote, once', async () => {
@@ -75,7 +103,10 @@ describe('the storage of one design', () => {
     const tab = await open()
     const list = updates(40)
     await store.append(1, others(list.slice(0, 20)))
-    await store.append(1, list.slice(20, 30).map((update, n) => ({ update, gesture: gesture(n) })))
+    await store.append(
+      1,
+      list.slice(20, 30).map((update, n) => ({ update, gesture: gesture(n) }))
+    )
     const compacting = store.compact(1)
     const meanwhile = tab.append(1, others(list.slice(30)))
     await Promise.all([compacting, meanwhile])
@@ -92,7 +123,10 @@ describe('the storage of one design', () => {
     const store = await fresh()
     const tab = await open()
     const list = updates(4)
-    await store.append(1, list.map((update, at) => ({ update, gesture: gesture(at) })))
+    await store.append(
+      1,
+      list.map((update, at) => ({ update, gesture: gesture(at) }))
+    )
     const { facts } = await store.load()
     const boom = store.replace(1, () => {
       throw new Error('boom')
@@ -103,7 +137,12 @@ describe('the storage of one design', () => {
     const file = { id: 'r', design: 'd', at: 1, reason: 'because', json: '{}', update: new Uint8Array([0, 0]) }
     const result = await store.replace(1, own => {
       expect(own.map(({ key }) => key)).toEqual([1, 2, 3, 4])
-      return { state: merged(list), edits: [{ update: new Uint8Array([0, 0]), gesture: gesture(9) }], recovery: file, facts: { ...facts, lineage: 2 } }
+      return {
+        state: merged(list),
+        edits: [{ update: new Uint8Array([0, 0]), gesture: gesture(9) }],
+        recovery: file,
+        facts: { ...facts, lineage: 2 }
+      }
     })
     // Keys are never used twice.
     expect(result).toEqual({ keys: [6], top: 6 })
@@ -111,8 +150,17 @@ describe('the storage of one design', () => {
     await expect(tab.append(1, others(list))).rejects.toThrow(StaleLineage)
     await expect(tab.poll(1, 4, new Set())).rejects.toThrow(StaleLineage)
     await expect(tab.compact(1)).rejects.toThrow(StaleLineage)
-    await expect(tab.replace(1, () => { throw new Error('never asked') })).rejects.toThrow(StaleLineage)
-    expect(await tab.load()).toMatchObject({ top: 6, own: [{ key: 6, gesture: gesture(9) }], recoveries: 1, facts: { lineage: 2 } })
+    await expect(
+      tab.replace(1, () => {
+        throw new Error('never asked')
+      })
+    ).rejects.toThrow(StaleLineage)
+    expect(await tab.load()).toMatchObject({
+      top: 6,
+      own: [{ key: 6, gesture: gesture(9) }],
+      recoveries: 1,
+      facts: { lineage: 2 }
+    })
     await store.discardRecovery('r')
     expect(await store.recoveries()).toEqual([])
   })
@@ -120,8 +168,16 @@ describe('the storage of one design', () => {
   it('makes way for a newer page, says so, and does not pretend to write', async () => {
     let why = ''
     name = `design ${names++}`
-    const store = await open(trouble => { why = trouble.message })
-    const newer = await openDatabase({ factory, name, version: SCHEMA_VERSION + 1, upgrade: () => {}, patienceMs: 1_000 })
+    const store = await open(trouble => {
+      why = trouble.message
+    })
+    const newer = await openDatabase({
+      factory,
+      name,
+      version: SCHEMA_VERSION + 1,
+      upgrade: () => {},
+      patienceMs: 1_000
+    })
     expect(why).toContain('newer version')
     await expect(store.append(1, others(updates(1)))).rejects.toThrow('newer version')
     newer.close()

@@ -223,26 +223,30 @@ export class DesignStore {
 
   /** One at a time, in the order asked for: what a poll tells is never older than what this tab has just written. */
   #run<T>(mode: IDBTransactionMode, stores: string[], work: (transaction: IDBTransaction) => Promise<T>): Promise<T> {
-    const turn = this.#turn.catch(() => {}).then(async () => {
-      if (this.#gone !== null) throw this.#gone
-      let transaction: IDBTransaction
-      try {
-        // "Strict": on the disk, not only with the operating system, before it counts.
-        transaction = this.#database.transaction(stores, mode, { durability: mode === 'readwrite' ? 'strict' : 'default' })
-      } catch (error) {
-        throw trouble(error)
-      }
-      const end = committed(transaction)
-      try {
-        const result = await work(transaction)
-        await end
-        return result
-      } catch (error) {
-        end.catch(() => {})
-        if (transaction.error === null) abort(transaction)
-        throw error instanceof StaleLineage ? error : trouble(transaction.error ?? error)
-      }
-    })
+    const turn = this.#turn
+      .catch(() => {})
+      .then(async () => {
+        if (this.#gone !== null) throw this.#gone
+        let transaction: IDBTransaction
+        try {
+          // "Strict": on the disk, not only with the operating system, before it counts.
+          transaction = this.#database.transaction(stores, mode, {
+            durability: mode === 'readwrite' ? 'strict' : 'default'
+          })
+        } catch (error) {
+          throw trouble(error)
+        }
+        const end = committed(transaction)
+        try {
+          const result = await work(transaction)
+          await end
+          return result
+        } catch (error) {
+          end.catch(() => {})
+          if (transaction.error === null) abort(transaction)
+          throw error instanceof StaleLineage ? error : trouble(transaction.error ?? error)
+        }
+      })
     this.#turn = turn
     return turn
   }

@@ -2,12 +2,25 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decode, encodeAwareness, encodeQueryAwareness, encodeRenew, encodeStep1, encodeStep2, encodeUpdate, MalformedMessage } from './wire'
+import {
+  decode,
+  encodeAwareness,
+  encodeQueryAwareness,
+  encodeRenew,
+  encodeStep1,
+  encodeStep2,
+  encodeUpdate,
+  MalformedMessage
+} from './wire'
 
 const bytes = (...values: number[]): Uint8Array => new Uint8Array(values)
 const notice = (content: unknown): Uint8Array => {
   const text = new TextEncoder().encode(typeof content === 'string' ? content : JSON.stringify(content))
-  return new Uint8Array([121, ...(text.length < 128 ? [text.length] : [(text.length % 128) + 128, Math.floor(text.length / 128)]), ...text])
+  return new Uint8Array([
+    121,
+    ...(text.length < 128 ? [text.length] : [(text.length % 128) + 128, Math.floor(text.length / 128)]),
+    ...text
+  ])
 }
 
 describe('the wire', () => {
@@ -41,7 +54,10 @@ describe('the wire', () => {
   // R-SYNC-2, R-NOTE-1
   it('ignores messages and notices of types that it does not know', () => {
     for (const type of [2, 4, 99, 122]) expect(decode(bytes(type, 1, 2, 3))).toEqual({ type: 'unknown' })
-    expect(decode(notice({ type: 'analysis.completed', score: 7 }))).toEqual({ type: 'notice', notice: { type: 'unknown' } })
+    expect(decode(notice({ type: 'analysis.completed', score: 7 }))).toEqual({
+      type: 'notice',
+      notice: { type: 'unknown' }
+    })
   })
 
   // R-SYNC-1

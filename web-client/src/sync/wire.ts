@@ -36,7 +36,8 @@ export function decode(bytes: Uint8Array): Incoming {
   const decoder = decoding.createDecoder(bytes)
   try {
     const message = read(decoder)
-    if (message.type !== 'unknown' && decoding.hasContent(decoder)) throw new MalformedMessage('bytes behind the message')
+    if (message.type !== 'unknown' && decoding.hasContent(decoder))
+      throw new MalformedMessage('bytes behind the message')
     return message
   } catch (error) {
     if (error instanceof MalformedMessage) throw error

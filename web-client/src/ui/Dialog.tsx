@@ -42,7 +42,7 @@ export function Dialog({ open, onClose, title, description, children, footer, si
             size === 'wide' ? 'max-w-2xl' : 'max-w-md'
           )}
         >
-          <header className="flex items-start justify-between gap-3 px-5 pt-4">
+          <header className="px-5 pt-4 pr-12">
             <div>
               <Radix.Title className="text-base font-semibold">{title}</Radix.Title>
               {description !== undefined && (
@@ -51,17 +51,18 @@ export function Dialog({ open, onClose, title, description, children, footer, si
                 </Radix.Description>
               )}
             </div>
-            <Radix.Close
-              aria-label="Close"
-              className="-mr-1.5 inline-flex size-7 shrink-0 cursor-pointer items-center justify-center rounded-md text-muted hover:bg-hover hover:text-ink"
-            >
-              <X size={16} aria-hidden="true" />
-            </Radix.Close>
           </header>
           <div className="min-h-0 flex-1 overflow-y-auto px-5 py-4">{children}</div>
           {footer !== undefined && (
             <footer className="flex flex-wrap justify-end gap-2 border-t border-line px-5 py-3">{footer}</footer>
           )}
+          {/* Last, so that the focus begins with the first field or button and not with the cross. */}
+          <Radix.Close
+            aria-label="Close"
+            className="absolute top-3.5 right-3.5 inline-flex size-7 cursor-pointer items-center justify-center rounded-md text-muted hover:bg-hover hover:text-ink"
+          >
+            <X size={16} aria-hidden="true" />
+          </Radix.Close>
         </Radix.Content>
       </Radix.Portal>
     </Radix.Root>

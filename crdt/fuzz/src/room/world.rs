@@ -315,6 +315,7 @@ impl World {
                 }
                 Effect::Quarantine(quarantine) => self.log.quarantined.push(quarantine.mark),
                 Effect::Report { what } => assert!(!what.is_empty()),
+                Effect::Answer { outcome, .. } => panic!("nobody asked for an edit over HTTP: {outcome:?}"),
                 Effect::Evict => {
                     let room = self.room.take().expect("a room goes once");
                     assert!(!room.stats().has_unsaved, "INV-7");

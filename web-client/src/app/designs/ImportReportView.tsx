@@ -1,6 +1,6 @@
 // What an import did with a file: nothing is dropped in silence, and nobody has to read a list to see that all went well.
 
-import { CircleCheck } from 'lucide-react'
+import { ChevronRight, CircleCheck } from 'lucide-react'
 import type { ReactNode } from 'react'
 import type { ImportReport } from '../../sync/api'
 import { Badge, type Tone } from '../../ui/Badge'
@@ -67,8 +67,9 @@ function Section<T extends object>({ title, tone, about, entries, at, show }: Se
   if (entries.length === 0) return null
   const place = (each: T) => (at !== undefined ? at(each) : 'path' in each ? String(each.path) : '')
   return (
-    <details open={tone !== 'neutral' && entries.length < 20} className="rounded-md border border-line">
+    <details className="group rounded-md border border-line" open={tone !== 'neutral' && entries.length < 20}>
       <summary className="flex cursor-pointer items-center gap-2 px-3 py-2">
+        <ChevronRight size={14} aria-hidden="true" className="text-muted transition-transform group-open:rotate-90" />
         <span className="font-medium">{title}</span>
         <Badge tone={tone}>{entries.length}</Badge>
         <span className="text-xs text-muted">{about}</span>

@@ -110,7 +110,7 @@ function SignedOutBanner({ session, person, saving }: { session: DesignSession; 
         title="Sign in again"
         description="The drawing stays as it is. What is unsent goes to the server then."
       >
-        <SignInForm mode="signin" email={person.email} onDone={again} />
+        <SignInForm mode="signin" email={person.email} onlyThem onDone={again} />
       </Dialog>
     </Banner>
   )

@@ -2,7 +2,7 @@
 
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import type { Editor, EditorState, Patch, Selection } from '../../binding/types'
+import type { CanvasEditor, EditorState, Patch, Selection } from '../../binding/types'
 import {
   type DesignEdge,
   type DesignNode,
@@ -13,6 +13,7 @@ import {
   type JsonObject,
   type Point
 } from '../../design/elements'
+import { kindOf } from '../../design/kinds'
 import type { DesignSession, SessionState } from '../../sync/types'
 
 export function node(id: string, data: JsonObject = {}, more: Partial<DesignNode> = {}): DesignNode {
@@ -65,7 +66,7 @@ function fakeSession(): DesignSession {
 
 const NOTHING: Selection = { nodes: [], edges: [] }
 
-export class FakeEditor implements Editor {
+export class FakeEditor implements CanvasEditor {
   readonly session = fakeSession()
   /** Every act that was asked for, in order: its name and what it was given. */
   readonly asked: [act: string, ...args: unknown[]][] = []
@@ -110,7 +111,8 @@ export class FakeEditor implements Editor {
   addNode(kind: string, at: Point): string | null {
     if (!this.#ask('addNode', kind, at)) return null
     const id = `new-${this.state.view.nodes.size}`
-    this.#setNode(node(id, { type: kind }, { position: at }))
+    const { width, height } = kindOf(kind) ?? { width: 0, height: 0 }
+    this.#setNode(node(id, { type: kind }, { position: { x: at.x - width / 2, y: at.y - height / 2 } }))
     return id
   }
 
@@ -170,6 +172,18 @@ export class FakeEditor implements Editor {
 
   paste(at?: Point): Selection | null {
     return this.#ask('paste', at) ? NOTHING : null
+  }
+
+  copiedText(): string | null {
+    return 'what was copied'
+  }
+
+  pasteText(text: string): Selection | null {
+    return this.#ask('pasteText', text) ? NOTHING : null
+  }
+
+  attach(): () => void {
+    throw new Error('The fake has no canvas.')
   }
 
   duplicate(selection: Selection): Selection | null {

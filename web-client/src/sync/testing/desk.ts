@@ -1,14 +1,15 @@
 // One device of somebody: an IndexedDB of its own, a line to the server that can be cut, and tabs that come and go.
 
 import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
-import * as Y from 'yjs'
+import type * as Y from 'yjs'
 import { insert } from '../../design/edits'
 import type { PageEvents } from '../page-events'
-import { type OpenDesign, openDesign } from '../session'
+import { openDesign } from '../session'
+import type { OpenDesign } from '../session-options'
 import type { DesignSession } from '../types'
+import { Line } from './line'
 import { openNodeSocket } from './node-socket'
 import type { Person } from './person'
-import { Proxy } from './proxy'
 import type { RealServer } from './real-server'
 import { until } from './wait'
 
@@ -20,12 +21,12 @@ export class Desk {
   readonly #wakes = new Set<() => void>()
 
   static async at(server: RealServer, person: Person, design: string): Promise<Desk> {
-    const line = await Proxy.start(server.port)
+    const line = await Line.start(server.port)
     return new Desk(line, person.via(line.url, design), server.url, design)
   }
 
   private constructor(
-    readonly line: Proxy,
+    readonly line: Line,
     readonly person: Person,
     private readonly server: string,
     readonly design: string
@@ -41,7 +42,11 @@ export class Desk {
       ...changed,
       outside: {
         indexedDB: this.indexedDB,
-        openSocket: (address, events) => openNodeSocket(address.replace(this.server.replace('http', 'ws'), this.line.url.replace('http', 'ws')), events),
+        openSocket: (address, events) =>
+          openNodeSocket(
+            address.replace(this.server.replace('http', 'ws'), this.line.url.replace('http', 'ws')),
+            events
+          ),
         page: this.#page,
         // Pauses between attempts grow to 0.05 of what people get.
         random: () => 0.05,
@@ -76,7 +81,11 @@ export class Desk {
 
 export const told = (tab: DesignSession) => (): string => JSON.stringify(tab.state)
 
-export const reaches = (tab: DesignSession, kind: DesignSession['state']['saving']['kind'], unsaved?: number): Promise<void> =>
+export const reaches = (
+  tab: DesignSession,
+  kind: DesignSession['state']['saving']['kind'],
+  unsaved?: number
+): Promise<void> =>
   until(
     `the badge says ${kind} ${unsaved ?? ''}`,
     () => {
@@ -88,7 +97,9 @@ export const reaches = (tab: DesignSession, kind: DesignSession['state']['saving
 
 export function addNode(tab: DesignSession, id: string, data: Record<string, string> = {}): void {
   insert(tab.doc, {
-    nodes: [{ id, fields: { type: 'custom', position: { x: 0, y: 0 }, data: { type: 'application', label: id, ...data } } }],
+    nodes: [
+      { id, fields: { type: 'custom', position: { x: 0, y: 0 }, data: { type: 'application', label: id, ...data } } }
+    ],
     edges: []
   })
 }

@@ -98,7 +98,7 @@ export class ModelServer {
       const saved = line.gap === null ? n : line.gap - 1
       if (line.saved < saved) {
         line.saved = saved
-        line.down.push(encoding.encode(encoder => [120, saved].forEach(each => encoding.writeVarUint(encoder, each))))
+        line.down.push(savedUpTo(saved))
       }
     }
   }
@@ -133,6 +133,12 @@ const sync = (step: number, payload: Uint8Array): Uint8Array =>
     encoding.writeVarUint(encoder, 0)
     encoding.writeVarUint(encoder, step)
     encoding.writeVarUint8Array(encoder, payload)
+  })
+
+const savedUpTo = (n: number): Uint8Array =>
+  encoding.encode(encoder => {
+    encoding.writeVarUint(encoder, 120)
+    encoding.writeVarUint(encoder, n)
   })
 
 const notice = (content: object): Uint8Array =>

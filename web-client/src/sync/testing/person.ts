@@ -46,7 +46,11 @@ export class Person implements Credentials {
   async send(method: string, path: string, body?: unknown): Promise<Response> {
     const headers: Record<string, string> = { 'content-type': 'application/json' }
     if (this.#grant !== null) headers.authorization = `Bearer ${this.#grant.access_token}`
-    return fetch(`${this.url}/api/v1${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    return fetch(`${this.url}/api/v1${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+    })
   }
 
   async json(method: string, path: string, body?: unknown): Promise<unknown> {

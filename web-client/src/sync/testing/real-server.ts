@@ -59,7 +59,8 @@ export class RealServer {
     }
     const end = Date.now() + 30_000
     while (!(await this.#isReady())) {
-      if (child.exitCode !== null || end < Date.now()) throw new Error(`the server did not start:\n${this.#log.join('\n')}`)
+      if (child.exitCode !== null || end < Date.now())
+        throw new Error(`the server did not start:\n${this.#log.join('\n')}`)
       await sleep(10)
     }
   }

@@ -6,7 +6,7 @@ export const sleep = (ms: number): Promise<void> => new Promise(resolve => setTi
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  { withinMs = 10_000, seen = () => '' }: { withinMs?: number; seen?: () => string } = {}
+  { withinMs = 20_000, seen = () => '' }: { withinMs?: number; seen?: () => string } = {}
 ): Promise<void> {
   const end = Date.now() + withinMs
   while (!(await holds())) {

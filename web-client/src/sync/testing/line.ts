@@ -5,7 +5,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { portOf } from './port'
 import { until } from './wait'
 
-export class Proxy {
+export class Line {
   /** Bytes so far, both ways. */
   passed = 0
   /** Connections that reached the server. */
@@ -14,8 +14,8 @@ export class Proxy {
   readonly #pairs = new Set<readonly [Socket, Socket]>()
   readonly #listener: Server
 
-  static async start(port: number): Promise<Proxy> {
-    const proxy = new Proxy(port)
+  static async start(port: number): Promise<Line> {
+    const proxy = new Line(port)
     proxy.#listener.listen(0, '127.0.0.1')
     await once(proxy.#listener, 'listening')
     return proxy

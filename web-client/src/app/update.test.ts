@@ -1,0 +1,129 @@
+// @vitest-environment happy-dom
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { DesignSession } from '../sync/types'
+import { currentToasts, dismissToast } from '../ui/toasts'
+import { closeAllSessions, sessionOpened } from './open-sessions'
+import { watchForUpdates } from './update'
+
+class Worker extends EventTarget {
+  state = 'installing'
+  readonly heard: unknown[] = []
+  postMessage(message: unknown) {
+    this.heard.push(message)
+  }
+  become(state: string) {
+    this.state = state
+    this.dispatchEvent(new Event('statechange'))
+  }
+}
+
+class Registration extends EventTarget {
+  installing: Worker | null = null
+  waiting: Worker | null = null
+  update = () => Promise.resolve()
+}
+
+class Container extends EventTarget {
+  controller: Worker | null = null
+  readonly registration = new Registration()
+  register = () => Promise.resolve(this.registration)
+  tookOver(by: Worker) {
+    this.controller = by
+    this.dispatchEvent(new Event('controllerchange'))
+  }
+}
+
+let container: Container
+const reload = vi.fn()
+
+async function watch(controlled: boolean) {
+  container = new Container()
+  if (controlled) container.controller = new Worker()
+  await watchForUpdates({ container: container as unknown as ServiceWorkerContainer, reload })
+}
+
+/** A new version arrives and has everything that it needs. */
+function arrives(): Worker {
+  const fresh = new Worker()
+  container.registration.installing = fresh
+  container.registration.dispatchEvent(new Event('updatefound'))
+  container.registration.waiting = fresh
+  fresh.become('installed')
+  return fresh
+}
+
+const offered = () => currentToasts().find(each => each.testId === 'update-ready')
+
+function fakeSession(
+  some: { unsaved?: number; localTrouble?: string; close?: () => Promise<void> } = {}
+): DesignSession {
+  const saving = { kind: 'offline', unsaved: some.unsaved ?? 0 }
+  const state = { saving, localTrouble: some.localTrouble ?? null }
+  return { state, close: some.close ?? (() => Promise.resolve()) } as unknown as DesignSession
+}
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(async () => {
+  await closeAllSessions()
+  for (const { id } of currentToasts()) dismissToast(id)
+  vi.clearAllMocks()
+  vi.useRealTimers()
+})
+
+describe('a new version', () => {
+  it('waits until somebody presses Reload, and then takes over', async () => {
+    await watch(true)
+    const fresh = arrives()
+    expect(fresh.heard).toEqual([])
+    expect(offered()?.action?.label).toBe('Reload')
+    offered()?.action?.run()
+    await vi.waitFor(() => expect(fresh.heard).toEqual([{ type: 'SKIP_WAITING' }]))
+    expect(reload).not.toHaveBeenCalled()
+    container.tookOver(fresh)
+    expect(reload).toHaveBeenCalledOnce()
+  })
+
+  it('that another tab asked for is offered here, and reloads nothing by itself', async () => {
+    await watch(true)
+    container.tookOver(new Worker())
+    expect(reload).not.toHaveBeenCalled()
+    offered()?.action?.run()
+    await vi.waitFor(() => expect(reload).toHaveBeenCalledOnce())
+  })
+
+  it('waits until what was edited is on this device', async () => {
+    await watch(true)
+    let written = () => {}
+    sessionOpened(fakeSession({ close: () => new Promise(resolve => (written = resolve)) }))
+    const fresh = arrives()
+    offered()?.action?.run()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(fresh.heard).toEqual([])
+    written()
+    await vi.waitFor(() => expect(fresh.heard).toHaveLength(1))
+  })
+
+  it('never takes over while edits are in this page only', async () => {
+    await watch(true)
+    const close = vi.fn(() => Promise.resolve())
+    sessionOpened(fakeSession({ unsaved: 1, localTrouble: 'The disk is full.', close }))
+    const fresh = arrives()
+    offered()?.action?.run()
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect([fresh.heard, close.mock.calls]).toEqual([[], []])
+    expect(
+      currentToasts()
+        .map(each => each.message)
+        .join()
+    ).toContain('Not reloaded')
+    expect(offered()).toBeTruthy()
+  })
+})
+
+it('the first visit is no update', async () => {
+  await watch(false)
+  const first = arrives()
+  container.tookOver(first)
+  expect(offered()).toBeUndefined()
+  expect(reload).not.toHaveBeenCalled()
+})
