@@ -37,10 +37,10 @@ registerRoute(
   async ({ request }) => (await ofAnyVersion(request)) ?? fetch(request)
 )
 
-/** Names of assets carry a hash of their content: whichever version has one, it is the right one. */
+/** Names of assets carry a hash of their content: whichever version has one, it is the right one, whatever headers it was asked for with. */
 async function ofAnyVersion(request: Request): Promise<Response | undefined> {
   for (const name of await versions()) {
-    const found = await (await caches.open(name)).match(request, { ignoreSearch: true })
+    const found = await (await caches.open(name)).match(request, { ignoreSearch: true, ignoreVary: true })
     if (found !== undefined) return found
   }
   return undefined

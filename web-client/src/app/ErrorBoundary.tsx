@@ -14,7 +14,8 @@ export class ErrorBoundary extends Component<{ children: ReactNode }, { failed: 
   override render() {
     if (this.state.failed === null) return this.props.children
     return (
-      <main role="alert" className="flex min-h-full items-center justify-center">
+      <main className="flex min-h-full items-center justify-center">
+        <h1 className="sr-only">This page has failed</h1>
         <EmptyState
           title="This page has failed"
           action={
@@ -23,7 +24,9 @@ export class ErrorBoundary extends Component<{ children: ReactNode }, { failed: 
             </Button>
           }
         >
-          This is a mistake of the program. What you drew is kept on this device and is there after a reload.
+          <span role="alert">
+            This is a mistake of the program. What you drew is kept on this device and is there after a reload.
+          </span>
           <code className="mt-2 block font-mono text-xs break-words">{messageOf(this.state.failed)}</code>
         </EmptyState>
       </main>
