@@ -93,8 +93,10 @@ story(here, 'somebody else wrote under the page\'s client id', async () => {
   const thief = new StockClient({ name: 'ann with a program', url: ann.cable.url, design, token: ann.api.token })
   try {
     await thief.synced()
+    const own = thief.doc.clientID
     thief.doc.clientID = GUESSED
     thief.edit((doc) => putNode(doc, 'planted', 'Planted', 0, -200))
+    thief.doc.clientID = own
     await until('the planted node is in the log', async () => (await ann.api.snapshot(design)).nodes.some(({ id }) => id === 'planted'), { every: 50 })
   } finally {
     thief.leave()

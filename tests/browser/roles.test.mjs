@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { PASSWORD } from '../interop/lib/api.mjs'
 import { say } from '../interop/lib/wait.mjs'
 import { everywhereTheSame } from './lib/compare.mjs'
 import { SHOP } from './lib/designs.mjs'
@@ -90,8 +91,28 @@ story(here, 'a design that is deleted while it is open', async () => {
   say('deleted: both badges say Removed')
 })
 
+story(here, 'a login that ends somewhere else', async () => {
+  const design = await openWith('editor')
+  await vic.saved()
+  vic.watch.expect(/status of 401 .*\/api\/v1\//, 'the login is over')
+  const added = await vic.canvas.enterIn('cache')
+  await vic.saved()
+  await vic.endLogin()
+  await vic.badge('signed-out', 'Signed out')
+  assert.ok(await vic.canvas.node(added).isVisible())
+  say('the login ended behind the page\'s back: it says Signed out, and keeps the canvas')
+  await vic.page.getByRole('button', { name: 'Sign in again' }).click()
+  const dialog = vic.page.getByRole('dialog')
+  await dialog.getByLabel('Password').fill(PASSWORD)
+  await dialog.getByRole('button', { name: 'Sign in' }).click()
+  await vic.saved()
+  await canEdit(vic)
+  await everywhereTheSame([ann, vic], ann.api, design)
+  say('signed in again above the canvas, without a reload: Saved, and drawing goes on')
+})
+
 story(here, 'signed out in another tab', async () => {
-  await openWith('editor')
+  const design = await openWith('editor')
   await vic.saved()
   const tab = await vic.secondTab()
   await tab.goto('/')
@@ -99,9 +120,12 @@ story(here, 'signed out in another tab', async () => {
   await tab.openUserMenu()
   await tab.page.getByRole('menuitem', { name: 'Sign out' }).click()
   await tab.page.getByRole('heading', { name: 'Sign in' }).waitFor()
-  await vic.badge('signed-out', 'Signed out')
-  say('signed out in the second tab: the first one says Signed out, and keeps the canvas')
-  assert.ok(await vic.canvas.node('orders').isVisible())
   await tab.page.close()
-  await vic.signIn()
+  await vic.page.getByRole('heading', { name: 'Sign in' }).waitFor()
+  assert.equal(await vic.page.getByTestId('canvas').count(), 0)
+  await vic.fillSignIn()
+  await vic.editorIsThere()
+  assert.equal(new URL(vic.page.url()).pathname, `/d/${design}`)
+  await vic.saved()
+  say('signed out in the second tab on purpose: the first one shows nothing any more, and after signing in the same design')
 })

@@ -72,13 +72,24 @@ export class Person {
   }
 
   async signIn () {
-    const { page } = this
     await this.goto('/')
+    await this.fillSignIn()
+    await this.page.getByRole('heading', { name: 'Designs' }).waitFor()
+  }
+
+  async fillSignIn () {
+    const { page } = this
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
     await page.getByLabel('Email').fill(this.email)
     await page.getByLabel('Password').fill(PASSWORD)
     await page.getByRole('button', { name: 'Sign in' }).click()
-    await page.getByRole('heading', { name: 'Designs' }).waitFor()
+  }
+
+  /** The page's login ends without the page: as if the server's owner, or a thief of the cookie, had ended it. */
+  async endLogin () {
+    const [cookie] = (await this.browser.context.cookies(`${this.cable.url}/api/v1/auth/`)).filter(({ name }) => name === 'atlas_refresh')
+    assert.ok(cookie !== undefined, 'the page has a login')
+    await this.api.request('POST', '/api/v1/auth/logout', JSON.stringify({ refresh_token: cookie.value }), { 'content-type': 'application/json' })
   }
 
   /** The user menu with its items. */
