@@ -2,12 +2,12 @@
 // Pasted text may come from anywhere: it is parsed with mistrust, and whatever does not fit makes all of it unreadable, never half of it.
 
 import * as Y from 'yjs'
-import { z } from '../design/zod'
 import { insert, type NewElement } from '../design/edits'
 import { type DesignView, isObject, type Json, type JsonObject, type Point } from '../design/elements'
 import { absolutePosition, bounds, middle, type Size, sizeOf } from '../design/geometry'
 import { newId } from '../design/ids'
 import { ELEMENT_ID_CHARS_MAX, KEY_BYTES_MAX, VALUE_DEPTH_MAX } from '../design/limits'
+import { z } from '../design/zod'
 import { edgeFields, nodeFields } from './read'
 
 export interface Clip {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { CanvasStore, NUDGE_PAUSE_MS, type SharedDrag } from './canvas-store'
-import { box, type FakeEditor, fakeEditor, node, viewOf } from './fake-editor'
+import { box, type FakeEditor, fakeEditor, node, viewOf } from './testing/fake-editor'
 
 /** A subnet with a server in it and one that overlaps it with its centre outside; a box in the box. */
 const VIEW = viewOf([

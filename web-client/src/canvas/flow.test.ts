@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { box, edge, node, viewOf } from './fake-editor'
 import { type EdgeInputs, FlowEdges, facingSides, wordsOf } from './flow-edges'
 import { FlowNodes, type NodeInputs } from './flow-nodes'
+import { box, edge, node, viewOf } from './testing/fake-editor'
 
 const still = { selected: new Set<string>(), alone: false, positions: new Map(), sizes: new Map() }
 

@@ -42,7 +42,23 @@ export const EDGE_FLAGS = [
 ] as const
 
 /** Words that are written in capitals wherever they stand. */
-const ACRONYMS = new Set(['api', 'ddos', 'dns', 'iam', 'id', 'ip', 'jwt', 'kms', 'mfa', 'mtls', 'rbac', 'sso', 'tls', 'vpn', 'waf'])
+const ACRONYMS = new Set([
+  'api',
+  'ddos',
+  'dns',
+  'iam',
+  'id',
+  'ip',
+  'jwt',
+  'kms',
+  'mfa',
+  'mtls',
+  'rbac',
+  'sso',
+  'tls',
+  'vpn',
+  'waf'
+])
 
 /** 'directInternetAccess' -> 'Direct internet access', 'mfaRequired' -> 'MFA required'. */
 export function flagTitle(flag: string): string {

@@ -1,7 +1,7 @@
 // The server's notices (docs/PROTOCOL.md, NOTE). Keys and types that this page does not know are left out (R-NOTE-1).
 
-import { z } from '../design/zod'
 import { UPDATE_BYTES_MAX } from '../design/limits'
+import { z } from '../design/zod'
 
 /** The least right of all stands for a role that this page does not know. */
 const role = z.enum(['owner', 'editor', 'commenter', 'viewer']).catch('viewer')

@@ -2,9 +2,9 @@
 
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import type { Editor, EditorState, Selection } from '../binding/types'
-import type { DesignEdge, DesignNode, DesignView, Point } from '../design/elements'
-import type { DesignSession, SessionState } from '../sync/types'
+import type { Editor, EditorState, Selection } from '../../binding/types'
+import type { DesignEdge, DesignNode, DesignView, Point } from '../../design/elements'
+import type { DesignSession, SessionState } from '../../sync/types'
 
 export function node(id: string, x: number, y: number, more: Partial<DesignNode> = {}): DesignNode {
   return { id, type: 'custom', position: { x, y }, data: { type: 'web-server', label: id }, rest: {}, ...more }
