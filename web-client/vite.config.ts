@@ -51,6 +51,8 @@ export default defineConfig({
   test: {
     environment: 'node',
     include: ['src/**/*.test.{ts,tsx}'],
-    restoreMocks: true
+    restoreMocks: true,
+    // A bound for what hangs, not for what is slow on a busy machine.
+    testTimeout: 60_000
   }
 })

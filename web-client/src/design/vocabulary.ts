@@ -41,14 +41,19 @@ export const EDGE_FLAGS = [
   'inputValidation'
 ] as const
 
-/** 'directInternetAccess' -> 'Direct internet access'. */
+/** Words that are written in capitals wherever they stand. */
+const ACRONYMS = new Set(['api', 'ddos', 'dns', 'iam', 'id', 'ip', 'jwt', 'kms', 'mfa', 'mtls', 'rbac', 'sso', 'tls', 'vpn', 'waf'])
+
+/** 'directInternetAccess' -> 'Direct internet access', 'mfaRequired' -> 'MFA required'. */
 export function flagTitle(flag: string): string {
   const words = flag
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
-    .replace(/[_-]+/g, ' ')
-    .trim()
-    .toLowerCase()
-  return words.charAt(0).toUpperCase() + words.slice(1)
+    .split(/[\s_-]+/)
+    .filter(word => word !== '')
+    .map(word => word.toLowerCase())
+    .map(word => (ACRONYMS.has(word) ? (word === 'mtls' ? 'mTLS' : word.toUpperCase()) : word))
+  const title = words.join(' ')
+  return title.charAt(0).toUpperCase() + title.slice(1)
 }
 
 /** How safe the traffic of an edge is said to be: for its colour only, never a judgement of the analysis. */
