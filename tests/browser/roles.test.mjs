@@ -114,6 +114,8 @@ story(here, 'a login that ends somewhere else', async () => {
 story(here, 'signed out in another tab', async () => {
   const design = await openWith('editor')
   await vic.saved()
+  // Who signs in while it is not sure that the other tab's sign-out arrived says it once more.
+  vic.watch.expect(/status of 401 .*\/auth\/logout$/, 'the login is over already')
   const tab = await vic.secondTab()
   await tab.goto('/')
   await tab.page.getByRole('heading', { name: 'Designs' }).waitFor()

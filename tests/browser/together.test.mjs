@@ -107,8 +107,8 @@ story(here, 'every kind of edit is seen by the other', async () => {
     })
   })
 
-  await seenBy(ben, design, 'a subnet made larger', (canvas) => canvas.resize('storage', 40, 30))
-  assert.ok(300 < (await value('storage')).width)
+  await seenBy(ben, design, 'a subnet made larger', (canvas) => canvas.resize('public', 40, 30))
+  assert.ok(940 < (await value('public')).width)
 
   await seenBy(ann, design, 'a node deleted, with its edges', async (canvas) => {
     await canvas.select('waf')
