@@ -39,7 +39,7 @@ function largeDesign () {
 /** Bytes of a body as this server sends it to somebody who takes gzip. */
 function gzipBytes (url) {
   return new Promise((resolve, reject) => {
-    get(url, { headers: { 'accept-encoding': 'gzip' } }, (response) => {
+    get(url, { headers: { 'accept-encoding': 'gzip', accept: 'text/html, */*' } }, (response) => {
       let bytes = 0
       response.on('data', (chunk) => { bytes += chunk.length })
       response.on('end', () => resolve({ bytes, encoding: response.headers['content-encoding'] ?? 'none' }))
@@ -85,6 +85,8 @@ async function pan (person) {
     await page.mouse.move(from.x + Math.sin(angle) * 260, from.y + (1 - Math.cos(angle)) * 160)
     moves += 1
   }
+  // Back to where it began: what follows looks at the same part.
+  await page.mouse.move(from.x, from.y, { steps: 4 })
   await page.mouse.up()
   const frames = await page.evaluate(() => {
     window.framesWanted = false
@@ -137,8 +139,7 @@ try {
   await person.saved()
   await person.canvas.fit()
   await panning(person, 'with everything in view')
-  for (let n = 0; n < 12; n += 1) await zoomIn(person)
-  await person.canvas.stands()
+  while (await person.canvas.zoom() < 0.9) await zoomIn(person)
   await panning(person, 'close by')
 
   await person.keptForOffline()
@@ -155,10 +156,12 @@ try {
   await world.stop()
 }
 
+/** Towards a node in the middle of what is seen. */
 async function zoomIn (person) {
-  const { x, y } = await person.canvas.emptyPlace()
-  await person.page.mouse.move(x, y)
+  const { x, y, width, height } = await person.page.getByTestId('canvas').boundingBox()
+  await person.page.mouse.move(x + width / 2, y + height / 2)
   await person.page.keyboard.down('Control')
   await person.page.mouse.wheel(0, -100)
   await person.page.keyboard.up('Control')
+  await person.canvas.stands()
 }

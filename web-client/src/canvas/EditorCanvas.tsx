@@ -58,10 +58,15 @@ const DRAG_THRESHOLD = 3
 const FAR_ZOOM = 0.4
 /**
  * From this many nodes on, only what is in view is in the page. Measured with 1,000 nodes and 1,500 edges of which a tenth is in view: a
- * step of a drag takes half of the script (41 ms for 85 ms, two loaded cores) and a tenth of the layout. With everything in view nothing
- * is gained. Smaller designs stay whole, so that Tab reaches every node.
+ * step of a drag takes half of the script (41 ms for 85 ms, two loaded cores) and a tenth of the layout. Smaller designs stay whole, so
+ * that Tab reaches every node.
  */
 const VISIBLE_ONLY_FROM = 300
+/**
+ * Below it a large design is whole, too: nearly all of it is in view, and to find out what is costs more than it saves (half of the frames
+ * while panning).
+ */
+const WHOLE_ZOOM = 0.2
 const ZOOM_MIN = 0.05
 const ZOOM_MAX = 3
 
@@ -92,6 +97,7 @@ function Canvas({
   )
   const [chips, setChips] = useState<HTMLElement | null>(null)
   const [remembered] = useState(() => recallViewport(viewportKey))
+  const [isClose, setClose] = useState(remembered !== null && WHOLE_ZOOM <= remembered.zoom)
 
   useEffect(() => (canvas.current === null ? undefined : listenForCanvasKeys(store, canvas.current)), [store])
 
@@ -129,7 +135,7 @@ function Canvas({
             selectionMode={SelectionMode.Full}
             nodeDragThreshold={DRAG_THRESHOLD}
             zIndexMode="manual"
-            onlyRenderVisibleElements={VISIBLE_ONLY_FROM <= nodes.length}
+            onlyRenderVisibleElements={isClose && VISIBLE_ONLY_FROM <= nodes.length}
             zoomOnDoubleClick={false}
             minZoom={ZOOM_MIN}
             maxZoom={ZOOM_MAX}
@@ -140,6 +146,7 @@ function Canvas({
             onMove={(_, { zoom }) => {
               pointer.viewMoved()
               canvas.current?.toggleAttribute('data-far', zoom < FAR_ZOOM)
+              setClose(WHOLE_ZOOM <= zoom)
             }}
             onMoveEnd={(_, viewport) => rememberViewport(viewportKey, viewport)}
           >
