@@ -8,8 +8,8 @@ import type { LocalDesign } from '../sync/types'
 /** What this device keeps of designs, for one person. */
 export interface LocalDesigns {
   list(user: string): Promise<LocalDesign[]>
-  /** Removes the local copy. Only for designs of which nothing is unsent. */
-  forget(user: string, design: string): Promise<void>
+  /** Removes the local copy, unless something of it is only on this device: then it answers false. */
+  forget(user: string, design: string): Promise<boolean>
 }
 
 export interface Services {

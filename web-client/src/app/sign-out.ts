@@ -20,9 +20,9 @@ export async function pendingDesigns({ local }: Services, user: string): Promise
  */
 export async function signOut(services: Services, user: string): Promise<boolean> {
   await closeAllSessions()
-  // Asked again: until a moment ago something could still be edited.
-  for (const design of await services.local.list(user).catch(() => [])) {
-    if (!isPending(design)) await services.local.forget(user, design.design).catch(() => undefined)
+  // What another tab edits until the last moment stays: `forget` looks by itself.
+  for (const { design } of await services.local.list(user).catch(() => [])) {
+    await services.local.forget(user, design).catch(() => undefined)
   }
   forgetCachedDesigns(user)
   const told = await services.account.logout()

@@ -21,8 +21,8 @@ export interface OpenDatabase {
   factory: IDBFactory
   name: string
   version: number
-  /** Brings the schema from `from` (0: new) to `version`. */
-  upgrade(database: IDBDatabase, from: number): void
+  /** Brings the schema from `from` (0: new) to `version`. No other tab has the database open while `transaction` lasts. */
+  upgrade(database: IDBDatabase, from: number, transaction: IDBTransaction): void
   /** Milliseconds after which an opening that another tab blocks is given up. */
   patienceMs: number
 }
@@ -49,7 +49,9 @@ export function openDatabase({ factory, name, version, upgrade, patienceMs }: Op
         )
       )
     }, patienceMs)
-    request.onupgradeneeded = event => upgrade(request.result, event.oldVersion)
+    request.onupgradeneeded = event => {
+      if (request.transaction !== null) upgrade(request.result, event.oldVersion, request.transaction)
+    }
     request.onsuccess = () => {
       clearTimeout(patience)
       if (isLate) request.result.close()

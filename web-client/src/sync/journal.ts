@@ -63,6 +63,7 @@ export class Journal {
   hold(): void {
     this.#isHeld = true
     clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
   release(): void {
@@ -136,7 +137,6 @@ export class Journal {
       const keys = await store.append(this.#lineage, items, facts)
       this.#owner.trouble(null)
       this.#written(entries, items, keys)
-      await this.#compactIfLong(store)
     } catch (error) {
       // What was not written stays in front of what came later: rows build on those before them.
       this.#waiting.unshift(...entries)
@@ -150,6 +150,7 @@ export class Journal {
       }
       return false
     }
+    await this.#compactIfLong(store)
     return 0 < this.#waiting.length
   }
 
@@ -166,7 +167,11 @@ export class Journal {
   async #compactIfLong(store: DesignStore): Promise<void> {
     if (this.#rows < COMPACT_ROWS) return
     this.#rows = 1
-    await store.compact(this.#lineage)
+    try {
+      await store.compact(this.#lineage)
+    } catch {
+      // Everything is written; it only takes more room. The next write tells what is wrong with the storage, if it still is.
+    }
   }
 }
 

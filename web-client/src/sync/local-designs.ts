@@ -2,7 +2,7 @@
 // each is read from the design's database itself, so that the number of unsaved edits is never a guess.
 
 import { committed, done, openDatabase, trouble } from './idb'
-import { databaseName } from './records'
+import { databaseName, OWN, RECOVERIES, REMOVED_VERSION } from './records'
 import { DesignStore } from './store'
 import type { LocalDesign } from './types'
 
@@ -71,10 +71,14 @@ async function read(factory: IDBFactory, server: string, user: string, design: s
 }
 
 /**
- * Removes a design from this device, with everything in it that the server does not have: ask first. Tabs that have it open go on without a local copy and say so.
+ * Removes a design from this device, unless something of it is only here: an edit that is not saved, a recovery file. Then everything stays, and the answer is
+ * false. Looking and removing are one step: no other tab has the database open between the two. Tabs that had it open go on without a local copy and say so.
  */
-export async function forget(server: string, user: string, design: string, factory = indexedDB): Promise<void> {
+export async function forget(server: string, user: string, design: string, factory = indexedDB): Promise<boolean> {
   const name = databaseName(server, user, design)
+  // Most often this is enough to know, and disturbs nobody.
+  if (await holdsMore(factory, name)) return false
+  if (!(await retire(factory, name))) return false
   await new Promise<void>((resolve, reject) => {
     const request = factory.deleteDatabase(name)
     request.onsuccess = () => resolve()
@@ -83,4 +87,40 @@ export async function forget(server: string, user: string, design: string, facto
   await inIndex(factory, 'readwrite', async designs => {
     await done(designs.delete([new URL(server).origin, user, design]))
   })
+  return true
+}
+
+/** Something that the server does not have. */
+async function holdsMore(factory: IDBFactory, name: string): Promise<boolean> {
+  const store = await DesignStore.open(factory, name, () => {})
+  try {
+    const { unsaved, recoveries } = await store.summary()
+    return 0 < unsaved + recoveries
+  } finally {
+    await store.close()
+  }
+}
+
+/** Takes the database from all tabs for good, unless it holds more than the server: what was written until now counts, and nothing is written after. */
+async function retire(factory: IDBFactory, name: string): Promise<boolean> {
+  let holdsMore = false
+  const upgrade = (_: IDBDatabase, from: number, transaction: IDBTransaction): void => {
+    if (from === 0) return
+    for (const kept of [OWN, RECOVERIES]) {
+      const count = transaction.objectStore(kept).count()
+      count.onsuccess = () => {
+        if (count.result === 0) return
+        holdsMore = true
+        transaction.abort()
+      }
+    }
+  }
+  try {
+    const database = await openDatabase({ factory, name, version: REMOVED_VERSION, upgrade, patienceMs: 4_000 })
+    database.close()
+    return true
+  } catch (error) {
+    if (holdsMore) return false
+    throw error
+  }
 }

@@ -4,7 +4,7 @@ import { IDBFactory, IDBKeyRange, IDBObjectStore } from 'fake-indexeddb'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { CredentialError } from './credentials'
 import { forget, localDesigns } from './local-designs'
-import { databaseName } from './records'
+import { databaseName, NEW_FACTS } from './records'
 import { openDesign } from './session'
 import type { OpenDesign, Outside } from './session-options'
 import { DesignStore } from './store'
@@ -222,6 +222,23 @@ describe('one design', { timeout: 60_000 }, () => {
     await until('it says so', () => tab.state.localTrouble?.includes('removed from this device') === true)
     await settled(tab)
     expect(nodeIds(server.doc)).toEqual(['after'])
+  })
+
+  it('removes nothing from this device that only this device has, whoever wrote it a moment ago', async () => {
+    const { server, indexedDB, open, settled } = device()
+    const tab = open()
+    await settled(tab)
+    server.crash()
+    addNode(tab, 'unsaved')
+    await tab.close()
+    expect(await forget(SERVER, 'ann', 'd', indexedDB)).toBe(false)
+    expect(await localDesigns(SERVER, 'ann', indexedDB)).toMatchObject([{ design: 'd', unsaved: 1 }])
+    // The edit is written between looking and removing.
+    const before = { facts: NEW_FACTS, unsaved: 0, recoveries: 0 }
+    const look = vi.spyOn(DesignStore.prototype, 'summary').mockResolvedValueOnce(before)
+    expect(await forget(SERVER, 'ann', 'd', indexedDB)).toBe(false)
+    look.mockRestore()
+    expect(await localDesigns(SERVER, 'ann', indexedDB)).toMatchObject([{ design: 'd', unsaved: 1 }])
   })
 
   it('lists designs with the name, role and edits they were left with', async () => {

@@ -12,13 +12,12 @@ import { Observable } from './observable'
 import { watchPage } from './page-watch'
 import type { Cause } from './rebuild'
 import { Rebuilder, takeOver } from './rebuilder'
-import { type Facts, NEW_FACTS } from './records'
 import { Replica, type ReplicaHost } from './replica'
-import { maySave } from './saving-state'
 import { browser, type OpenDesign, type Outside } from './session-options'
 import { sessionState } from './session-state'
 import { socketAddress } from './socket'
-import type { DesignSession, RecoveryFile, Refusal, SessionState } from './types'
+import { Standing } from './standing'
+import type { DesignSession, RecoveryFile, SessionState } from './types'
 
 export function openDesign(options: OpenDesign): DesignSession {
   return new Session(options)
@@ -33,12 +32,10 @@ class Session implements DesignSession {
   readonly #host: ReplicaHost
   #replica: Replica
   #generation = 0
-  #facts: Omit<Facts, 'lineage'> = { ...NEW_FACTS, openedAt: Date.now() }
-  /** The server said hello on the newest socket. */
-  #wasWelcome = false
-  #isDegraded = false
-  #final: Final | null = null
-  #refusal: Refusal | null = null
+  readonly #standing = new Standing(changed => {
+    // While the document is made anew this belongs to the new one, and is stored with it.
+    if (!this.#rebuilder.isActive) this.#replica.journal.facts(changed)
+  })
   readonly #local = new LocalCopy(() => this.#changed())
   #stopWatching: () => void = () => {}
   readonly #started: Promise<void>
@@ -81,7 +78,7 @@ class Session implements DesignSession {
   }
 
   dismissRefusal(): void {
-    this.#refusal = null
+    this.#standing.refusal = null
     this.#changed()
   }
 
@@ -106,15 +103,13 @@ class Session implements DesignSession {
     if (loaded === null || this.#local.store === null) {
       this.#replica.journal.switchOff()
     } else {
-      this.#facts = { ...loaded.facts, openedAt: Date.now() }
+      this.#standing.recall(loaded.facts)
       this.#replica.load(this.#local.store, loaded)
-      this.#replica.journal.facts({ openedAt: this.#facts.openedAt })
+      this.#standing.learn({ openedAt: Date.now() })
     }
     if (this.#closed !== null) return
     const { page, pollMs } = this.#outside
-    const woke = (): void => {
-      if (this.#final === null || this.#final.kind === 'signed-out') this.retry()
-    }
+    const woke = (): void => (this.#standing.mayGoOn ? this.retry() : undefined)
     this.#stopWatching = watchPage(page, pollMs, () => this.#look(), woke)
     this.#changed()
     this.#connector.start()
@@ -137,8 +132,7 @@ class Session implements DesignSession {
     if (polled === null) return
     this.#local.shelf.stored = polled.recoveries
     // Another tab has got the document: it has come with its rows.
-    if (!this.#facts.isSynced && polled.facts.isSynced)
-      this.#facts = { ...polled.facts, openedAt: this.#facts.openedAt }
+    if (!this.#standing.facts.isSynced && polled.facts.isSynced) this.#standing.recall(polled.facts)
     this.#changed()
   }
 
@@ -149,13 +143,13 @@ class Session implements DesignSession {
     return new Connector({
       credentials,
       // A document that is made anew has no epoch yet.
-      address: ticket => socketAddress(server, design, ticket, this.#rebuilder.isActive ? null : this.#facts.epoch),
+      address: ticket =>
+        socketAddress(server, design, ticket, this.#rebuilder.isActive ? null : this.#standing.facts.epoch),
       openSocket: this.#outside.openSocket,
       random: this.#outside.random,
       events: {
         opened: () => {
-          this.#isDegraded = false
-          this.#wasWelcome = false
+          this.#standing.opened()
           this.#rebuilder.opened(this.#replica).connect()
         },
         received: message => this.#talking.exchange?.receive(message),
@@ -163,10 +157,7 @@ class Session implements DesignSession {
           this.#talking.disconnect()
           this.#changed()
         },
-        reset: reason => {
-          const message = reason === '' ? 'The design was reset.' : reason
-          this.#refused({ code: this.#wasWelcome ? 'closed' : 'epoch', message })
-        },
+        reset: reason => this.#refused(this.#standing.causeOfReset(reason)),
         final: final => this.#ended(final)
       }
     })
@@ -177,8 +168,8 @@ class Session implements DesignSession {
       design: this.design,
       make: () => new Replica(this.#host),
       reconnect: () => this.#connector.restart(),
-      mayEdit: () => maySave(this.#facts),
-      facts: () => ({ ...this.#facts, isSynced: true }),
+      mayEdit: () => this.#standing.mayEdit,
+      facts: () => ({ ...this.#standing.facts, isSynced: true }),
       swapped: (fresh, recovery, keys) => {
         if (recovery !== null) this.#local.shelf.put(recovery)
         // What was made again leaves before anybody can edit on top of it.
@@ -197,7 +188,7 @@ class Session implements DesignSession {
       send: message => this.#connector.send(message),
       notice: notice => this.#noticed(notice),
       synced: replica => this.#synced(replica),
-      mayEdit: () => maySave(this.#facts),
+      mayEdit: () => this.#standing.mayEdit,
       needsNewSocket: () => this.#connector.restart(),
       refused: cause => this.#refused(cause),
       stale: replica => {
@@ -216,39 +207,18 @@ class Session implements DesignSession {
   // --- what happens
 
   #noticed(notice: Notice): void {
-    switch (notice.type) {
-      case 'hello':
-        this.#wasWelcome = true
-        this.#final = null
-        this.#learn({ role: notice.role, epoch: notice.epoch, readOnly: notice.read_only ?? null })
-        return
-      case 'role.changed':
-        this.#learn({ role: notice.role })
-        return
-      case 'store.degraded':
-      case 'store.healthy':
-        this.#isDegraded = notice.type === 'store.degraded'
-        this.#changed()
-        return
-      case 'refused':
-        // A bad credential is the renewal's affair; the rest is about a document message.
-        if (notice.code !== 'bad_credential') this.#refused(notice, notice.reset)
-        return
-    }
-  }
-
-  #learn(facts: Partial<Facts>): void {
-    this.#facts = { ...this.#facts, ...facts }
-    // While the document is made anew this belongs to the new one, and is stored with it.
-    if (!this.#rebuilder.isActive) this.#replica.journal.facts(facts)
+    this.#standing.heard(notice)
+    // A bad credential is the renewal's affair; the rest is about a document message.
+    if (notice.type === 'refused' && notice.code !== 'bad_credential') this.#refused(notice, notice.reset)
     this.#changed()
   }
 
   #synced(replica: Replica): void {
     this.#connector.succeeded()
     if (replica !== this.#replica) return void this.#rebuilder.synced(this.#replica, this.#local.store)
-    if (this.#facts.isSynced) return
-    this.#learn({ isSynced: true })
+    if (this.#standing.facts.isSynced) return
+    this.#standing.learn({ isSynced: true })
+    this.#changed()
     // From now on this device can show the design by itself.
     void replica.journal.flush()
   }
@@ -256,7 +226,7 @@ class Session implements DesignSession {
   /** Whatever the reason, the document on this device is not what the server can take: it is made anew, and nothing more is sent of it. */
   #refused({ code, message }: Cause, reset = true): void {
     if (this.#closed !== null) return
-    this.#refusal = { code, message, reset, at: Date.now() }
+    this.#standing.refused({ code, message }, reset)
     this.#rebuilder.begin({ code, message })
     this.#changed()
   }
@@ -267,9 +237,7 @@ class Session implements DesignSession {
   }
 
   #ended(final: Final): void {
-    this.#final = final
-    // Offline, too, nobody edits a design that is not theirs any more.
-    if (final.kind === 'removed') this.#learn({ role: null })
+    this.#standing.ended(final)
     this.#changed()
   }
 
@@ -282,7 +250,7 @@ class Session implements DesignSession {
       const followed = await this.#rebuilder.follow(old, store, () => old === this.#replica && this.#closed === null)
       if (followed === null) return
       const { fresh, loaded } = followed
-      this.#facts = { ...loaded.facts, openedAt: this.#facts.openedAt }
+      this.#standing.recall(loaded.facts)
       this.#local.shelf.stored = loaded.recoveries
       this.#show(fresh, () => takeOver(old, fresh, new Set()))
       this.#connector.restart()
@@ -294,7 +262,7 @@ class Session implements DesignSession {
   #show(fresh: Replica, first: () => void): void {
     this.#replica = fresh
     this.#generation += 1
-    this.#facts = { ...this.#facts, isSynced: true }
+    this.#standing.isComplete()
     this.#isQuiet = true
     first()
     this.#isQuiet = false
@@ -305,30 +273,20 @@ class Session implements DesignSession {
 
   #changed(): void {
     if (this.#isQuiet) return
-    this.#noteName()
+    // While the document is made anew, the old one's name is no news.
+    if (!this.#rebuilder.isActive) this.#standing.nameIs(metaOf(this.#replica.doc).get('name'))
     this.#shown.set(this.#read())
-  }
-
-  #noteName(): void {
-    const name = metaOf(this.#replica.doc).get('name')
-    if (typeof name === 'string' && name !== this.#facts.name && !this.#rebuilder.isActive) {
-      this.#facts = { ...this.#facts, name }
-      this.#replica.journal.facts({ name })
-    }
   }
 
   #read(): SessionState {
     const { exchange } = this.#talking
     return sessionState({
       ...this.#replica.ledger.count(),
+      ...this.#standing.told,
       generation: this.#generation,
-      facts: this.#facts,
-      final: this.#final,
       isConnected: exchange?.isWelcome === true && exchange.isCaughtUp,
       isSettled: exchange?.isSettled === true,
       isRebuilding: this.#rebuilder.isActive,
-      isDegraded: this.#isDegraded,
-      refusal: this.#refusal,
       recoveries: this.#local.shelf.count,
       localTrouble: this.#local.trouble
     })

@@ -89,7 +89,7 @@ export class DesignStore {
     }
     database.onversionchange = event =>
       gone(
-        event.newVersion === null
+        event.newVersion === null || event.newVersion === records.REMOVED_VERSION
           ? 'This design was removed from this device by another tab.'
           : 'A newer version of this page is open in another tab. Reload to go on with it.'
       )

@@ -114,7 +114,7 @@ function DeleteDialog({ row, user, open, onClose, onDeleted }: DeleteDialogProps
   const remove = async () => {
     await api.deleteDesign(row.id)
     // The copy goes with it only when nothing in it is unsent.
-    if (row.local !== null && row.local.unsaved + row.local.recoveries === 0) await local.forget(user, row.id)
+    if (row.local !== null) await local.forget(user, row.id).catch(() => false)
     toast(`“${row.name}” was deleted.`, { tone: 'ok' })
     onClose()
     onDeleted()

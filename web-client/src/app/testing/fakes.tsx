@@ -65,8 +65,9 @@ export function fakeLocal(designs: LocalDesign[] = []): LocalDesigns & { forgott
     forgotten,
     list: () => Promise.resolve(designs),
     forget: (_user, design) => {
-      forgotten.push(design)
-      return Promise.resolve()
+      const isPending = designs.some(each => each.design === design && 0 < each.unsaved + each.recoveries)
+      if (!isPending) forgotten.push(design)
+      return Promise.resolve(!isPending)
     }
   }
 }
