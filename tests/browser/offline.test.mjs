@@ -21,7 +21,7 @@ async function editsOfAllKinds ({ canvas }, { moves, links, deletes, enters, fla
     () => canvas.drag(moves, 35, 20),
     async () => { await canvas.select(moves); await canvas.write('Label', `${moves}, seen offline`) },
     () => canvas.connect(...links),
-    async () => { await canvas.select(flags); await canvas.setFlag('Mfa required', 'Yes') },
+    async () => { await canvas.select(flags); await canvas.setFlag('MFA required', 'Yes') },
     async () => { await canvas.select(deletes); await canvas.press('Delete') }
   ]
   for (const edit of edits) await edit()

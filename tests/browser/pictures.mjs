@@ -5,7 +5,6 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { say } from '../interop/lib/wait.mjs'
 import { SHOP } from './lib/designs.mjs'
-import { smaller } from './lib/png.mjs'
 import { World } from './lib/world.mjs'
 
 const FOLDER = fileURLToPath(new URL('../../docs/pictures/', import.meta.url))
@@ -21,7 +20,7 @@ async function picture (person, name) {
     const ending = document.getAnimations().filter((each) => each.effect?.getTiming().iterations !== Infinity)
     return Promise.all(ending.map((each) => each.finished.catch(() => {})))
   })
-  await writeFile(file, smaller(await page.screenshot()))
+  await writeFile(file, await page.screenshot())
   const { size } = await stat(file)
   say(`${path.relative(process.cwd(), file)}: ${Math.round(size / 1000)} kB`)
   if (PICTURE_BYTES_MAX < size) throw new Error(`${name}.png has ${size} bytes, more than ${PICTURE_BYTES_MAX}`)
@@ -43,6 +42,8 @@ try {
   await ada.api.share(design, 'Ben', 'editor')
   await ada.open(design)
   await ada.saved()
+  // The overview would lie upon a corner of the drawing.
+  await ada.canvas.press('m')
   await ada.canvas.selectEdge('orders-to-ledger')
   await ada.page.mouse.move(720, 890)
   await picture(ada, 'canvas')
@@ -60,9 +61,17 @@ try {
   await ben.page.keyboard.press('ControlOrMeta+z')
   await ben.saved()
 
+  // Without the inspector there is room for the overview.
+  await ada.canvas.press('i')
+  await ada.canvas.press('m')
   await theme(ada, 'Dark theme')
+  await ada.canvas.fit()
+  await ada.page.mouse.move(720, 890)
   await picture(ada, 'dark')
   await theme(ada, 'Light theme')
+  await ada.canvas.press('i')
+  await ada.canvas.press('m')
+  await ada.canvas.fit()
 
   await ada.keptForOffline()
   await ada.unplug()

@@ -205,15 +205,22 @@ export class Canvas {
     await this.drop()
   }
 
-  /** Drags the lower right corner of the one selected node by pixels. */
+  /** Selects a node and drags one of its corners outwards by pixels: one that nothing lies upon, such as the overview. */
   async resize (id, dx, dy) {
     await this.select(id)
-    const corner = await this.node(id).locator('.react-flow__resize-control.handle.bottom.right').boundingBox()
-    assert.ok(corner !== null, `node ${id} has a corner to drag`)
-    const from = { x: corner.x + corner.width / 2, y: corner.y + corner.height / 2 }
+    const from = await this.page.evaluate((node) => {
+      for (const [x, y, across, down] of [['right', 'bottom', 1, 1], ['left', 'bottom', -1, 1], ['right', 'top', 1, -1], ['left', 'top', -1, -1]]) {
+        const corner = document.querySelector(`.react-flow__node[data-id="${node}"] .react-flow__resize-control.handle.${x}.${y}`)
+        const box = corner?.getBoundingClientRect()
+        const at = { x: box?.left + box?.width / 2, y: box?.top + box?.height / 2, across, down }
+        if (box !== undefined && document.elementFromPoint(at.x, at.y) === corner) return at
+      }
+      return null
+    }, id)
+    assert.ok(from !== null, `node ${id} has a corner to drag`)
     await this.page.mouse.move(from.x, from.y)
     await this.page.mouse.down()
-    await this.page.mouse.move(from.x + dx, from.y + dy, { steps: STEPS })
+    await this.page.mouse.move(from.x + dx * from.across, from.y + dy * from.down, { steps: STEPS })
     await this.page.mouse.up()
   }
 
@@ -221,7 +228,7 @@ export class Canvas {
   async connect (source, target) {
     const before = await this.ids()
     const from = await this.handle(source, 'right')
-    const to = await this.middleOf(target)
+    const to = await this.grip(target)
     await this.page.mouse.move(from.x, from.y)
     await this.page.mouse.down()
     await this.page.mouse.move((from.x + to.x) / 2, (from.y + to.y) / 2, { steps: STEPS })
