@@ -22,10 +22,15 @@ export interface RebuilderOwner {
   facts(): Omit<Facts, 'lineage'>
   /** From now on this is the document. `recovery`: what could not be kept; `keys`: rows of what was made again. */
   swapped(fresh: Replica, recovery: RecoveryFile | null, keys: readonly number[]): void
+  /** What came too late for the replacement and could not be made again: to be kept. */
+  lost(file: RecoveryFile): void
   /** Another tab was faster: its document is the one. */
   stale(): void
   failed(reason: string): void
 }
+
+/** Why an edit that was made during or after a replacement is in a recovery file. */
+const TOO_LATE = 'The design was just made anew from the server, and what you edited is not in it.'
 
 type Phase =
   | { name: 'idle' }
@@ -157,7 +162,24 @@ export class Rebuilder {
   ): void {
     this.#phase = { name: 'idle' }
     this.#owner.swapped(fresh, recovery, keys)
-    takeOver(old, fresh, planned)
+    this.takeOver(old, fresh, planned)
+  }
+
+  /**
+   * Ends the old document's life. What was edited in it while it was being replaced (all but `done`), and what somebody who has not noticed yet still edits in it, is
+   * made again in the new one; what cannot be goes into a recovery file.
+   */
+  takeOver(old: Replica, fresh: Replica, done: ReadonlySet<Edit> = new Set()): void {
+    const again = (edits: readonly Edit[]): void => {
+      const lost: Lost[] = []
+      for (const { gesture } of edits) {
+        const changes = fresh.doc.transact(() => makeAgain(fresh.doc, gesture.changes), MADE_AGAIN)
+        if (0 < changes.length) lost.push({ gesture, changes })
+      }
+      if (0 < lost.length) this.#owner.lost(recoveryFile(this.#owner.design, old.doc, lost, TOO_LATE, Date.now()))
+    }
+    again(old.ledger.uncovered().filter(edit => edit.key === null && !done.has(edit)))
+    old.retire(edit => again([edit]))
   }
 }
 
@@ -173,16 +195,4 @@ function candidates(old: Replica, own: readonly StoredEdit[], planned: Set<Edit>
     found.push({ gesture: edit.gesture, cameTogether: old.together.has(edit) })
   }
   return found
-}
-
-/**
- * Ends the old document's life. What was edited in it while it was being replaced, and what somebody who has not noticed yet still edits in it, is made again in the
- * new one.
- */
-export function takeOver(old: Replica, fresh: Replica, done: ReadonlySet<Edit>): void {
-  const again = ({ gesture }: Edit): void => {
-    fresh.doc.transact(() => makeAgain(fresh.doc, gesture.changes), MADE_AGAIN)
-  }
-  for (const edit of old.ledger.uncovered()) if (edit.key === null && !done.has(edit)) again(edit)
-  old.retire(again)
 }
