@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { patchData } from '../design/edits'
+import { StorageTrouble } from './idb'
 import { databaseName } from './records'
 import { DesignStore } from './store'
 import { addNode, nodeIds, reaches } from './testing/desk'
@@ -94,5 +95,32 @@ describe('a document that is made anew', { timeout: 60_000 }, () => {
     expect(tab.state.recoveries).toBe(1)
     expect(await filesOf(tab)).toMatchObject([{ nodes: [{ id: 'gone', data: { label: 'lost' } }] }])
     await store.close()
+  })
+
+  it('is made anew once more when the design is reset in the middle of it', async () => {
+    const { server, open, settled } = device()
+    const tab = open()
+    await settled(tab)
+    addNode(tab, 'mine')
+    whenStored(() => server.reset())
+    server.tell({ ...REFUSED, code: 'gap' })
+    await settled(tab)
+    expect(tab.state).toMatchObject({ generation: 2, recoveries: 0 })
+    expect(nodeIds(server.doc)).toEqual(['mine'])
+  })
+
+  it('is made anew once more when the design is reset and the first time could not be stored', async () => {
+    const { server, open, settled } = device()
+    const tab = open()
+    await settled(tab)
+    addNode(tab, 'mine')
+    vi.spyOn(DesignStore.prototype, 'replace').mockImplementationOnce(async () => {
+      server.reset()
+      throw new StorageTrouble('full')
+    })
+    server.tell({ ...REFUSED, code: 'gap' })
+    await settled(tab)
+    expect(tab.state).toMatchObject({ generation: 1, recoveries: 0 })
+    expect(nodeIds(server.doc)).toEqual(['mine'])
   })
 })

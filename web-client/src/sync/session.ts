@@ -167,7 +167,9 @@ class Session implements DesignSession {
     return new Rebuilder({
       design: this.design,
       make: () => new Replica(this.#host),
-      reconnect: () => this.#connector.restart(),
+      reconnect: () => {
+        if (this.#closed === null) this.#connector.restart()
+      },
       mayEdit: () => this.#standing.mayEdit,
       facts: () => ({ ...this.#standing.facts, isSynced: true }),
       swapped: (fresh, recovery, keys) => {
