@@ -46,6 +46,22 @@ describe('one design', { timeout: 60_000 }, () => {
     expect(nodeIds(server.doc)).toEqual(['now'])
   })
 
+  it('takes edits until it is closed, and says then that it takes no more', async () => {
+    const { server, open, settled, unsavedHere } = device()
+    const tab = open()
+    await settled(tab)
+    server.crash()
+    const shown: boolean[] = []
+    tab.subscribe(() => shown.push(tab.state.canEdit))
+    const closed = tab.close()
+    expect(tab.state.canEdit).toBe(true)
+    addNode(tab, 'draft')
+    await closed
+    expect(tab.state.canEdit).toBe(false)
+    expect(shown.at(-1)).toBe(false)
+    expect(await unsavedHere()).toBe(1)
+  })
+
   it('brings what a tab left unsaved that is gone, though this one has seen the edit already', async () => {
     const { server, open, move, settled, unsavedHere } = device()
     let look = (): void => {}

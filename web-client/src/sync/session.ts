@@ -121,8 +121,9 @@ class Session implements DesignSession {
     this.#stopWatching()
     await this.#replica.flush()
     this.#replica.retire()
+    // Not earlier: drafts are kept while the page goes away. From here on an edit would go nowhere.
+    this.#shown.end({ ...this.#read(), canEdit: false })
     await this.#local.store?.close()
-    this.#shown.clear()
   }
 
   /** Looks for what other tabs wrote. */
