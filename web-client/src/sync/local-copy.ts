@@ -6,6 +6,7 @@ import { databaseName } from './records'
 import { RecoveryShelf } from './recovery-shelf'
 import type { OpenDesign } from './session-options'
 import { DesignStore, type Loaded } from './store'
+import type { RecoveryFile } from './types'
 
 type Doing = 'having' | 'reading' | 'writing'
 
@@ -51,6 +52,17 @@ export class LocalCopy {
   note(doing: Doing, why: string | null): void {
     if (why === null) this.#troubles.delete(doing)
     else this.#troubles.set(doing, why)
+    this.#changed()
+  }
+
+  async keep(file: RecoveryFile): Promise<void> {
+    const kept = this.shelf.keep(file)
+    this.#changed()
+    try {
+      await kept
+    } catch (error) {
+      this.note('writing', trouble(error).message)
+    }
     this.#changed()
   }
 

@@ -2,6 +2,7 @@
 
 export class Observable<State extends object> {
   #state: State
+  #hasEnded = false
   readonly #listeners = new Set<() => void>()
 
   constructor(state: State) {
@@ -13,7 +14,7 @@ export class Observable<State extends object> {
   }
 
   set(state: State): void {
-    if (isSame(state, this.#state)) return
+    if (this.#hasEnded || isSame(state, this.#state)) return
     this.#state = state
     for (const listener of [...this.#listeners]) listener()
   }
@@ -23,7 +24,10 @@ export class Observable<State extends object> {
     return () => this.#listeners.delete(listener)
   }
 
-  clear(): void {
+  /** The last state there is: everybody is told, and nobody is told anything after it. */
+  end(state: State): void {
+    this.set(state)
+    this.#hasEnded = true
     this.#listeners.clear()
   }
 }

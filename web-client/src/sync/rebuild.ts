@@ -31,6 +31,11 @@ export interface Circumstances {
   readonly isLastTry: boolean
 }
 
+/** The cause of a refusal on a socket on which no edit had been sent yet: none is to blame. */
+export function blameless(cause: Cause): Cause {
+  return NOT_THE_CONTENT.has(cause.code) ? cause : { ...cause, code: 'epoch' }
+}
+
 /** The origin of edits that are made again. Undo does not track it: the undo stack of the old document is gone with it. */
 export const MADE_AGAIN = Symbol('made again')
 

@@ -5,7 +5,15 @@
 import * as Y from 'yjs'
 import { makeAgain } from './gestures'
 import type { Edit, StoredEdit } from './ledger'
-import { type Candidate, type Cause, MADE_AGAIN, makeEditsAgain, REBUILD_WINDOW_MS, REBUILDS_MAX } from './rebuild'
+import {
+  blameless,
+  type Candidate,
+  type Cause,
+  MADE_AGAIN,
+  makeEditsAgain,
+  REBUILD_WINDOW_MS,
+  REBUILDS_MAX
+} from './rebuild'
 import type { Facts } from './records'
 import { type Lost, recoveryFile } from './recovery'
 import type { Replica } from './replica'
@@ -22,17 +30,29 @@ export interface RebuilderOwner {
   facts(): Omit<Facts, 'lineage'>
   /** From now on this is the document. `recovery`: what could not be kept; `keys`: rows of what was made again. */
   swapped(fresh: Replica, recovery: RecoveryFile | null, keys: readonly number[]): void
+  /** What came too late for the replacement and could not be made again: to be kept. */
+  lost(file: RecoveryFile): void
   /** Another tab was faster: its document is the one. */
   stale(): void
   failed(reason: string): void
+}
+
+/** Why an edit that was made during or after a replacement is in a recovery file. */
+const TOO_LATE = 'The design was just made anew from the server, and what you edited is not in it.'
+
+/** It has come and is being written. The socket stays with it, or comes back to it. */
+interface Replacing {
+  readonly name: 'replacing'
+  readonly fresh: Replica
+  /** Why this one, too, cannot go on: heard meanwhile. */
+  next: Cause | null
 }
 
 type Phase =
   | { name: 'idle' }
   /** The server's document is on its way, or will be when there is a socket. */
   | { name: 'fetching'; cause: Cause; isLastTry: boolean; fresh: Replica | null }
-  /** It has come and is being written. The socket stays with it, or comes back to it. */
-  | { name: 'replacing'; fresh: Replica }
+  | Replacing
 
 export class Rebuilder {
   readonly #owner: RebuilderOwner
@@ -54,7 +74,11 @@ export class Rebuilder {
   }
 
   begin(cause: Cause): void {
-    if (this.#phase.name === 'replacing') return
+    if (this.#phase.name === 'replacing') {
+      // What has begun is finished first. The first cause tells most: the end of the socket follows.
+      this.#phase.next ??= cause
+      return
+    }
     const now = Date.now()
     this.#times = [...this.#times.filter(time => now - time < REBUILD_WINDOW_MS), now]
     this.cancel()
@@ -95,7 +119,8 @@ export class Rebuilder {
     // The socket may have ended meanwhile, or another tab been faster.
     if (this.#phase !== phase || phase.fresh !== fresh) return
     old.journal.hold()
-    this.#phase = { name: 'replacing', fresh }
+    const replacing: Replacing = { name: 'replacing', fresh, next: null }
+    this.#phase = replacing
 
     const lineage = old.journal.lineage + 1
     const planned = new Set<Edit>()
@@ -114,17 +139,18 @@ export class Rebuilder {
     try {
       if (store === null) {
         plan([])
-        this.#swap(old, fresh, planned, recovery, [])
+        this.#swap(old, replacing, planned, recovery, [])
       } else {
         const { keys, top } = await store.replace(lineage - 1, plan)
         fresh.attach(store, lineage, top, keys.length + 1)
-        this.#swap(old, fresh, planned, recovery, keys)
+        this.#swap(old, replacing, planned, recovery, keys)
       }
     } catch (error) {
       this.#phase = { name: 'idle' }
       fresh.retire()
       if (error instanceof StaleLineage) return this.#owner.stale()
       old.journal.release()
+      if (replacing.next !== null) return this.begin(cause)
       const why = error instanceof Error ? error.message : String(error)
       this.#owner.failed(
         `The design has to be made anew from the server, and this device could not store it: ${why} Your edits are kept as they are.`
@@ -150,14 +176,33 @@ export class Rebuilder {
 
   #swap(
     old: Replica,
-    fresh: Replica,
+    { fresh, next }: Replacing,
     planned: ReadonlySet<Edit>,
     recovery: RecoveryFile | null,
     keys: readonly number[]
   ): void {
     this.#phase = { name: 'idle' }
     this.#owner.swapped(fresh, recovery, keys)
-    takeOver(old, fresh, planned)
+    this.takeOver(old, fresh, planned)
+    // What was made again may have begun it already.
+    if (next !== null && !this.isActive) this.begin(blameless(next))
+  }
+
+  /**
+   * Ends the old document's life. What was edited in it while it was being replaced (all but `done`), and what somebody who has not noticed yet still edits in it, is
+   * made again in the new one; what cannot be goes into a recovery file.
+   */
+  takeOver(old: Replica, fresh: Replica, done: ReadonlySet<Edit> = new Set()): void {
+    const again = (edits: readonly Edit[]): void => {
+      const lost: Lost[] = []
+      for (const { gesture } of edits) {
+        const changes = fresh.doc.transact(() => makeAgain(fresh.doc, gesture.changes), MADE_AGAIN)
+        if (0 < changes.length) lost.push({ gesture, changes })
+      }
+      if (0 < lost.length) this.#owner.lost(recoveryFile(this.#owner.design, old.doc, lost, TOO_LATE, Date.now()))
+    }
+    again(old.ledger.uncovered().filter(edit => edit.key === null && !done.has(edit)))
+    old.retire(edit => again([edit]))
   }
 }
 
@@ -173,16 +218,4 @@ function candidates(old: Replica, own: readonly StoredEdit[], planned: Set<Edit>
     found.push({ gesture: edit.gesture, cameTogether: old.together.has(edit) })
   }
   return found
-}
-
-/**
- * Ends the old document's life. What was edited in it while it was being replaced, and what somebody who has not noticed yet still edits in it, is made again in the
- * new one.
- */
-export function takeOver(old: Replica, fresh: Replica, done: ReadonlySet<Edit>): void {
-  const again = ({ gesture }: Edit): void => {
-    fresh.doc.transact(() => makeAgain(fresh.doc, gesture.changes), MADE_AGAIN)
-  }
-  for (const edit of old.ledger.uncovered()) if (edit.key === null && !done.has(edit)) again(edit)
-  old.retire(again)
 }

@@ -19,6 +19,15 @@ export class RecoveryShelf {
     else this.stored += 1
   }
 
+  /** A new file: in memory until the database has it. Rejects with `StorageTrouble`, and it stays in memory then. */
+  async keep(file: RecoveryFile): Promise<void> {
+    this.#loose.push(file)
+    if (this.store === null) return
+    await this.store.keepRecovery(file)
+    this.#loose = this.#loose.filter(({ id }) => id !== file.id)
+    this.stored += 1
+  }
+
   async all(): Promise<RecoveryFile[]> {
     return [...((await this.store?.recoveries()) ?? []), ...this.#loose]
   }

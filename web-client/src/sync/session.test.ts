@@ -1,20 +1,14 @@
 // One design with a server that moves only when the story says so: the moments that a real server passes through too fast to be seen.
 
-import { IDBFactory, IDBKeyRange, IDBObjectStore } from 'fake-indexeddb'
+import { IDBObjectStore } from 'fake-indexeddb'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { CredentialError } from './credentials'
 import { forget, localDesigns } from './local-designs'
 import { databaseName } from './records'
-import { openDesign } from './session'
-import type { OpenDesign, Outside } from './session-options'
 import { DesignStore } from './store'
 import { addNode, nodeIds, reaches } from './testing/desk'
-import { ModelServer } from './testing/model-server'
+import { ModelDevice, SERVER } from './testing/model-device'
 import { until } from './testing/wait'
 import type { DesignSession } from './types'
-
-globalThis.IDBKeyRange = IDBKeyRange
-const SERVER = 'http://atlas.test'
 
 describe('one design', { timeout: 60_000 }, () => {
   const tabs: DesignSession[] = []
@@ -22,53 +16,7 @@ describe('one design', { timeout: 60_000 }, () => {
     await Promise.all(tabs.splice(0).map(tab => tab.close()))
   })
 
-  function device() {
-    const server = new ModelServer()
-    const indexedDB = new IDBFactory()
-    const open = (
-      outside: Partial<Outside> = {},
-      ticket: OpenDesign['credentials']['ticket'] = async () => 't'
-    ): DesignSession => {
-      const tab = openDesign({
-        server: SERVER,
-        user: 'ann',
-        design: 'd',
-        credentials: { ticket, accessToken: async () => 'token' },
-        outside: {
-          indexedDB,
-          openSocket: server.open,
-          page: { isVisible: () => true, onWake: () => () => {}, onHide: () => () => {} },
-          random: () => 0,
-          pollMs: 5,
-          ...outside
-        }
-      })
-      tabs.push(tab)
-      return tab
-    }
-    const alone = (): DesignSession =>
-      open({}, async () => {
-        throw new CredentialError('unreachable', 'away')
-      })
-    const move = (): void => {
-      for (let each = 0; each < 8; each += 1) {
-        for (const line of [0, 1, 2]) server.up(line)
-        server.commit()
-        for (const line of [0, 1, 2]) server.down(line)
-      }
-    }
-    const settled = (tab: DesignSession): Promise<void> =>
-      until(
-        'saved',
-        () => {
-          move()
-          return tab.state.saving.kind === 'saved'
-        },
-        { seen: () => JSON.stringify(tab.state) }
-      )
-    const unsavedHere = async (): Promise<number> => (await localDesigns(SERVER, 'ann', indexedDB))[0]?.unsaved ?? 0
-    return { server, indexedDB, open, alone, move, settled, unsavedHere }
-  }
+  const device = () => new ModelDevice(tabs)
 
   it('takes a Saved for what was sent before it, and for nothing else', async () => {
     const { server, open, settled, unsavedHere } = device()
@@ -96,6 +44,22 @@ describe('one design', { timeout: 60_000 }, () => {
     for (let each = 0; each < 3; each += 1) server.up(0)
     server.commit()
     expect(nodeIds(server.doc)).toEqual(['now'])
+  })
+
+  it('takes edits until it is closed, and says then that it takes no more', async () => {
+    const { server, open, settled, unsavedHere } = device()
+    const tab = open()
+    await settled(tab)
+    server.crash()
+    const shown: boolean[] = []
+    tab.subscribe(() => shown.push(tab.state.canEdit))
+    const closed = tab.close()
+    expect(tab.state.canEdit).toBe(true)
+    addNode(tab, 'draft')
+    await closed
+    expect(tab.state.canEdit).toBe(false)
+    expect(shown.at(-1)).toBe(false)
+    expect(await unsavedHere()).toBe(1)
   })
 
   it('brings what a tab left unsaved that is gone, though this one has seen the edit already', async () => {

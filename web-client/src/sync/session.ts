@@ -11,7 +11,7 @@ import type { Notice } from './notices'
 import { Observable } from './observable'
 import { watchPage } from './page-watch'
 import type { Cause } from './rebuild'
-import { Rebuilder, takeOver } from './rebuilder'
+import { Rebuilder } from './rebuilder'
 import { Replica, type ReplicaHost } from './replica'
 import { browser, type OpenDesign, type Outside } from './session-options'
 import { sessionState } from './session-state'
@@ -121,8 +121,9 @@ class Session implements DesignSession {
     this.#stopWatching()
     await this.#replica.flush()
     this.#replica.retire()
+    // Not earlier: drafts are kept while the page goes away. From here on an edit would go nowhere.
+    this.#shown.end({ ...this.#read(), canEdit: false })
     await this.#local.store?.close()
-    this.#shown.clear()
   }
 
   /** Looks for what other tabs wrote. */
@@ -167,7 +168,9 @@ class Session implements DesignSession {
     return new Rebuilder({
       design: this.design,
       make: () => new Replica(this.#host),
-      reconnect: () => this.#connector.restart(),
+      reconnect: () => {
+        if (this.#closed === null) this.#connector.restart()
+      },
       mayEdit: () => this.#standing.mayEdit,
       facts: () => ({ ...this.#standing.facts, isSynced: true }),
       swapped: (fresh, recovery, keys) => {
@@ -175,6 +178,7 @@ class Session implements DesignSession {
         // What was made again leaves before anybody can edit on top of it.
         this.#show(fresh, () => fresh.adopt(keys))
       },
+      lost: file => void this.#local.keep(file),
       stale: () => void this.#follow(),
       failed: reason => {
         this.#connector.stop()
@@ -252,7 +256,7 @@ class Session implements DesignSession {
       const { fresh, loaded } = followed
       this.#standing.recall(loaded.facts)
       this.#local.shelf.stored = loaded.recoveries
-      this.#show(fresh, () => takeOver(old, fresh, new Set()))
+      this.#show(fresh, () => this.#rebuilder.takeOver(old, fresh))
       this.#connector.restart()
     } catch (error) {
       this.#local.note('reading', trouble(error).message)

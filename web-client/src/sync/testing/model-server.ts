@@ -115,9 +115,19 @@ export class ModelServer {
     if (line !== undefined) this.#end(line)
   }
 
-  #end(line: Line): void {
+  /** A notice reaches every page now, before all that is on its way. */
+  tell(content: object): void {
+    for (const line of this.#open) line.events.message(notice(content))
+  }
+
+  /** The design is reset: every line ends with 4409. */
+  reset(): void {
+    for (const line of this.#open) this.#end(line, 4409, 'The design was reset.')
+  }
+
+  #end(line: Line, code = 1006, reason = ''): void {
     line.isOpen = false
-    line.events.closed(1006, '')
+    line.events.closed(code, reason)
   }
 }
 
