@@ -80,6 +80,17 @@ describe('a new version', () => {
     await vi.waitFor(() => expect(fresh.heard).toEqual([{ type: 'SKIP_WAITING' }]))
     expect(reload).not.toHaveBeenCalled()
     container.tookOver(fresh)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(reload).toHaveBeenCalledOnce()
+  })
+
+  it('that never takes over does not leave a page behind whose designs are closed', async () => {
+    await watch(true)
+    const fresh = arrives()
+    offered()?.action?.run()
+    await vi.advanceTimersByTimeAsync(4_900)
+    expect([fresh.heard.length, reload.mock.calls.length]).toEqual([1, 0])
+    await vi.advanceTimersByTimeAsync(200)
     expect(reload).toHaveBeenCalledOnce()
   })
 
