@@ -6,7 +6,9 @@ import { Spinner } from '../ui/Spinner'
 import { Toasts } from '../ui/Toasts'
 import { DesignsPage } from './designs/DesignsPage'
 import { ErrorBoundary } from './ErrorBoundary'
+import { useLeaveWarning } from './leave-warning'
 import { NotFoundPage } from './NotFoundPage'
+import { retrySessionsOf } from './open-sessions'
 import { navigate, signInPath, useRoute } from './router'
 import { SignInPage } from './SignInPage'
 import { useAccount } from './services'
@@ -27,6 +29,12 @@ export function App() {
 function Page() {
   const route = useRoute()
   const person = usePerson()
+  const signedIn = person.now?.id ?? null
+  useLeaveWarning()
+  // Signed in again: what waits behind the pages goes on.
+  useEffect(() => {
+    if (signedIn !== null) retrySessionsOf(signedIn)
+  }, [signedIn])
   if (route.page === 'not-found') return <NotFoundPage />
   if (route.page === 'signin')
     return person.now === null ? <SignInPage next={route.next} /> : <Redirect to={route.next} />

@@ -3,14 +3,13 @@
 import { LogOut } from 'lucide-react'
 import { useState, useSyncExternalStore } from 'react'
 import type { Person } from '../sync/person'
-import type { LocalDesign } from '../sync/types'
-import { ConfirmDialog } from '../ui/Dialog'
 import { Menu, MenuChoice, MenuItem, MenuLabel, MenuSeparator } from '../ui/Menu'
 import { chooseTheme, subscribeTheme, type ThemeChoice, themeChoice } from '../ui/theme'
 import { toast } from '../ui/toasts'
+import { SignOutDialog } from './SignOutDialog'
 import { useServices } from './services'
-import { pendingDesigns, signOut } from './sign-out'
-import { count, messageOf } from './words'
+import { type Pending, pendingDesigns, signOut } from './sign-out'
+import { messageOf } from './words'
 
 const THEMES: readonly { value: ThemeChoice; label: string }[] = [
   { value: 'light', label: 'Light theme' },
@@ -21,7 +20,7 @@ const THEMES: readonly { value: ThemeChoice; label: string }[] = [
 export function UserMenu({ person }: { person: Person }) {
   const services = useServices()
   const choice = useSyncExternalStore(subscribeTheme, themeChoice)
-  const [pending, setPending] = useState<readonly LocalDesign[]>([])
+  const [pending, setPending] = useState<Pending | null>(null)
 
   const leave = async () => {
     if (!(await signOut(services, person.id))) {
@@ -36,7 +35,7 @@ export function UserMenu({ person }: { person: Person }) {
   const ask = async () => {
     try {
       const unsent = await pendingDesigns(services, person.id)
-      if (unsent.length === 0) await leave()
+      if (unsent.kept.length + unsent.lost.length === 0) await leave()
       else setPending(unsent)
     } catch (error) {
       toast(`Not signed out: what is on this device could not be read. ${messageOf(error)}`, { tone: 'danger' })
@@ -67,36 +66,9 @@ export function UserMenu({ person }: { person: Person }) {
           Sign out
         </MenuItem>
       </Menu>
-      <ConfirmDialog
-        open={0 < pending.length}
-        title="Some of your work is only on this device"
-        confirm="Keep and sign out"
-        onConfirm={leave}
-        onClose={() => setPending([])}
-      >
-        <p>These designs have something that the server does not have yet:</p>
-        <ul className="my-2 list-disc pl-5">
-          {pending.map(each => (
-            <li key={each.design}>
-              <strong>{each.name}</strong>: {whatIsPending(each)}
-            </li>
-          ))}
-        </ul>
-        <p>
-          If you sign out now it is kept here, in this browser, and sent when you sign in here again. Others who use
-          this browser could find it.
-        </p>
-      </ConfirmDialog>
+      {pending !== null && <SignOutDialog pending={pending} onConfirm={leave} onClose={() => setPending(null)} />}
     </>
   )
-}
-
-function whatIsPending({ unsaved, recoveries }: LocalDesign): string {
-  const parts = [
-    ...(0 < unsaved ? [count(unsaved, 'unsent edit')] : []),
-    ...(0 < recoveries ? [count(recoveries, 'recovery file')] : [])
-  ]
-  return parts.join(', ')
 }
 
 /** 'Ada Lovelace' -> 'AL'. By characters as people see them, not by code units. */

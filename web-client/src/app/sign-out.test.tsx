@@ -3,10 +3,15 @@ import { cleanup, render, screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, expect, it, vi } from 'vitest'
 import type { LocalDesign } from '../sync/types'
+import { closeAllSessions, enterSession, leaveSession } from './open-sessions'
+import { FakeSession } from './testing/fake-session'
 import { ADA, fakeAccount, fakeLocal, localDesign, With } from './testing/fakes'
 import { UserMenu } from './UserMenu'
 
-afterEach(cleanup)
+afterEach(async () => {
+  cleanup()
+  await closeAllSessions()
+})
 
 async function askToSignOut(designs: LocalDesign[]) {
   const { account } = fakeAccount()
@@ -45,4 +50,23 @@ it('signing out can be thought over', async () => {
   await userEvent.click(await screen.findByRole('button', { name: 'Cancel' }))
   expect(account.logout).not.toHaveBeenCalled()
   expect(local.forgotten).toEqual([])
+})
+
+it('signing out never silently loses what is in this window only', async () => {
+  const session = new FakeSession('d1', { saving: { kind: 'offline', unsaved: 2 }, localTrouble: 'The disk is full.' })
+  leaveSession(enterSession(ADA.id, 'd1', () => session))
+  const { account } = await askToSignOut([localDesign('d1', { unsaved: 1 }), localDesign('d2', { unsaved: 3 })])
+  const dialog = await screen.findByRole('dialog', { name: 'Some of your work is in this window only' })
+  expect([...dialog.querySelectorAll('li')].map(each => each.textContent)).toEqual([
+    'Design d1: 2 unsent edits',
+    'Design d2: 3 unsent edits'
+  ])
+  await userEvent.click(screen.getByRole('button', { name: 'Cancel' }))
+  expect([session.close.mock.calls.length, screen.queryByRole('dialog')]).toEqual([0, null])
+
+  await userEvent.click(screen.getByTestId('user-menu'))
+  await userEvent.click(screen.getByRole('menuitem', { name: 'Sign out' }))
+  await userEvent.click(await screen.findByRole('button', { name: 'Lose them and sign out' }))
+  await vi.waitFor(() => expect(account.logout).toHaveBeenCalledOnce())
+  expect(session.close).toHaveBeenCalledOnce()
 })

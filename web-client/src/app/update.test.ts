@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { DesignSession } from '../sync/types'
 import { currentToasts, dismissToast } from '../ui/toasts'
-import { closeAllSessions, sessionOpened } from './open-sessions'
+import { closeAllSessions, enterSession } from './open-sessions'
 import { watchForUpdates } from './update'
 
 class Worker extends EventTarget {
@@ -58,7 +58,7 @@ function fakeSession(
   some: { unsaved?: number; localTrouble?: string; close?: () => Promise<void> } = {}
 ): DesignSession {
   const saving = { kind: 'offline', unsaved: some.unsaved ?? 0 }
-  const state = { saving, localTrouble: some.localTrouble ?? null }
+  const state = { saving, localTrouble: some.localTrouble ?? null, recoveries: 0 }
   return { state, close: some.close ?? (() => Promise.resolve()) } as unknown as DesignSession
 }
 
@@ -80,6 +80,17 @@ describe('a new version', () => {
     await vi.waitFor(() => expect(fresh.heard).toEqual([{ type: 'SKIP_WAITING' }]))
     expect(reload).not.toHaveBeenCalled()
     container.tookOver(fresh)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(reload).toHaveBeenCalledOnce()
+  })
+
+  it('that never takes over does not leave a page behind whose designs are closed', async () => {
+    await watch(true)
+    const fresh = arrives()
+    offered()?.action?.run()
+    await vi.advanceTimersByTimeAsync(4_900)
+    expect([fresh.heard.length, reload.mock.calls.length]).toEqual([1, 0])
+    await vi.advanceTimersByTimeAsync(200)
     expect(reload).toHaveBeenCalledOnce()
   })
 
@@ -94,7 +105,7 @@ describe('a new version', () => {
   it('waits until what was edited is on this device', async () => {
     await watch(true)
     let written = () => {}
-    sessionOpened(fakeSession({ close: () => new Promise(resolve => (written = resolve)) }))
+    enterSession('u-ada', 'd', () => fakeSession({ close: () => new Promise(resolve => (written = resolve)) }))
     const fresh = arrives()
     offered()?.action?.run()
     await vi.advanceTimersByTimeAsync(1_000)
@@ -106,7 +117,7 @@ describe('a new version', () => {
   it('never takes over while edits are in this page only', async () => {
     await watch(true)
     const close = vi.fn(() => Promise.resolve())
-    sessionOpened(fakeSession({ unsaved: 1, localTrouble: 'The disk is full.', close }))
+    enterSession('u-ada', 'd', () => fakeSession({ unsaved: 1, localTrouble: 'The disk is full.', close }))
     const fresh = arrives()
     offered()?.action?.run()
     await vi.advanceTimersByTimeAsync(1_000)

@@ -6,6 +6,8 @@ import { closeAllSessions, wouldLoseEdits } from './open-sessions'
 
 /** Milliseconds between two looks for a new version while the page is open. */
 const LOOK_MS = 30 * 60_000
+/** Milliseconds that the new version has to take over. The designs are closed by then: without a reload, edits would go nowhere. */
+const TAKE_OVER_MS = 5_000
 
 export interface UpdateSeams {
   container: Pick<ServiceWorkerContainer, 'controller' | 'register' | 'addEventListener'>
@@ -37,6 +39,7 @@ export async function watchForUpdates(seams: UpdateSeams): Promise<void> {
 class Updater {
   readonly #seams: UpdateSeams
   #isOurs = false
+  #reloading: ReturnType<typeof setTimeout> | undefined
 
   constructor(seams: UpdateSeams) {
     this.#seams = seams
@@ -52,7 +55,7 @@ class Updater {
 
   /** Another version controls the page now: by our own wish, or because another tab asked for it. */
   tookOver(): void {
-    if (this.#isOurs) this.#seams.reload()
+    if (this.#isOurs) this.#reload()
     else this.offer(null)
   }
 
@@ -65,10 +68,16 @@ class Updater {
     await closeAllSessions()
     const waiting = registration?.waiting ?? null
     if (waiting === null) {
-      this.#seams.reload()
+      this.#reload()
       return
     }
     this.#isOurs = true
+    this.#reloading = setTimeout(() => this.#reload(), TAKE_OVER_MS)
     waiting.postMessage({ type: 'SKIP_WAITING' })
+  }
+
+  #reload(): void {
+    clearTimeout(this.#reloading)
+    this.#seams.reload()
   }
 }

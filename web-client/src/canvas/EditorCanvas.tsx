@@ -28,7 +28,7 @@ import type { RemoteDrags } from './gestures'
 import { listenForCanvasKeys } from './keyboard'
 import { LabelEditor } from './LabelEditor'
 import { pointerReports } from './pointer'
-import { type CanvasApi, View } from './View'
+import { type Attach, View } from './View'
 import { recallViewport, rememberViewport } from './viewport-memory'
 
 export type { CanvasApi } from './View'
@@ -46,7 +46,7 @@ export interface EditorCanvasProps {
   /** Under which the view is remembered on this device: the design's id. */
   viewportKey: string
   /** Gets what moves the view, as soon as there is a canvas. */
-  attach?: (api: CanvasApi) => void
+  attach?: Attach
 }
 
 const NODE_TYPES = { atlas: DesignNodeView }

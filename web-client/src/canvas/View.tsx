@@ -14,8 +14,11 @@ export interface CanvasApi {
   centre(): Point
 }
 
+/** Hands over what moves the view, and gets the way to take it back when the canvas goes. */
+export type Attach = (api: CanvasApi) => () => void
+
 interface ViewProps {
-  attach: ((api: CanvasApi) => void) | undefined
+  attach: Attach | undefined
   /** Nobody has looked at this design here before: everything is shown as soon as there is something. */
   fitFirst: boolean
 }
@@ -51,7 +54,7 @@ export function View({ attach, fitFirst }: ViewProps) {
       const { x, y } = node.internals.positionAbsolute
       return [{ x: x + (node.measured.width ?? 0) / 2, y: y + (node.measured.height ?? 0) / 2 }]
     }
-    attach?.({
+    return attach?.({
       reveal: id => {
         const edge = flow.getEdge(id)
         centreOn(edge === undefined ? middleOf(id) : [...middleOf(edge.source), ...middleOf(edge.target)])

@@ -6,7 +6,7 @@ import type { Command } from './types'
 
 export const addCommandId = (kind: KindId): string => `add-${kind}`
 
-export const ADD_COMMANDS: readonly Command[] = KINDS.map(({ id, title, words, group, width, height }) => ({
+export const ADD_COMMANDS: readonly Command[] = KINDS.map(({ id, title, words, group, ...size }) => ({
   id: addCommandId(id),
   title: `Add ${title}`,
   group: 'Add',
@@ -15,6 +15,6 @@ export const ADD_COMMANDS: readonly Command[] = KINDS.map(({ id, title, words, g
   shortcuts: [],
   enabled: ({ editor }) => editor.state.canEdit,
   perform: ({ editor, at }) => {
-    editor.addNode(id, at ?? freeSpot(editor.state.view, editor.centre(), { width, height }))
+    editor.addNode(id, at ?? freeSpot(editor.state.view, editor.centre(), size))
   }
 }))

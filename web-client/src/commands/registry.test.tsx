@@ -51,7 +51,7 @@ describe('the registry', () => {
     expect(editor.acts('addNode')).toEqual([
       ['database', { x: 500, y: 300 }],
       // Not upon the first one.
-      ['database', { x: 524, y: 324 }],
+      ['database', { x: 500, y: 396 }],
       ['database', { x: 7, y: 8 }]
     ])
   })

@@ -1,20 +1,50 @@
 // Where a component goes that was added without pointing anywhere.
 
 import type { DesignView, Point } from '../design/elements'
+import { absolutePosition, isContainer, type Rect, sizeOf } from '../design/geometry'
 import type { Kind } from '../design/kinds'
 
 const STEP = 24
-const NEAR = 8
-const STEPS_MAX = 50
+/** How far it is moved at most, left, right, up or down. */
+const STEPS_MAX = 25
+/** What is left free around it: two cards edge to edge look like one. */
+const GAP = 12
 
-/** The point nearest to `middle`, down a diagonal, at which no other component stands already: several added in a row do not cover each other. */
-export function freeSpot(view: DesignView, middle: Point, { width, height }: Pick<Kind, 'width' | 'height'>): Point {
-  const nodes = [...view.nodes.values()]
-  const taken = ({ x, y }: Point) =>
-    nodes.some(
-      ({ position }) => Math.abs(position.x + width / 2 - x) < NEAR && Math.abs(position.y + height / 2 - y) < NEAR
-    )
-  let spot = middle
-  for (let step = 0; step < STEPS_MAX && taken(spot); step++) spot = { x: spot.x + STEP, y: spot.y + STEP }
-  return spot
+/** All steps, the nearest first; of those as near, the lower ones. */
+const STEPS: readonly Point[] = range(STEPS_MAX)
+  .flatMap(x => range(STEPS_MAX).map(y => ({ x: x * STEP, y: y * STEP })))
+  .sort((a, b) => Math.hypot(a.x, a.y) - Math.hypot(b.x, b.y) || b.y - a.y || b.x - a.x)
+
+/** The point nearest to `middle` at which the component covers no other one; `middle` itself where everything around is full. */
+export function freeSpot(view: DesignView, middle: Point, kind: Pick<Kind, 'width' | 'height' | 'container'>): Point {
+  const obstacles = obstaclesOf(view, kind)
+  for (const { x, y } of STEPS) {
+    const spot = { x: middle.x + x, y: middle.y + y }
+    const needed = around(spot, kind)
+    if (!obstacles.some(each => overlap(each, needed))) return spot
+  }
+  return middle
+}
+
+/** Everything but what the component may stand inside of: any container for a card, a larger one for a container. */
+function obstaclesOf(view: DesignView, { width, height, container }: Parameters<typeof freeSpot>[2]): Rect[] {
+  return [...view.nodes.values()].flatMap(node => {
+    const size = sizeOf(node)
+    if (isContainer(node) && (!container || width * height < size.width * size.height)) return []
+    return [{ ...absolutePosition(node, view.nodes), ...size }]
+  })
+}
+
+const around = ({ x, y }: Point, { width, height }: Pick<Kind, 'width' | 'height'>): Rect => ({
+  x: x - width / 2 - GAP,
+  y: y - height / 2 - GAP,
+  width: width + 2 * GAP,
+  height: height + 2 * GAP
+})
+
+const overlap = (a: Rect, b: Rect): boolean =>
+  a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
+
+function range(most: number): number[] {
+  return Array.from({ length: 2 * most + 1 }, (_, at) => at - most)
 }

@@ -24,7 +24,7 @@ describe('the palette', () => {
     expect(editor.acts('addNode')).toEqual([
       ['cache', { x: 500, y: 300 }],
       // Not upon the first one.
-      ['cache', { x: 524, y: 324 }]
+      ['cache', { x: 500, y: 396 }]
     ])
   })
 

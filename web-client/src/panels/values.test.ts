@@ -171,13 +171,43 @@ describe('search in a design', () => {
 })
 
 describe('adding without pointing', () => {
+  const card = { width: 150, height: 80, container: false }
+  const box = { width: 300, height: 200, container: true }
+  const middle = { x: 100, y: 100 }
+  const at = (x: number, y: number, more: Parameters<typeof node>[2] = {}) => ({ position: { x, y }, ...more })
+
+  it('goes to the middle where nothing is, and beside what it would cover', () => {
+    expect(freeSpot(drawing([]), middle, card)).toEqual(middle)
+    // Neither at the same place nor near it: it lies over the middle all the same.
+    const covered = drawing([node('a', {}, at(90, 30))])
+    expect(freeSpot(covered, middle, card)).toEqual({ x: 100, y: 172 })
+  })
+
   it('covers nothing that was added just before', () => {
-    const kind = { width: 150, height: 80 }
-    const middle = { x: 100, y: 100 }
-    expect(freeSpot(drawing([]), middle, kind)).toEqual(middle)
-    const centred = drawing([node('a', {}, { position: { x: 25, y: 60 } })])
-    expect(freeSpot(centred, middle, kind)).toEqual({ x: 124, y: 124 })
-    const two = drawing([...centred.nodes.values(), node('b', {}, { position: { x: 49, y: 84 } })])
-    expect(freeSpot(two, middle, kind)).toEqual({ x: 148, y: 148 })
+    const nodes: ReturnType<typeof node>[] = []
+    for (let i = 0; i < 12; i++) {
+      const spot = freeSpot(drawing(nodes), middle, card)
+      const touches = nodes.some(
+        ({ position: { x, y } }) => Math.abs(x + 75 - spot.x) < 150 && Math.abs(y + 40 - spot.y) < 80
+      )
+      expect(touches).toBe(false)
+      nodes.push(node(`n${i}`, {}, at(spot.x - 75, spot.y - 40)))
+    }
+  })
+
+  it('may stand inside of a container, and a container inside of a larger one', () => {
+    const network = node('n', { type: 'vpc-vnet' }, at(-400, -300, { width: 1_000, height: 800 }))
+    expect(freeSpot(drawing([network]), middle, card)).toEqual(middle)
+    expect(freeSpot(drawing([network]), middle, box)).toEqual(middle)
+    const subnet = node('s', { type: 'subnet' }, at(-50, 0))
+    expect(freeSpot(drawing([network, subnet]), middle, box)).not.toEqual(middle)
+    // What stands in a container stands in its way, wherever its parent is.
+    const inside = node('c', {}, at(425, 360, { parentId: 'n' }))
+    expect(freeSpot(drawing([network, inside]), middle, card)).toEqual({ x: 100, y: 196 })
+  })
+
+  it('gives up where everything around is full', () => {
+    const wall = node('w', {}, at(-5_000, -5_000, { width: 10_000, height: 10_000 }))
+    expect(freeSpot(drawing([wall]), middle, card)).toEqual(middle)
   })
 })

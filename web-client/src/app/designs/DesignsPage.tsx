@@ -30,10 +30,10 @@ export function DesignsPage({ person }: { person: Person }) {
     return () => clearTimeout(timer)
   }, [list, searched])
   useEffect(() => {
-    const again = () => void list.load()
-    window.addEventListener('online', again)
+    const wake = () => list.wake()
+    for (const name of ['online', 'focus']) window.addEventListener(name, wake)
     return () => {
-      window.removeEventListener('online', again)
+      for (const name of ['online', 'focus']) window.removeEventListener(name, wake)
       list.stop()
     }
   }, [list])

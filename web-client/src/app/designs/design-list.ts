@@ -27,8 +27,9 @@ export interface ListState {
   told: boolean
 }
 
-/** Milliseconds between two attempts while the server is silent. */
-const AGAIN_MS = 5_000
+/** Milliseconds until the next attempt while the server is silent: twice as long after each, up to the most. */
+const AGAIN_FIRST_MS = 5_000
+const AGAIN_MAX_MS = 60_000
 
 export class DesignList {
   #state: ListState = { rows: [], busy: true, more: false, offline: false, problem: null, told: false }
@@ -41,6 +42,8 @@ export class DesignList {
   #whole = false
   #asking: AbortController | null = null
   #again: ReturnType<typeof setTimeout> | undefined
+  /** Attempts in a row that the server did not answer. */
+  #unanswered = 0
   readonly #user: string
   readonly #api: Pick<Api, 'listDesigns'>
   readonly #localDesigns: LocalDesigns
@@ -68,6 +71,13 @@ export class DesignList {
 
   async more(): Promise<void> {
     if (this.#cursor !== null) await this.#ask(this.#cursor)
+  }
+
+  /** The network came back, or somebody looks at the list again: what waits for its next attempt makes it now. */
+  wake(): void {
+    if (!this.#state.offline) return
+    this.#unanswered = 0
+    void this.load()
   }
 
   stop(): void {
@@ -98,6 +108,7 @@ export class DesignList {
     const known = new Set(this.#items.map(each => each.id))
     // A design that changed meanwhile may come again on a later page.
     const fresh = cursor === null ? page.items : page.items.filter(each => !known.has(each.id))
+    this.#unanswered = 0
     this.#items = cursor === null ? fresh : [...this.#items, ...fresh]
     this.#cursor = page.next_cursor
     this.#whole = this.#query === '' && page.next_cursor === null
@@ -122,7 +133,9 @@ export class DesignList {
     this.#cursor = null
     this.#whole = false
     this.#set({ rows: this.#offlineRows(), busy: false, more: false, offline: true, problem: null, told: true })
-    this.#again = setTimeout(() => void this.load(), AGAIN_MS)
+    const pause = Math.min(AGAIN_MAX_MS, AGAIN_FIRST_MS * 2 ** this.#unanswered)
+    this.#unanswered += 1
+    this.#again = setTimeout(() => void this.load(), pause)
   }
 
   #rows(): DesignRow[] {

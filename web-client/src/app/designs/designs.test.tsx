@@ -1,5 +1,5 @@
 // @vitest-environment happy-dom
-import { cleanup, render, screen, within } from '@testing-library/react'
+import { act, cleanup, render, screen, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Unreachable } from '../../sync/problems'
@@ -10,7 +10,10 @@ import { ImportReportView } from './ImportReportView'
 import { cacheDesigns, cachedDesigns } from './list-cache'
 
 beforeEach(() => localStorage.clear())
-afterEach(cleanup)
+afterEach(() => {
+  cleanup()
+  vi.useRealTimers()
+})
 
 describe('the list', () => {
   it('shows page after page, and no design twice', async () => {
@@ -40,6 +43,31 @@ describe('the list', () => {
       ['z', 0],
       ['a', null]
     ])
+  })
+
+  it('asks a silent server less and less often, and at once when somebody comes back to it', async () => {
+    vi.useFakeTimers()
+    const listDesigns = vi.fn(() => Promise.reject(new Unreachable()))
+    const view = render(
+      <With services={{ api: fakeApi({ listDesigns }) }}>
+        <DesignsPage person={ADA} />
+      </With>
+    )
+    const asked = async (within: number) => {
+      listDesigns.mockClear()
+      await act(() => vi.advanceTimersByTimeAsync(within))
+      return listDesigns.mock.calls.length
+    }
+    expect(await asked(1_000)).toBe(1)
+    // After 5, 10, 20, 40 seconds, and then once a minute.
+    expect(await asked(76_000)).toBe(4)
+    expect(await asked(600_000)).toBe(10)
+    for (const name of ['focus', 'online']) {
+      window.dispatchEvent(new Event(name))
+      expect(await asked(1_000)).toBe(1)
+    }
+    view.unmount()
+    expect(await asked(600_000)).toBe(0)
   })
 
   it('never hides unsent work of a design that the server does not list any more', async () => {

@@ -20,7 +20,7 @@ export function CanvasPane({ editor, reporter }: CanvasPaneProps) {
   const { hideOthers, minimap } = useUi()
   const drags = useMemo(() => (hideOthers ? undefined : dragsOf(presence)), [presence, hideOthers])
   const attach = useCallback(
-    (api: CanvasApi) => {
+    (api: CanvasApi) =>
       editor.attach({
         reveal: nodes => {
           const [first] = nodes
@@ -30,8 +30,7 @@ export function CanvasPane({ editor, reporter }: CanvasPaneProps) {
         fit: api.zoomToFit,
         zoomBy: api.zoomBy,
         centre: api.centre
-      })
-    },
+      }),
     [editor, ui]
   )
   return (

@@ -13,7 +13,7 @@ import { useOpenEditor } from './open-editor'
 import { SavingBadge } from './SavingBadge'
 import { SessionBanners } from './SessionBanners'
 import { useDesignSession, useSessionState } from './session'
-import { useLeaveWarning, useSessionToasts } from './session-events'
+import { useSessionToasts } from './session-events'
 import { TopBar } from './TopBar'
 
 export interface EditorPageProps {
@@ -23,7 +23,6 @@ export interface EditorPageProps {
 
 export default function EditorPage({ design, person }: EditorPageProps) {
   const session = useDesignSession(design, person)
-  useLeaveWarning()
   useTitle('Design')
   if (session === null) return <Waiting person={person} session={null} />
   return <WithSession session={session} person={person} />

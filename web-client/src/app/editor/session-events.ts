@@ -3,7 +3,6 @@
 import { useEffect, useRef } from 'react'
 import type { DesignSession, Role, SessionState } from '../../sync/types'
 import { toast } from '../../ui/toasts'
-import { wouldLoseEdits } from '../open-sessions'
 import { ROLE_HELP, ROLE_WORDS } from '../words'
 
 export function useSessionToasts(session: DesignSession, { refusal, role }: SessionState): void {
@@ -28,15 +27,4 @@ export function useSessionToasts(session: DesignSession, { refusal, role }: Sess
     }
     if (role !== null) before.current = role
   }, [role])
-}
-
-/** The browser asks before leaving, but only if leaving would lose something: edits that not even this device has. */
-export function useLeaveWarning(): void {
-  useEffect(() => {
-    const ask = (event: BeforeUnloadEvent) => {
-      if (wouldLoseEdits()) event.preventDefault()
-    }
-    window.addEventListener('beforeunload', ask)
-    return () => window.removeEventListener('beforeunload', ask)
-  }, [])
 }
