@@ -17,12 +17,21 @@ export function committed(transaction: IDBTransaction): Promise<void> {
   })
 }
 
+/** Gives it up, if it has not ended already. */
+export function abort(transaction: IDBTransaction): void {
+  try {
+    transaction.abort()
+  } catch {
+    // It had ended already.
+  }
+}
+
 export interface OpenDatabase {
   factory: IDBFactory
   name: string
   version: number
-  /** Brings the schema from `from` (0: new) to `version`. No other tab has the database open while `transaction` lasts. */
-  upgrade(database: IDBDatabase, from: number, transaction: IDBTransaction): void
+  /** Brings the schema from `from` (0: new) to `version`. */
+  upgrade(database: IDBDatabase, from: number): void
   /** Milliseconds after which an opening that another tab blocks is given up. */
   patienceMs: number
 }
@@ -49,9 +58,7 @@ export function openDatabase({ factory, name, version, upgrade, patienceMs }: Op
         )
       )
     }, patienceMs)
-    request.onupgradeneeded = event => {
-      if (request.transaction !== null) upgrade(request.result, event.oldVersion, request.transaction)
-    }
+    request.onupgradeneeded = event => upgrade(request.result, event.oldVersion)
     request.onsuccess = () => {
       clearTimeout(patience)
       if (isLate) request.result.close()

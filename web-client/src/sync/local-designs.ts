@@ -2,7 +2,7 @@
 // each is read from the design's database itself, so that the number of unsaved edits is never a guess.
 
 import { committed, done, openDatabase, trouble } from './idb'
-import { databaseName, OWN, RECOVERIES, REMOVED_VERSION } from './records'
+import { databaseName } from './records'
 import { DesignStore } from './store'
 import type { LocalDesign } from './types'
 
@@ -52,11 +52,23 @@ export async function localDesigns(server: string, user: string, factory = index
   const found: LocalDesign[] = []
   for (const key of keys) {
     if (!Array.isArray(key) || key[0] !== origin || key[1] !== user) continue
-    const local = await read(factory, server, user, String(key[2]))
+    // One that cannot be read takes none of the others along. What is in it is not known: it counts as something that is only here.
+    const design = String(key[2])
+    const local = await read(factory, server, user, design).catch(() => unreadable(design))
     if (local !== null) found.push(local)
   }
   return found.sort((a, b) => b.openedAt - a.openedAt)
 }
+
+const unreadable = (design: string): LocalDesign => ({
+  design,
+  name: 'A design that this device cannot read',
+  role: null,
+  unsaved: 0,
+  recoveries: 0,
+  isUnreadable: true,
+  openedAt: 0
+})
 
 async function read(factory: IDBFactory, server: string, user: string, design: string): Promise<LocalDesign | null> {
   const store = await DesignStore.open(factory, databaseName(server, user, design), () => {})
@@ -64,7 +76,15 @@ async function read(factory: IDBFactory, server: string, user: string, design: s
     const { facts, unsaved, recoveries } = await store.summary()
     // Listed, and never seen: it cannot be opened here without the server.
     if (!facts.isSynced && unsaved === 0 && recoveries === 0) return null
-    return { design, name: facts.name, role: facts.role, unsaved, recoveries, openedAt: facts.openedAt }
+    return {
+      design,
+      name: facts.name,
+      role: facts.role,
+      unsaved,
+      recoveries,
+      isUnreadable: false,
+      openedAt: facts.openedAt
+    }
   } finally {
     await store.close()
   }
@@ -72,55 +92,14 @@ async function read(factory: IDBFactory, server: string, user: string, design: s
 
 /**
  * Removes a design from this device, unless something of it is only here: an edit that is not saved, a recovery file. Then everything stays, and the answer is
- * false. Looking and removing are one step: no other tab has the database open between the two. Tabs that had it open go on without a local copy and say so.
+ * false. What remains is an empty database, still listed: a tab that has the design open goes on, and what it writes later is kept and found like any edit
+ * (its base comes from the server). Deleting the database would take such an edit along.
  */
 export async function forget(server: string, user: string, design: string, factory = indexedDB): Promise<boolean> {
-  const name = databaseName(server, user, design)
-  // Most often this is enough to know, and disturbs nobody.
-  if (await holdsMore(factory, name)) return false
-  if (!(await retire(factory, name))) return false
-  await new Promise<void>((resolve, reject) => {
-    const request = factory.deleteDatabase(name)
-    request.onsuccess = () => resolve()
-    request.onerror = () => reject(trouble(request.error))
-  })
-  await inIndex(factory, 'readwrite', async designs => {
-    await done(designs.delete([new URL(server).origin, user, design]))
-  })
-  return true
-}
-
-/** Something that the server does not have. */
-async function holdsMore(factory: IDBFactory, name: string): Promise<boolean> {
-  const store = await DesignStore.open(factory, name, () => {})
+  const store = await DesignStore.open(factory, databaseName(server, user, design), () => {})
   try {
-    const { unsaved, recoveries } = await store.summary()
-    return 0 < unsaved + recoveries
+    return await store.empty()
   } finally {
     await store.close()
-  }
-}
-
-/** Takes the database from all tabs for good, unless it holds more than the server: what was written until now counts, and nothing is written after. */
-async function retire(factory: IDBFactory, name: string): Promise<boolean> {
-  let holdsMore = false
-  const upgrade = (_: IDBDatabase, from: number, transaction: IDBTransaction): void => {
-    if (from === 0) return
-    for (const kept of [OWN, RECOVERIES]) {
-      const count = transaction.objectStore(kept).count()
-      count.onsuccess = () => {
-        if (count.result === 0) return
-        holdsMore = true
-        transaction.abort()
-      }
-    }
-  }
-  try {
-    const database = await openDatabase({ factory, name, version: REMOVED_VERSION, upgrade, patienceMs: 4_000 })
-    database.close()
-    return true
-  } catch (error) {
-    if (holdsMore) return false
-    throw error
   }
 }

@@ -12,8 +12,6 @@ export const RECOVERIES = 'recoveries'
 export const THE_FACTS = 'facts'
 
 export const SCHEMA_VERSION = 1
-/** Nobody ever stores anything under it: a database is brought to it to be removed. */
-export const REMOVED_VERSION = 2 ** 31
 
 /** Databases are named by server, user and design: people who share a browser share nothing else. */
 export function databaseName(server: string, user: string, design: string): string {

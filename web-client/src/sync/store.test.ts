@@ -5,8 +5,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import * as Y from 'yjs'
 import type { Gesture } from './gestures'
 import { openDatabase, type StorageTrouble } from './idb'
+import { merged } from './merged'
 import { SCHEMA_VERSION } from './records'
-import { DesignStore, type Item, merged, StaleLineage } from './store'
+import { DesignStore, type Item, StaleLineage } from './store'
 
 globalThis.IDBKeyRange = IDBKeyRange
 

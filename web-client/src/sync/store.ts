@@ -12,10 +12,10 @@
 // have read" misses nothing; and each write names the `lineage` that it belongs to, so that a tab whose document was made anew by another tab cannot write rows
 // of the old document among those of the new one (`StaleLineage`).
 
-import * as Y from 'yjs'
 import type { Gesture } from './gestures'
-import { committed, done, openDatabase, StorageTrouble, trouble } from './idb'
+import { abort, committed, done, openDatabase, StorageTrouble, trouble } from './idb'
 import type { StoredEdit } from './ledger'
+import { merged } from './merged'
 import * as records from './records'
 import { FACTS, type Facts, OWN, RECOVERIES, ROWS, THE_FACTS } from './records'
 import type { RecoveryFile } from './types'
@@ -89,7 +89,7 @@ export class DesignStore {
     }
     database.onversionchange = event =>
       gone(
-        event.newVersion === null || event.newVersion === records.REMOVED_VERSION
+        event.newVersion === null
           ? 'This design was removed from this device by another tab.'
           : 'A newer version of this page is open in another tab. Reload to go on with it.'
       )
@@ -196,6 +196,18 @@ export class DesignStore {
     })
   }
 
+  /** Empties the store, unless something is only here: then nothing happens, and the answer is false. Keys go on from where they were. */
+  empty(): Promise<boolean> {
+    return this.#run('readwrite', ALL, async transaction => {
+      const kept = [OWN, RECOVERIES].map(name => done(transaction.objectStore(name).count()))
+      if ((await Promise.all(kept)).some(count => 0 < count)) return false
+      const { lineage } = await theFacts(transaction)
+      transaction.objectStore(ROWS).clear()
+      transaction.objectStore(FACTS).put({ ...records.NEW_FACTS, lineage }, THE_FACTS)
+      return true
+    })
+  }
+
   async recoveries(): Promise<RecoveryFile[]> {
     const files = await this.#run('readonly', [RECOVERIES], transaction =>
       done(transaction.objectStore(RECOVERIES).getAll())
@@ -252,14 +264,6 @@ export class DesignStore {
   }
 }
 
-function abort(transaction: IDBTransaction): void {
-  try {
-    transaction.abort()
-  } catch {
-    // It had ended already.
-  }
-}
-
 async function theFacts(transaction: IDBTransaction): Promise<Facts> {
   return records.readFacts(await done(transaction.objectStore(FACTS).get(THE_FACTS)))
 }
@@ -286,15 +290,4 @@ async function addRow(transaction: IDBTransaction, update: Uint8Array, gesture: 
   const key = Number(await done(transaction.objectStore(ROWS).add(update)))
   if (gesture !== null) transaction.objectStore(OWN).put(gesture, key)
   return key
-}
-
-/** One update that says what all of them say, in this order, with what is deleted collected. */
-export function merged(updates: readonly Uint8Array[]): Uint8Array {
-  const doc = new Y.Doc()
-  doc.transact(() => {
-    for (const update of updates) Y.applyUpdate(doc, update)
-  })
-  const state = Y.encodeStateAsUpdate(doc)
-  doc.destroy()
-  return state
 }

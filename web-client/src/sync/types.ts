@@ -96,6 +96,8 @@ export interface LocalDesign {
   role: Role | null
   unsaved: number
   recoveries: number
+  /** Its storage failed just now: what it holds is not known. */
+  isUnreadable: boolean
   /** Milliseconds since 1970. */
   openedAt: number
 }

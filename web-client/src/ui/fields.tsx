@@ -96,33 +96,6 @@ export function Select({ label, hideLabel, hint, error, options, className, ...r
   )
 }
 
-export type CheckboxProps = { label: string; hint?: ReactNode } & Omit<ComponentProps<'input'>, 'id' | 'type'>
-
-export function Checkbox({ label, hint, className, ...rest }: CheckboxProps) {
-  const id = useId()
-  return (
-    <div className="flex items-start gap-2">
-      <input
-        id={id}
-        type="checkbox"
-        aria-describedby={hint === undefined ? undefined : `${id}-hint`}
-        className={cx('mt-0.5 size-4 accent-accent', className)}
-        {...rest}
-      />
-      <div>
-        <label htmlFor={id} className="text-sm text-ink">
-          {label}
-        </label>
-        {hint !== undefined && (
-          <p id={`${id}-hint`} className="text-xs text-faint">
-            {hint}
-          </p>
-        )}
-      </div>
-    </div>
-  )
-}
-
 /** Leaves out what is not there, as exact optional properties want it. */
 function labelledOf(label: string, hideLabel?: boolean, hint?: ReactNode, error?: string | null): Labelled {
   return {

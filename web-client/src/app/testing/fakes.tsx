@@ -75,6 +75,7 @@ export function fakeLocal(designs: LocalDesign[] = []): LocalDesigns & { forgott
 export const localDesign = (design: string, some: Partial<LocalDesign> = {}): LocalDesign => ({
   design,
   name: `Design ${design}`,
+  isUnreadable: false,
   role: 'editor',
   unsaved: 0,
   recoveries: 0,
