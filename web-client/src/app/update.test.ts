@@ -20,6 +20,7 @@ class Worker extends EventTarget {
 class Registration extends EventTarget {
   installing: Worker | null = null
   waiting: Worker | null = null
+  active: Worker | null = null
   update = () => Promise.resolve()
 }
 
@@ -38,7 +39,7 @@ const reload = vi.fn()
 
 async function watch(controlled: boolean) {
   container = new Container()
-  if (controlled) container.controller = new Worker()
+  if (controlled) container.controller = container.registration.active = new Worker()
   await watchForUpdates({ container: container as unknown as ServiceWorkerContainer, reload })
 }
 
@@ -129,6 +130,26 @@ describe('a new version', () => {
     ).toContain('Not reloaded')
     expect(offered()).toBeTruthy()
   })
+})
+
+it('a version that began to arrive before anybody listened is offered', async () => {
+  const fresh = new Worker()
+  container = new Container()
+  container.controller = container.registration.active = new Worker()
+  container.registration.installing = fresh
+  await watchForUpdates({ container: container as unknown as ServiceWorkerContainer, reload })
+  fresh.become('installed')
+  expect(offered()).toBeTruthy()
+})
+
+it('a page that no version controls yet sees the second one arrive, and reloads when asked', async () => {
+  await watch(false)
+  container.registration.active = new Worker()
+  const fresh = arrives()
+  offered()?.action?.run()
+  await vi.waitFor(() => expect(fresh.heard).toHaveLength(1))
+  container.tookOver(fresh)
+  expect(reload).toHaveBeenCalledOnce()
 })
 
 it('the first visit is no update', async () => {

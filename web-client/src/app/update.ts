@@ -20,17 +20,22 @@ export async function watchForUpdates(seams: UpdateSeams): Promise<void> {
   /** On a first visit the worker takes over a page that had none: that is no update. */
   let controlled = container.controller !== null
   container.addEventListener('controllerchange', () => {
-    if (controlled) updater.tookOver()
+    updater.tookOver({ isFirst: !controlled })
     controlled = true
   })
   const registration = await container.register('/sw.js', { updateViaCache: 'none' })
-  if (registration.waiting !== null && controlled) updater.offer(registration)
-  registration.addEventListener('updatefound', () => {
+  // With nobody active it is the first version that is being kept: no update. Whether this page is controlled says less: a page that was opened while the
+  // first version was still being fetched is not, and may see the second one arrive.
+  const follow = () => {
     const { installing } = registration
     installing?.addEventListener('statechange', () => {
-      if (installing.state === 'installed' && container.controller !== null) updater.offer(registration)
+      if (installing.state === 'installed' && registration.active !== null) updater.offer(registration)
     })
-  })
+  }
+  if (registration.waiting !== null && registration.active !== null) updater.offer(registration)
+  registration.addEventListener('updatefound', follow)
+  // What began to arrive before anybody listened.
+  follow()
   const look = () => void registration.update().catch(() => undefined)
   setInterval(look, LOOK_MS)
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && look())
@@ -54,9 +59,9 @@ class Updater {
   }
 
   /** Another version controls the page now: by our own wish, or because another tab asked for it. */
-  tookOver(): void {
+  tookOver({ isFirst }: { isFirst: boolean }): void {
     if (this.#isOurs) this.#reload()
-    else this.offer(null)
+    else if (!isFirst) this.offer(null)
   }
 
   async #apply(registration: ServiceWorkerRegistration | null): Promise<void> {
