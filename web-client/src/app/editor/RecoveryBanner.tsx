@@ -36,7 +36,7 @@ export function RecoveryBanner({
 
   const withFiles = async (act: (files: readonly RecoveryFile[]) => void) => {
     try {
-      act((await session.recoveries()).toSorted((a, b) => a.at - b.at))
+      act([...(await session.recoveries())].sort((a, b) => a.at - b.at))
     } catch (error) {
       toast(`What could not be kept could not be read. ${messageOf(error)}`, { tone: 'danger' })
     }
