@@ -8,6 +8,10 @@ use crate::source::File;
 const PROTOCOL: &str = "docs/PROTOCOL.md";
 const OPERATIONS: &str = "docs/OPERATIONS.md";
 
+/// Where a name in backticks is a path.
+const FOLDERS: &[&str] =
+    &["src/", "crdt/", "web-client/", "tests/", "loadtest/", "migrations/", "docs/", "scripts/"];
+
 /// Rules that no test names yet, and why. A rule that gets its test leaves this list.
 const UNTESTED: &[(&str, &str)] =
     &[("R-TIME-6", "a design that takes half a minute to open needs a store that can be slowed down")];
@@ -172,9 +176,7 @@ pub(crate) fn references(files: &[File]) -> Vec<Violation> {
                 continue;
             }
             for name in line.split('`').skip(1).step_by(2) {
-                let is_path =
-                    ["src/", "crdt/", "tests/", "loadtest/", "migrations/", "docs/", "scripts/"].iter();
-                let is_path = is_path.clone().any(|start| name.starts_with(start));
+                let is_path = FOLDERS.iter().any(|start| name.starts_with(start));
                 if is_path && !name.contains(['*', ' ', '{', ':']) && !exists(name) {
                     found.push(file.at(
                         at + 1,
@@ -284,7 +286,7 @@ mod tests {
     fn links_and_names_that_lead_nowhere_are_found() {
         let readme = File::new(
             "README.md",
-            "[a](docs/A.md) [b](docs/B.md#x) [c](https://x.example/y) `src/a.rs` `src/b.rs`\n`a::run` `a::stop`\n",
+            "[a](docs/A.md) [b](docs/B.md#x) [c](https://x.example/y) `src/a.rs` `src/b.rs` `web-client/c.ts`\n`a::run` `a::stop`\n",
         );
         let page = File::new("docs/A.md", "[up](../README.md) [there](adr/)\n");
         let code = File::new("src/a.rs", "fn run() {}");
@@ -293,6 +295,7 @@ mod tests {
             [
                 "README.md:1 a link to docs/B.md",
                 "README.md:1 names src/b.rs",
+                "README.md:1 names web-client/c.ts",
                 "README.md:2 names stop",
                 "docs/A.md:1 a link to adr/",
             ]

@@ -1,3 +1,5 @@
+// Where the page begins: makes the account, the API and the device's store once, and shows the app with them.
+
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './app/App'

@@ -1,3 +1,5 @@
+// Catches what fails while the page is drawn, so that people see what happened and not a blank window.
+
 import { Component, type ReactNode } from 'react'
 import { Button } from '../ui/Button'
 import { EmptyState } from '../ui/EmptyState'

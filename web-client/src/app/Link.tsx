@@ -1,3 +1,5 @@
+// Links that change the page without loading it anew, and are real links for everything else that browsers do with one.
+
 import type { ComponentProps, MouseEvent } from 'react'
 import { navigate } from './router'
 

@@ -1,3 +1,5 @@
+// What an address that leads nowhere shows, with the way back to the designs.
+
 import { Compass } from 'lucide-react'
 import { EmptyState } from '../ui/EmptyState'
 import { Link } from './Link'

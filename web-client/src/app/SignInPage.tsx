@@ -1,3 +1,5 @@
+// The page of whoever is not signed in: signing in, or making an account, and then on to where they wanted to go.
+
 import { useState } from 'react'
 import { Button } from '../ui/Button'
 import { Logo } from './Logo'

@@ -1,3 +1,5 @@
+// The title of the browser's tab, so that several open designs can be told apart.
+
 import { useEffect } from 'react'
 
 /** The title of the tab, for as long as the page that calls this is shown. */

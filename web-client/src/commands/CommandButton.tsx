@@ -1,3 +1,5 @@
+// Buttons of toolbars, drawn from the command itself so that a button never says something else than its shortcut does.
+
 import { IconButton, type IconButtonProps } from '../ui/IconButton'
 import { CommandIcon } from './CommandIcon'
 import { useCommandContext, useCommandLook } from './context'

@@ -1,3 +1,5 @@
+// The picture of a command, the same in toolbars, menus and the command palette.
+
 import { KindIcon } from '../ui/kind-icon'
 import type { Command } from './types'
 

@@ -1,3 +1,5 @@
+// React Flow's view as commands know it, so that they need not know React Flow.
+
 import { useReactFlow } from '@xyflow/react'
 import { useMemo } from 'react'
 import type { FlowView } from './types'

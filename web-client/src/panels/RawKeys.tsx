@@ -1,3 +1,5 @@
+// The keys of an element that no field stands for, so that what other programs wrote can be seen and removed.
+
 import { RawValue } from './RawValue'
 import type { RawKey } from './raw-keys'
 import { Section } from './Section'

@@ -1,3 +1,5 @@
+// The parts that panels are made of, so that all of them have the same heading and space.
+
 import type { ReactNode } from 'react'
 
 /** A part of a panel under its own heading. */

@@ -1,3 +1,5 @@
+// The state of the editor for React: a component that calls this is drawn again when it changes.
+
 import { useCallback, useSyncExternalStore } from 'react'
 import type { Editor, EditorState } from '../binding/types'
 

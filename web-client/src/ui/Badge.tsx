@@ -1,3 +1,5 @@
+// Short states as small coloured labels, and the tones that everything with a tone shares.
+
 import type { ReactNode } from 'react'
 import { cx } from './classes'
 

@@ -1,3 +1,5 @@
+// Messages that stay across the page, for what is too important for a toast that goes by itself.
+
 import type { ReactNode } from 'react'
 import { TONE_CLASSES, type Tone } from './Badge'
 import { cx } from './classes'

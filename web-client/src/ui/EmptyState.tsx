@@ -1,3 +1,5 @@
+// What stands where there is nothing to show: why, and what one can do about it.
+
 import type { ReactNode } from 'react'
 
 export interface EmptyStateProps {

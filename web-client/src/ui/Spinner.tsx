@@ -1,3 +1,5 @@
+// The sign that something is under way, told to screen readers too.
+
 import { LoaderCircle } from 'lucide-react'
 
 /** Something is under way. With a label it says so to screen readers; without one the words beside it do. */

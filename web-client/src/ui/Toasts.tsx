@@ -1,3 +1,5 @@
+// Draws the short messages that `toasts.ts` keeps, in a corner of every page.
+
 import { CircleAlert, CircleCheck, Info, TriangleAlert, X } from 'lucide-react'
 import { useSyncExternalStore } from 'react'
 import { Button } from './Button'

@@ -1,3 +1,5 @@
+// One design in the list: its name, where its edits are, and what its person may do with it.
+
 import { EllipsisVertical, HardDriveDownload, Pencil, Trash2, TriangleAlert, Users } from 'lucide-react'
 import { useState } from 'react'
 import type { Person } from '../../sync/person'

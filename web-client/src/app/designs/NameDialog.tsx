@@ -1,3 +1,5 @@
+// The question for a name, which a new design and a renamed one have in common.
+
 import { type FormEvent, useId, useState } from 'react'
 import { NAME_CHARS_MAX } from '../../design/limits'
 import { Button } from '../../ui/Button'

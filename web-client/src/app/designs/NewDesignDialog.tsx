@@ -1,3 +1,5 @@
+// Makes a design under the name that was asked for, and opens it.
+
 import { designPath, navigate } from '../router'
 import { useServices } from '../services'
 import { NameDialog } from './NameDialog'

@@ -1,3 +1,5 @@
+// Gives a design another name from the list, without opening it.
+
 import { useServices } from '../services'
 import { NameDialog } from './NameDialog'
 

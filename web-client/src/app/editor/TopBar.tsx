@@ -1,3 +1,5 @@
+// The line above the canvas: the way back, the design's name, saving, people, tools and the account, in the same places while loading.
+
 import { ArrowLeft } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { IconButton } from '../../ui/IconButton'

@@ -1,3 +1,5 @@
+// One member of a design: who they are, their role, and the way out, each only as far as one may.
+
 import { Lock, LogOut, UserMinus } from 'lucide-react'
 import type { Member } from '../../sync/api'
 import type { Role } from '../../sync/types'
