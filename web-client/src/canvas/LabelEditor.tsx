@@ -1,9 +1,10 @@
 // The field in which a node's label is written, above the node. Enter and leaving it keep what was written, Escape does not.
 
 import { useInternalNode, useStore, ViewportPortal } from '@xyflow/react'
-import { type KeyboardEvent, useLayoutEffect, useRef } from 'react'
+import { type KeyboardEvent, useCallback, useLayoutEffect, useRef } from 'react'
 import { text } from '../design/elements'
 import { LABEL_CHARS_MAX } from '../design/limits'
+import { useLeaving } from '../ui/use-leaving'
 import type { CanvasStore } from './canvas-store'
 import type { CanvasNode } from './flow-nodes'
 import { isContainer } from './geometry'
@@ -22,6 +23,7 @@ export function LabelEditor({ id, store }: { id: string; store: CanvasStore }) {
     field.current?.focus({ preventScroll: true })
     field.current?.select()
   }, [])
+  useLeaving(useCallback(() => store.endEdit(id, field.current?.value ?? null), [store, id]))
   if (node === undefined) return null
 
   const finish = (label: string | null) => {

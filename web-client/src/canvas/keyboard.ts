@@ -34,11 +34,12 @@ export function listenForCanvasKeys(store: CanvasStore, canvas: HTMLElement): ()
   }
   window.addEventListener('keydown', keydown, true)
   window.addEventListener('pointerdown', elsewhere, true)
-  window.addEventListener('pagehide', store.settle)
+  // The first leaves time for the database; some browsers send only the second.
+  for (const leaving of ['beforeunload', 'pagehide']) window.addEventListener(leaving, store.settle)
   return () => {
     window.removeEventListener('keydown', keydown, true)
     window.removeEventListener('pointerdown', elsewhere, true)
-    window.removeEventListener('pagehide', store.settle)
+    for (const leaving of ['beforeunload', 'pagehide']) window.removeEventListener(leaving, store.settle)
   }
 }
 

@@ -55,6 +55,14 @@ describe('one component', () => {
     expect(editor.acts('patchData').at(-1)).toEqual([['a'], { zone: undefined }])
   })
 
+  it.each(['beforeunload', 'pagehide'])('what is unwritten when the page goes is written (%s)', event => {
+    const editor = inspect(drawing([shop()]), on(['a']))
+    fireEvent.focus(field('Label'))
+    fireEvent.change(field('Label'), { target: { value: 'Typed' } })
+    act(() => void window.dispatchEvent(new Event(event)))
+    expect(editor.acts('patchData')).toEqual([[['a'], { label: 'Typed' }]])
+  })
+
   it('what is unwritten when something else is selected goes where it was typed', () => {
     const editor = inspect(drawing([shop(), node('b', { label: 'Other' })]), on(['a']))
     fireEvent.focus(field('Label'))

@@ -2,6 +2,7 @@
 // field is left, only if it changed; while the field has the focus it shows what was typed here and never what came from elsewhere.
 
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { useLeaving } from '../ui/use-leaving'
 
 /** Typing that pauses for so long is written: one write for a burst of keys, since every overwritten value leaves a trace for ever. */
 export const PAUSE_MS = 250
@@ -83,6 +84,7 @@ export function useDraft(options: DraftOptions): Draft {
 
   // The field goes away, since something else was selected, before the pause is over.
   useEffect(() => flush, [flush])
+  useLeaving(flush)
 
   const error = typing === null ? null : (check?.(typing.text) ?? null)
   const theirs = typing !== null && ![typing.known, typing.stale, kept(typing.text)].includes(value) ? value : null

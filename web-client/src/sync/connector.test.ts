@@ -208,6 +208,14 @@ describe('the connection', () => {
     expect(log).toHaveLength(count)
   })
 
+  it('hears silence also after the clock was put back', async () => {
+    const { sockets, begin } = line()
+    await begin()
+    vi.setSystemTime(Date.now() - 7_200_000)
+    await pass(2 * SILENCE_MAX_MS + 1_000)
+    expect(sockets).toHaveLength(2)
+  })
+
   it('says that it is broken when the server speaks another language', async () => {
     const { sockets, log, begin, last } = line()
     await begin()

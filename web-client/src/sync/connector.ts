@@ -185,6 +185,8 @@ export class Connector {
   /** Looks at the clock rather than counting: timers stand still while a laptop sleeps. */
   #listen(phase: Extract<Phase, { name: 'socket' }>): void {
     if (this.#phase !== phase) return
+    // Somebody put the clock back: what was heard in its future would keep a dead socket alive for as long.
+    phase.heardAt = Math.min(phase.heardAt, Date.now())
     const left = phase.heardAt + SILENCE_MAX_MS - Date.now()
     if (0 < left) phase.watch = setTimeout(() => this.#listen(phase), left)
     else this.#closed(1006, '')
