@@ -47,6 +47,7 @@ interface Waiting {
   name: string
   unsaved: number
   recoveries: number
+  isUnreadable?: boolean
 }
 
 function Designs({ designs }: { designs: readonly Waiting[] }) {
@@ -61,8 +62,9 @@ function Designs({ designs }: { designs: readonly Waiting[] }) {
   )
 }
 
-function whatIsPending({ unsaved, recoveries }: Waiting): string {
+function whatIsPending({ unsaved, recoveries, isUnreadable = false }: Waiting): string {
   const parts = [
+    ...(isUnreadable ? ['its storage on this device failed; what it holds is not known'] : []),
     ...(0 < unsaved ? [count(unsaved, 'unsent edit')] : []),
     ...(0 < recoveries ? [count(recoveries, 'recovery file')] : [])
   ]

@@ -45,6 +45,12 @@ it('signing out with unsent work names it, and keeps it', async () => {
   expect(local.forgotten).toEqual(['d3'])
 })
 
+it('signing out tells of a design whose storage failed', async () => {
+  const { account } = await askToSignOut([localDesign('d1', { name: 'Lost', isUnreadable: true })])
+  expect((await screen.findByRole('dialog')).textContent).toContain('Lost: its storage on this device failed')
+  expect(account.logout).not.toHaveBeenCalled()
+})
+
 it('signing out can be thought over', async () => {
   const { account, local } = await askToSignOut([localDesign('d1', { unsaved: 1 })])
   await userEvent.click(await screen.findByRole('button', { name: 'Cancel' }))

@@ -6,8 +6,8 @@ import { closeSessionsOf, type WindowOnly, windowOnlyOf } from './open-sessions'
 import { navigate } from './router'
 import type { Services } from './services'
 
-/** Something of it is on this device only. */
-const isPending = (design: LocalDesign): boolean => 0 < design.unsaved + design.recoveries
+/** Something of it is on this device only, or nobody knows. */
+const isPending = (design: LocalDesign): boolean => design.isUnreadable || 0 < design.unsaved + design.recoveries
 
 /** What is asked about before signing out. */
 export interface Pending {
