@@ -117,7 +117,7 @@ class Session implements DesignSession {
 
   async #end(): Promise<void> {
     this.#connector.stop()
-    await this.#started
+    await Promise.all([this.#started, this.#rebuilder.settled])
     this.#stopWatching()
     await this.#replica.flush()
     this.#replica.retire()
@@ -177,6 +177,7 @@ class Session implements DesignSession {
         if (recovery !== null) this.#local.shelf.put(recovery)
         // What was made again leaves before anybody can edit on top of it.
         this.#show(fresh, () => fresh.adopt(keys))
+        this.#standing.keepAgain()
       },
       lost: file => void this.#local.keep(file),
       stale: () => void this.#follow(),
@@ -219,12 +220,15 @@ class Session implements DesignSession {
 
   #synced(replica: Replica): void {
     this.#connector.succeeded()
-    if (replica !== this.#replica) return void this.#rebuilder.synced(this.#replica, this.#local.store)
-    if (this.#standing.facts.isSynced) return
+    if (replica !== this.#replica) this.#rebuilder.synced(this.#replica, this.#local.store)
+    else if (!this.#standing.facts.isSynced) this.#complete()
+  }
+
+  #complete(): void {
     this.#standing.learn({ isSynced: true })
     this.#changed()
     // From now on this device can show the design by itself.
-    void replica.journal.flush()
+    void this.#replica.journal.flush()
   }
 
   /** Whatever the reason, the document on this device is not what the server can take: it is made anew, and nothing more is sent of it. */
