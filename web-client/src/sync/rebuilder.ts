@@ -113,8 +113,9 @@ export class Rebuilder {
   }
 
   /** The server's document has arrived in the fresh replica. */
-  synced(old: Replica, store: DesignStore | null): void {
+  synced(old: Replica, store: DesignStore | null): Promise<void> {
     this.settled = Promise.all([this.settled, this.#replace(old, store)]).then(() => {})
+    return this.settled
   }
 
   async #replace(old: Replica, store: DesignStore | null): Promise<void> {

@@ -220,15 +220,12 @@ class Session implements DesignSession {
 
   #synced(replica: Replica): void {
     this.#connector.succeeded()
-    if (replica !== this.#replica) this.#rebuilder.synced(this.#replica, this.#local.store)
-    else if (!this.#standing.facts.isSynced) this.#complete()
-  }
-
-  #complete(): void {
+    if (replica !== this.#replica) return void this.#rebuilder.synced(this.#replica, this.#local.store)
+    if (this.#standing.facts.isSynced) return
     this.#standing.learn({ isSynced: true })
     this.#changed()
     // From now on this device can show the design by itself.
-    void this.#replica.journal.flush()
+    void replica.journal.flush()
   }
 
   /** Whatever the reason, the document on this device is not what the server can take: it is made anew, and nothing more is sent of it. */
