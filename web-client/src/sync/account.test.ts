@@ -159,6 +159,19 @@ describe('an access token', () => {
     expect([first.state.kind, second.state.kind]).toEqual(['signed-in', 'signed-in'])
   })
 
+  it('is asked for anew after a quick change of person: what was under way is not theirs', async () => {
+    const tab = await signedIn()
+    const adas = tab.accessToken({ fresh: true })
+    adas.catch(() => undefined)
+    // Another tab signs Bob in, before the server has answered.
+    server.person = BOB
+    localStorage.setItem(ACCOUNT_KEY, JSON.stringify({ person: BOB, ended: false }))
+    window.dispatchEvent(new StorageEvent('storage', { key: ACCOUNT_KEY }))
+    expect(await tab.accessToken()).toMatch(/^token-/)
+    await expect(adas).rejects.toBeInstanceOf(SignedOut)
+    expect(tab.state).toEqual({ kind: 'signed-in', person: BOB, reachable: true })
+  })
+
   it('is not given out once somebody else signed in with the same cookie', async () => {
     const tab = await signedIn()
     server.person = BOB

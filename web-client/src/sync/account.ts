@@ -64,8 +64,8 @@ class BrowserAccount implements Account {
   readonly #listeners = new Set<() => void>()
   #state: AccountState
   #token: Token | null = null
-  /** The refresh that is under way: everybody in this tab waits for the same one. */
-  #renewing: Promise<string> | null = null
+  /** The refresh that is under way, and whose login it renews: everybody in this tab waits for the same one. */
+  #renewing: { person: string; token: Promise<string> } | null = null
 
   constructor(seams: AccountSeams) {
     this.#seams = seams
@@ -88,10 +88,13 @@ class BrowserAccount implements Account {
     if (this.#state.kind === 'signed-out') throw new SignedOut()
     const lasts = this.#token !== null && this.#seams.now() < this.#token.expiresAt - EARLY_MS
     if (this.#token !== null && lasts && !fresh) return this.#token.text
-    this.#renewing ??= this.#renew(this.#state.person).finally(() => {
-      this.#renewing = null
+    const { person } = this.#state
+    if (this.#renewing?.person === person.id) return this.#renewing.token
+    const token = this.#renew(person).finally(() => {
+      if (this.#renewing?.token === token) this.#renewing = null
     })
-    return this.#renewing
+    this.#renewing = { person: person.id, token }
+    return token
   }
 
   discard(token: string): void {

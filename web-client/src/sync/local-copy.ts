@@ -8,7 +8,9 @@ import type { OpenDesign } from './session-options'
 import { DesignStore, type Loaded } from './store'
 import type { RecoveryFile } from './types'
 
-type Doing = 'having' | 'reading' | 'writing'
+/** The gravest first. `listing`: the design is here, and the list of those that are here does not tell. */
+const DOINGS = ['having', 'reading', 'writing', 'listing'] as const
+type Doing = (typeof DOINGS)[number]
 
 export class LocalCopy {
   readonly #changed: () => void
@@ -31,7 +33,7 @@ export class LocalCopy {
         this.note('having', why.message)
       )
       const loaded = await store.load()
-      await remember(server, user, design, factory)
+      await this.#list(server, user, design, factory)
       this.store = store
       this.shelf.store = store
       this.shelf.stored = loaded.recoveries
@@ -43,9 +45,23 @@ export class LocalCopy {
     }
   }
 
+  /** A list that does not work is no reason not to use what is here. */
+  async #list(server: string, user: string, design: string, factory: IDBFactory): Promise<void> {
+    try {
+      await remember(server, user, design, factory)
+    } catch (error) {
+      const why = trouble(error).message
+      this.note(
+        'listing',
+        `This design is kept on this device, but may be missing from the list of designs here. ${why}`
+      )
+    }
+  }
+
   /** Why edits may not be kept here, in words for people. */
   get trouble(): string | null {
-    return [...this.#troubles.values()][0] ?? null
+    const worst = DOINGS.find(doing => this.#troubles.has(doing))
+    return worst === undefined ? null : (this.#troubles.get(worst) ?? null)
   }
 
   /** What does not work, and why; null: it does again. */

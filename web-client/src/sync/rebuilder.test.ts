@@ -7,6 +7,7 @@ import { databaseName } from './records'
 import { DesignStore } from './store'
 import { addNode, nodeIds, reaches } from './testing/desk'
 import { ModelDevice, SERVER } from './testing/model-device'
+import { sleep } from './testing/wait'
 import type { DesignSession } from './types'
 
 const REFUSED = { type: 'refused', code: 'limit', message: 'Too many elements.', reset: true }
@@ -21,11 +22,11 @@ describe('a document that is made anew', { timeout: 60_000 }, () => {
   const device = (): ModelDevice => new ModelDevice(tabs)
 
   /** `happens` when the next replacement is stored, and nobody knows yet. */
-  function whenStored(happens: () => void): void {
+  function whenStored(happens: () => void | Promise<void>): void {
     const real = DesignStore.prototype.replace
     vi.spyOn(DesignStore.prototype, 'replace').mockImplementationOnce(async function (this: DesignStore, ...args) {
       const stored = await real.apply(this, args)
-      happens()
+      await happens()
       return stored
     })
   }
@@ -122,5 +123,37 @@ describe('a document that is made anew', { timeout: 60_000 }, () => {
     await settled(tab)
     expect(tab.state).toMatchObject({ generation: 1, recoveries: 0 })
     expect(nodeIds(server.doc)).toEqual(['mine'])
+  })
+
+  it('remembers the role that was told in the middle of it', async () => {
+    const { server, open, alone, settled, moving } = device()
+    const tab = open()
+    await settled(tab)
+    whenStored(() => server.tell({ type: 'role.changed', role: 'viewer' }))
+    server.tell({ ...REFUSED, code: 'gap' })
+    await moving('it was made anew', tab, () => tab.state.generation === 1)
+    expect(tab.state.role).toBe('viewer')
+    await tab.close()
+    const later = alone()
+    await reaches(later, 'offline', 0)
+    expect(later.state).toMatchObject({ role: 'viewer', canEdit: false })
+  })
+
+  it('is closed only after it, with what was edited meanwhile', async () => {
+    const { server, open, alone, settled, moving } = device()
+    const tab = open()
+    await settled(tab)
+    let closed: Promise<void> | null = null
+    whenStored(async () => {
+      closed = tab.close()
+      addNode(tab, 'meanwhile')
+      await sleep(20)
+    })
+    server.tell({ ...REFUSED, code: 'gap' })
+    await moving('it is being closed', tab, () => closed !== null)
+    await closed
+    const later = alone()
+    await reaches(later, 'offline', 1)
+    expect(nodeIds(later.doc)).toEqual(['meanwhile'])
   })
 })

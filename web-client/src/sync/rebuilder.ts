@@ -60,6 +60,9 @@ export class Rebuilder {
   /** When the last ones began, in milliseconds since 1970. */
   #times: number[] = []
 
+  /** Resolves when no replacement is under way. */
+  settled: Promise<void> = Promise.resolve()
+
   constructor(owner: RebuilderOwner) {
     this.#owner = owner
   }
@@ -110,7 +113,12 @@ export class Rebuilder {
   }
 
   /** The server's document has arrived in the fresh replica. */
-  async synced(old: Replica, store: DesignStore | null): Promise<void> {
+  synced(old: Replica, store: DesignStore | null): Promise<void> {
+    this.settled = Promise.all([this.settled, this.#replace(old, store)]).then(() => {})
+    return this.settled
+  }
+
+  async #replace(old: Replica, store: DesignStore | null): Promise<void> {
     const phase = this.#phase
     if (phase.name !== 'fetching' || phase.fresh === null) return
     const { cause, isLastTry, fresh } = phase

@@ -36,6 +36,40 @@ describe('one design', { timeout: 60_000 }, () => {
     expect(await unsavedHere()).toBe(1)
   })
 
+  it('says while the server cannot store that nothing is saved now, and how many edits wait', async () => {
+    const { server, open, move, settled } = device()
+    const [tab, beside] = [open(), open()]
+    const elsewhere = new ModelDevice(tabs, server).open()
+    for (const each of [tab, beside, elsewhere]) await settled(each)
+    server.tell({ type: 'store.degraded' })
+    for (const each of [tab, beside, elsewhere]) expect(each.state.saving).toEqual({ kind: 'trouble', unsaved: 0 })
+    addNode(tab, 'first')
+    addNode(tab, 'second')
+    // What waits on this device is what all of its tabs tell, and nobody else's device.
+    for (const each of [tab, beside]) await reaches(each, 'trouble', 2)
+    expect(elsewhere.state.saving).toEqual({ kind: 'trouble', unsaved: 0 })
+    expect(tab.state.canEdit).toBe(true)
+    server.tell({ type: 'store.healthy' })
+    expect(tab.state.saving).toEqual({ kind: 'saving', unsaved: 2 })
+    await until('all is saved', () => {
+      move()
+      return [tab, beside, elsewhere].every(each => each.state.saving.kind === 'saved')
+    })
+    expect(nodeIds(elsewhere.doc)).toEqual(['first', 'second'])
+  })
+
+  it('forgets with the socket that the server could not store', async () => {
+    const { server, open, settled } = device()
+    const tab = open()
+    await settled(tab)
+    server.tell({ type: 'store.degraded' })
+    addNode(tab, 'waits')
+    await reaches(tab, 'trouble', 1)
+    server.crash()
+    expect(tab.state.saving).toEqual({ kind: 'offline', unsaved: 1 })
+    await settled(tab)
+  })
+
   it('sends an edit at once', async () => {
     const { server, open, settled } = device()
     const tab = open()
@@ -152,6 +186,29 @@ describe('one design', { timeout: 60_000 }, () => {
     await reaches(tab, 'offline', 1)
     await settled(tab)
     expect(nodeIds(server.doc)).toEqual(['in memory'])
+  })
+
+  it('uses what is here though the list of what is here does not work, and says so', async () => {
+    const { indexedDB, server, open, alone, settled } = device()
+    const before = open()
+    await settled(before)
+    server.crash()
+    addNode(before, 'unsaved')
+    await before.close()
+    const real = indexedDB.open.bind(indexedDB)
+    vi.spyOn(indexedDB, 'open').mockImplementation((name, version) => {
+      if (name.includes('designs of this device')) throw new DOMException('broken', 'UnknownError')
+      return real(name, version)
+    })
+    const tab = alone()
+    await reaches(tab, 'offline', 1)
+    expect(nodeIds(tab.doc)).toEqual(['unsaved'])
+    expect(tab.state).toMatchObject({ canEdit: true, localTrouble: expect.stringContaining('list of designs') })
+    addNode(tab, 'another')
+    await reaches(tab, 'offline', 2)
+    await tab.close()
+    const again = alone()
+    await reaches(again, 'offline', 2)
   })
 
   it('says that the device is full, keeps what it cannot write, and writes it in order when there is room', async () => {

@@ -117,7 +117,7 @@ class Session implements DesignSession {
 
   async #end(): Promise<void> {
     this.#connector.stop()
-    await this.#started
+    await Promise.all([this.#started, this.#rebuilder.settled])
     this.#stopWatching()
     await this.#replica.flush()
     this.#replica.retire()
@@ -177,6 +177,7 @@ class Session implements DesignSession {
         if (recovery !== null) this.#local.shelf.put(recovery)
         // What was made again leaves before anybody can edit on top of it.
         this.#show(fresh, () => fresh.adopt(keys))
+        this.#standing.keepAgain()
       },
       lost: file => void this.#local.keep(file),
       stale: () => void this.#follow(),

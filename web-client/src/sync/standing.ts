@@ -50,6 +50,12 @@ export class Standing {
     this.#keep(changed)
   }
 
+  /** What the server may have said while the document was being replaced is stored with neither the old one nor the new: once more, then. */
+  keepAgain(): void {
+    const { role, epoch, readOnly } = this.facts
+    this.learn({ role, epoch, readOnly })
+  }
+
   nameIs(name: unknown): void {
     if (typeof name === 'string' && name !== this.facts.name) this.learn({ name })
   }
