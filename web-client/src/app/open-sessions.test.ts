@@ -1,12 +1,14 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { SessionState } from '../sync/types'
 import { currentToasts, dismissToast } from '../ui/toasts'
 import {
   closeAllSessions,
   closeSessionsOf,
   enterSession,
+  isWriting,
   leaveSession,
   retrySessionsOf,
+  sendBehind,
   windowOnlyOf,
   wouldLoseEdits
 } from './open-sessions'
@@ -32,11 +34,57 @@ afterEach(async () => {
 })
 
 describe('leaving a design', () => {
-  it('closes it when this device has everything, saved or not', () => {
-    const session = opened('ada', 'd', { saving: { kind: 'offline', unsaved: 2 } })
+  it('closes it when the server has everything', () => {
+    const session = opened('ada', 'd', { saving: { kind: 'saved' } })
     leaveSession(session)
     expect(session.close).toHaveBeenCalledOnce()
     expect(reopened('ada', 'd')).not.toBe(session)
+  })
+
+  it('with unsent edits it stays open without a word, until the server has them or will not', () => {
+    const sent = opened('ada', 'd', { saving: { kind: 'offline', unsaved: 2 } })
+    const removed = opened('ada', 'e', { saving: { kind: 'saving', unsaved: 1 } })
+    leaveSession(sent)
+    leaveSession(removed)
+    expect(currentToasts()).toEqual([])
+    sent.set({ saving: { kind: 'saving', unsaved: 1 } })
+    expect(sent.close).not.toHaveBeenCalled()
+    sent.set({ saving: { kind: 'saved' } })
+    expect(sent.close).toHaveBeenCalledOnce()
+    removed.set({ saving: { kind: 'removed', why: 'deleted', unsaved: 1 } })
+    expect(removed.close).toHaveBeenCalledOnce()
+  })
+
+  it('what was left unsent by another window is sent from the list, a few at a time', async () => {
+    const made: FakeSession[] = []
+    const covered = vi.fn()
+    for (const design of ['a', 'b', 'c', 'd', 'e', 'a']) {
+      sendBehind(
+        'ada',
+        design,
+        () => {
+          const session = new FakeSession(design, { saving: { kind: 'offline', unsaved: 1 } })
+          made.push(session)
+          return session
+        },
+        covered
+      )
+    }
+    expect(made.map(each => each.design)).toEqual(['a', 'b', 'c', 'd'])
+    expect(reopened('ada', 'a')).toBe(made[0])
+    made[1]?.set({ saving: { kind: 'saved' } })
+    expect(made[1]?.close).toHaveBeenCalledOnce()
+    await vi.waitFor(() => expect(covered).toHaveBeenCalledOnce())
+    // The one that is shown again is its page's.
+    made[0]?.set({ saving: { kind: 'saved' } })
+    expect(made[0]?.close).not.toHaveBeenCalled()
+  })
+
+  it('what is on its way to this device is worth a question when the window goes', () => {
+    const session = opened('ada', 'd', { isWriting: true })
+    expect(isWriting()).toBe(true)
+    session.set({ isWriting: false })
+    expect(isWriting()).toBe(false)
   })
 
   it('with edits in this window only leaves it open until the server has them', () => {

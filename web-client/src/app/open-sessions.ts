@@ -1,5 +1,5 @@
-// The designs that this tab has open. A new version of the page and signing out wait here until what was edited is on this device. A design whose edits are
-// in this window only stays open behind the other pages until the server has them: closing it would lose them.
+// The designs that this tab has open. A new version of the page and signing out wait here until what was edited is on this device. A design of which the server
+// lacks something stays open behind the other pages until it has that; where this device does not keep it either, closing the window would lose it.
 
 import type { DesignSession } from '../sync/types'
 import { toast } from '../ui/toasts'
@@ -9,6 +9,9 @@ interface Open {
   /** Stops watching a session whose page is gone; null while the page shows it. */
   unwatch: (() => void) | null
 }
+
+/** Designs that stay open without a page, at most. */
+const BEHIND_MAX = 4
 
 const open = new Map<DesignSession, Open>()
 /** Closings that are under way, also of sessions whose page is gone already. */
@@ -27,21 +30,40 @@ export function enterSession(user: string, design: string, make: () => DesignSes
   return made
 }
 
-/** The page of the session goes: it is closed, unless that would lose edits. */
+/** Opens a design behind the pages until the server has what this device holds of it. Nothing happens if it is open already, or if enough others are. */
+export function sendBehind(user: string, design: string, make: () => DesignSession, covered: () => void): void {
+  const isOpen = sessionsOf(user).some(session => session.design === design)
+  const behind = [...open.values()].filter(({ unwatch }) => unwatch !== null).length
+  if (isOpen || BEHIND_MAX <= behind) return
+  const session = make()
+  open.set(session, { user, unwatch: null })
+  stayBehind(session, covered)
+}
+
+/** The page of the session goes: it is closed as soon as the server has everything. */
 export function leaveSession(session: DesignSession): void {
   const known = open.get(session)
   if (known === undefined) return
-  if (!wouldLose(session)) {
+  if (!wouldLose(session) && unsavedOf(session) === 0) {
     void closeSession(session)
     return
   }
-  known.unwatch = session.subscribe(() => {
-    if (isCovered(session)) void closeSession(session)
-  })
+  stayBehind(session, () => {})
+  if (!wouldLose(session)) return
   toast(`Edits of “${nameOf(session)}” are in this window only. Do not close it until the server has them.`, {
     tone: 'warn',
     id: `window-only ${session.design}`,
     testId: 'window-only'
+  })
+}
+
+function stayBehind(session: DesignSession, covered: () => void): void {
+  const known = open.get(session)
+  if (known === undefined) return
+  known.unwatch = session.subscribe(() => {
+    const isDone = isCovered(session)
+    if (!isDone && (!isOver(session) || wouldLose(session))) return
+    void closeSession(session).then(isDone ? covered : undefined)
   })
 }
 
@@ -78,6 +100,11 @@ export function wouldLoseEdits(): boolean {
   return [...open.keys()].some(wouldLose)
 }
 
+/** Something is on its way to this device's storage: it takes milliseconds, and going meanwhile would lose it. */
+export function isWriting(): boolean {
+  return [...open.keys()].some(({ state }) => state.isWriting)
+}
+
 /** A design with something in this window only. */
 export interface WindowOnly {
   design: string
@@ -112,6 +139,11 @@ function unsavedOf({ state: { saving } }: DesignSession): number {
 function isCovered(session: DesignSession): boolean {
   const { kind } = session.state.saving
   return (kind === 'saved' || kind === 'read-only') && !wouldLose(session)
+}
+
+/** Nothing more is sent. What this device holds stays for another time. */
+function isOver({ state: { saving } }: DesignSession): boolean {
+  return saving.kind === 'removed' || saving.kind === 'signed-out' || saving.kind === 'broken'
 }
 
 function nameOf({ doc }: DesignSession): string {

@@ -77,5 +77,5 @@ export function nodeTitle(node: DesignNode): string {
 }
 
 export function edgeTitle(edge: DesignEdge): string {
-  return edge.label || text(edge.data.protocol) || edge.id
+  return edge.label || text(edge.data.protocol) || 'Connection'
 }

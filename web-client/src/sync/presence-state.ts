@@ -7,6 +7,8 @@ export const PRESENCE_IDS_MAX = 100
 
 const ids = z.array(z.string().min(1).max(128)).max(PRESENCE_IDS_MAX)
 const finite = z.number().min(-1e9).max(1e9)
+/** Farther than any screen shows, and near enough that nobody's components can be flung away. */
+const dragged = z.number().min(-20_000).max(20_000)
 
 export const presenceState = z.object({
   user: z.object({
@@ -20,7 +22,7 @@ export const presenceState = z.object({
   /** Nodes and edges. */
   selection: ids.catch([]),
   /** Nodes being dragged, and how far from where the document has them. */
-  drag: z.object({ ids, dx: finite, dy: finite }).nullable().catch(null)
+  drag: z.object({ ids, dx: dragged, dy: dragged }).nullable().catch(null)
 })
 
 export type PresenceState = z.infer<typeof presenceState>

@@ -19,6 +19,7 @@ export function sessionState(known: Known): SessionState {
     canEdit: ready && maySave({ role, readOnly }) && known.final === null,
     refusal: known.refusal,
     recoveries: known.recoveries,
+    isWriting: 0 < known.writing,
     localTrouble: known.localTrouble
   }
 }

@@ -52,6 +52,8 @@ export interface SessionState {
   refusal: Refusal | null
   /** How many recovery files of this design this device keeps. */
   recoveries: number
+  /** Edits of this tab are on their way to this device's storage: for some milliseconds they are in memory only. */
+  isWriting: boolean
   /** Why edits are not kept on this device (private window, quota, a newer version of the page), or null. */
   localTrouble: string | null
 }

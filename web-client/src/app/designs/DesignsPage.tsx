@@ -16,9 +16,11 @@ import { DesignRowView } from './DesignRowView'
 import { DesignList, type ListState } from './design-list'
 import { ImportButton } from './ImportButton'
 import { NewDesignDialog } from './NewDesignDialog'
+import { sendUnsent } from './send-unsent'
 
 export function DesignsPage({ person }: { person: Person }) {
-  const { api, local } = useServices()
+  const services = useServices()
+  const { api, local } = services
   const [query, setQuery] = useState('')
   const [creating, setCreating] = useState(false)
   const list = useMemo(() => new DesignList(person.id, api, local), [person.id, api, local])
@@ -37,6 +39,13 @@ export function DesignsPage({ person }: { person: Person }) {
       list.stop()
     }
   }, [list])
+
+  const { rows, offline } = state
+  useEffect(() => {
+    if (offline) return
+    const kept = rows.flatMap(row => (row.local === null || row.orphan ? [] : [row.local]))
+    void sendUnsent(services, person.id, kept, () => void list.load()).catch(() => undefined)
+  }, [rows, offline, services, person.id, list])
 
   const mayCreate = person.role === 'admin' || person.role === 'architect'
   return (

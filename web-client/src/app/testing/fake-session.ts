@@ -28,6 +28,7 @@ export class FakeSession implements DesignSession {
       canEdit: true,
       refusal: null,
       recoveries: 0,
+      isWriting: false,
       localTrouble: null,
       ...some
     }

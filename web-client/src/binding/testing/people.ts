@@ -12,6 +12,7 @@ const OPEN: SessionState = {
   canEdit: true,
   refusal: null,
   recoveries: 0,
+  isWriting: false,
   localTrouble: null
 }
 

@@ -126,6 +126,7 @@ function fakeSession(): { session: DesignSession; next(): void } {
     canEdit: true,
     refusal: null,
     recoveries: 0,
+    isWriting: false,
     localTrouble: null
   }
   const session: DesignSession = {

@@ -45,6 +45,7 @@ const SESSION_STATE: SessionState = {
   canEdit: true,
   refusal: null,
   recoveries: 0,
+  isWriting: false,
   localTrouble: null
 }
 
