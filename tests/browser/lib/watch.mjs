@@ -71,7 +71,7 @@ export class Watch {
 }
 
 /** Chromium's own errands, which no page can start: its updater, its list of accounts, its lists of bad addresses. */
-const OWN_HOSTS = '(update|optimizationguide-pa|content-autofill|passwordsleakcheck-pa|safebrowsing)\\.googleapis\\.com|(accounts|clients\\d|www)\\.google\\.com'
+const OWN_HOSTS = '(update|optimizationguide-pa|content-autofill|passwordsleakcheck-pa|safebrowsing)\\.googleapis\\.com|(accounts|clients\\d|www)\\.google\\.com|redirector\\.gvt1\\.com'
 const BROWSERS_OWN = new RegExp(`^(CONNECT |POST http://|GET http://)(${OWN_HOSTS})[:/]`)
 
 /**
