@@ -169,6 +169,28 @@ describe('one design', { timeout: 60_000 }, () => {
     await store.close()
   })
 
+  it('follows another tab also while it closes: what it had not stored is there for the next one', async () => {
+    const { indexedDB, open, alone, settled } = device()
+    const first = open()
+    await settled(first)
+    await first.close()
+    const tab = alone()
+    await reaches(tab, 'offline', 0)
+    const store = await DesignStore.open(indexedDB, databaseName(SERVER, 'ann', 'd'), () => {})
+    const { facts } = await store.load()
+    const replaced = store.replace(facts.lineage, () => ({
+      state: new Uint8Array([0, 0]),
+      edits: [],
+      recovery: null,
+      facts: { ...facts, lineage: facts.lineage + 1 }
+    }))
+    addNode(tab, 'late')
+    await Promise.all([tab.close(), replaced, store.close()])
+    const next = alone()
+    await reaches(next, 'offline', 1)
+    expect(nodeIds(next.doc)).toEqual(['late'])
+  })
+
   it('is not ready offline on a device that never had it, and shows nothing', async () => {
     const { alone } = device()
     const tab = alone()

@@ -40,6 +40,7 @@ class Session implements DesignSession {
   #stopWatching: () => void = () => {}
   readonly #started: Promise<void>
   #closed: Promise<void> | null = null
+  #following: Promise<unknown> = Promise.resolve()
   #isQuiet = false
   readonly #shown: Observable<SessionState>
 
@@ -54,8 +55,6 @@ class Session implements DesignSession {
     this.#shown = new Observable(this.#read())
     this.#started = this.#start()
   }
-
-  // --- what the page sees
 
   get doc(): Y.Doc {
     return this.#replica.doc
@@ -96,8 +95,6 @@ class Session implements DesignSession {
     return this.#closed
   }
 
-  // --- beginning and end
-
   async #start(): Promise<void> {
     const loaded = await this.#local.open(this.#options, this.#outside.indexedDB)
     if (loaded === null || this.#local.store === null) {
@@ -119,7 +116,11 @@ class Session implements DesignSession {
     this.#connector.stop()
     await Promise.all([this.#started, this.#rebuilder.settled])
     this.#stopWatching()
-    await this.#replica.flush()
+    // Another tab may have made the document anew: what this one had not stored goes along, and is stored there.
+    for (let flushed = null; flushed !== this.#replica; await this.#following) {
+      flushed = this.#replica
+      await flushed.flush()
+    }
     this.#replica.retire()
     // Not earlier: drafts are kept while the page goes away. From here on an edit would go nowhere.
     this.#shown.end({ ...this.#read(), canEdit: false })
@@ -136,8 +137,6 @@ class Session implements DesignSession {
     if (!this.#standing.facts.isSynced && polled.facts.isSynced) this.#standing.recall(polled.facts)
     this.#changed()
   }
-
-  // --- the parts
 
   #makeConnector(): Connector {
     const { server, design, credentials } = this.#options
@@ -180,7 +179,7 @@ class Session implements DesignSession {
         this.#standing.keepAgain()
       },
       lost: file => void this.#local.keep(file),
-      stale: () => void this.#follow(),
+      stale: () => this.#follow(),
       failed: reason => {
         this.#connector.stop()
         this.#ended({ kind: 'broken', reason })
@@ -197,7 +196,7 @@ class Session implements DesignSession {
       needsNewSocket: () => this.#connector.restart(),
       refused: cause => this.#refused(cause),
       stale: replica => {
-        if (replica === this.#replica) void this.#follow()
+        if (replica === this.#replica) this.#follow()
       },
       trouble: (doing, why) => this.#local.note(doing, why),
       edited: () => this.#edited(),
@@ -208,8 +207,6 @@ class Session implements DesignSession {
   get #talking(): Replica {
     return this.#rebuilder.replica ?? this.#replica
   }
-
-  // --- what happens
 
   #noticed(notice: Notice): void {
     this.#standing.heard(notice)
@@ -247,18 +244,22 @@ class Session implements DesignSession {
   }
 
   /** Another tab has made the document anew: takes that one. */
-  async #follow(): Promise<void> {
+  #follow(): void {
+    this.#following = Promise.all([this.#following, this.#goAlong()])
+  }
+
+  async #goAlong(): Promise<void> {
     const store = this.#local.store
-    if (store === null || this.#closed !== null) return
+    if (store === null) return
     const old = this.#replica
     try {
-      const followed = await this.#rebuilder.follow(old, store, () => old === this.#replica && this.#closed === null)
+      const followed = await this.#rebuilder.follow(old, store, () => old === this.#replica)
       if (followed === null) return
       const { fresh, loaded } = followed
       this.#standing.recall(loaded.facts)
       this.#local.shelf.stored = loaded.recoveries
       this.#show(fresh, () => this.#rebuilder.takeOver(old, fresh))
-      this.#connector.restart()
+      if (this.#closed === null) this.#connector.restart()
     } catch (error) {
       this.#local.note('reading', trouble(error).message)
     }
@@ -273,8 +274,6 @@ class Session implements DesignSession {
     this.#isQuiet = false
     this.#changed()
   }
-
-  // --- the state
 
   #changed(): void {
     if (this.#isQuiet) return
