@@ -107,6 +107,22 @@ describe('a drag', () => {
     expect(editor.acts).toEqual([{ act: 'moveNodes', of: [{ id: 'web', position: { x: 30, y: 20 } }] }])
   })
 
+  it('begins where the node is drawn, if the document has it too far away', () => {
+    editor.set({ view: viewOf([node('far', 1e308, -1e308), node('near', 20, 20)]) })
+    store.beginDrag('far', ['far', 'near'], false)
+    store.dragTo('far', { x: 1e6 - 100, y: -1e6 })
+    store.endDrag()
+    expect(editor.acts).toEqual([
+      {
+        act: 'moveNodes',
+        of: [
+          { id: 'far', position: { x: 1e6 - 100, y: -1e6 } },
+          { id: 'near', position: { x: -80, y: 20 } }
+        ]
+      }
+    ])
+  })
+
   it('does not begin where nobody may edit', () => {
     editor.set({ canEdit: false })
     store.beginDrag('web', ['web'], false)

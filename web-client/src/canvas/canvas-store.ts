@@ -5,6 +5,7 @@ import type { Point } from '../design/elements'
 import { LABEL_CHARS_MAX } from '../design/limits'
 import { type CanvasEdge, FlowEdges } from './flow-edges'
 import { type CanvasNode, FlowNodes } from './flow-nodes'
+import { drawnPoint } from './geometry'
 import { beginMove, isOrphaned, type Move, movesOf, OthersDrags, type RemoteDrags, type Resize } from './gestures'
 
 export interface CanvasSnapshot {
@@ -179,7 +180,7 @@ export class CanvasStore {
     const [shown] = this.snapshot().nodes.filter(each => each.id === id)
     if (shown?.width === undefined || shown.height === undefined) return
     const { width, height } = shown
-    this.#resize = { id, position: node.position, width, height, generation: this.#generation }
+    this.#resize = { id, position: drawnPoint(node.position), width, height, generation: this.#generation }
   }
 
   resizeTo(id: string, box: { x: number; y: number; width: number; height: number }): void {
