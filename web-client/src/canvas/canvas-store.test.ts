@@ -249,6 +249,13 @@ describe('a label', () => {
     expect(store.snapshot().editing).toBeNull()
   })
 
+  it('is written when the canvas goes away while it is typed', () => {
+    store.edit('web')
+    store.typed('web', 'Shop')
+    stop()
+    expect(editor.acts).toEqual([{ act: 'patchData', of: { ids: ['web'], patch: { label: 'Shop' } } }])
+  })
+
   it('that was not changed, or given up, goes without a word', () => {
     store.edit('web')
     editor.set({ canEdit: false })

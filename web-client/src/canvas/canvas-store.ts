@@ -260,7 +260,8 @@ export class CanvasStore {
     this.settle()
     this.#dropMove()
     this.#resize = null
-    this.#editing = null
+    // The browser's way back takes the field away without a blur: what was typed is written, as when the field is left.
+    if (this.#editing !== null) this.endEdit(this.#editing, this.#typed)
     for (const stop of this.#stops) stop()
     this.#stops = []
   }
