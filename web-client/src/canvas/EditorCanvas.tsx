@@ -15,6 +15,7 @@ import '@xyflow/react/dist/base.css'
 import { type ReactNode, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
 import type { Editor } from '../binding/types'
 import type { Point } from '../design/elements'
+import { toast } from '../ui/toasts'
 import { CanvasActionsContext, ChipLayerContext } from './actions'
 import './canvas.css'
 import { CanvasMiniMap } from './CanvasMiniMap'
@@ -70,6 +71,9 @@ const WHOLE_ZOOM = 0.2
 const ZOOM_MIN = 0.05
 const ZOOM_MAX = 3
 
+/** Stays until it is closed: it holds a text that stands nowhere else. */
+const say = (message: string) => void toast(message, { tone: 'warn', lastsMs: null })
+
 /** Another design gets another canvas. */
 export function EditorCanvas(props: EditorCanvasProps) {
   return <Canvas key={props.viewportKey} {...props} />
@@ -86,7 +90,7 @@ function Canvas({
   attach
 }: EditorCanvasProps) {
   const canvas = useRef<HTMLDivElement>(null)
-  const store = useMemo(() => new CanvasStore({ editor, remoteDrags, onDrag }), [editor, remoteDrags, onDrag])
+  const store = useMemo(() => new CanvasStore({ editor, remoteDrags, onDrag, say }), [editor, remoteDrags, onDrag])
   const { nodes, edges, canEdit, editing } = useSyncExternalStore(store.subscribe, store.snapshot)
   const handlers = useMemo(() => flowHandlers(store), [store])
   const flow = useRef<ReactFlowInstance<CanvasNode, CanvasEdge> | null>(null)

@@ -61,6 +61,7 @@ export function LabelEditor({ id, store }: { id: string; store: CanvasStore }) {
           style={{ width: Math.max(width - 12, 160), scale: Math.max(1, ZOOM_MIN / zoom) }}
           defaultValue={text(element.data.label)}
           maxLength={LABEL_CHARS_MAX}
+          onInput={event => store.typed(id, event.currentTarget.value)}
           onKeyDown={press}
           onBlur={event => store.endEdit(id, event.currentTarget.value)}
         />

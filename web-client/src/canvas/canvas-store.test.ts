@@ -14,13 +14,15 @@ const VIEW = viewOf([
 let editor: FakeEditor
 let store: CanvasStore
 let told: (SharedDrag | null)[]
+let said: string[]
 let stop: () => void
 
 beforeEach(() => {
   vi.useFakeTimers()
   editor = fakeEditor(VIEW)
   told = []
-  store = new CanvasStore({ editor, onDrag: drag => told.push(drag) })
+  said = []
+  store = new CanvasStore({ editor, onDrag: drag => told.push(drag), say: message => said.push(message) })
   stop = store.subscribe(() => {})
 })
 afterEach(() => {
@@ -103,6 +105,22 @@ describe('a drag', () => {
     store.dragTo('web', { x: 30, y: 20 })
     store.endDrag()
     expect(editor.acts).toEqual([{ act: 'moveNodes', of: [{ id: 'web', position: { x: 30, y: 20 } }] }])
+  })
+
+  it('begins where the node is drawn, if the document has it too far away', () => {
+    editor.set({ view: viewOf([node('far', 1e308, -1e308), node('near', 20, 20)]) })
+    store.beginDrag('far', ['far', 'near'], false)
+    store.dragTo('far', { x: 1e6 - 100, y: -1e6 })
+    store.endDrag()
+    expect(editor.acts).toEqual([
+      {
+        act: 'moveNodes',
+        of: [
+          { id: 'far', position: { x: 1e6 - 100, y: -1e6 } },
+          { id: 'near', position: { x: -80, y: 20 } }
+        ]
+      }
+    ])
   })
 
   it('does not begin where nobody may edit', () => {
@@ -213,5 +231,43 @@ describe('a label', () => {
       expect(editor.acts).toHaveLength(acts)
     }
     expect(editor.acts).toEqual([{ act: 'patchData', of: { ids: ['web'], patch: { label: 'Shop' } } }])
+  })
+
+  const losses: [string, () => void, string][] = [
+    ['the right to edit', () => editor.set({ canEdit: false }), 'this design cannot be edited any more'],
+    ['the node', () => editor.set({ view: viewOf([node('db', 310, 120)]) }), 'the component is not there any more']
+  ]
+  it.each(losses)('that loses %s while it is typed is given back, once', (_, lose, why) => {
+    store.edit('web')
+    store.typed('web', ' Shop ')
+    lose()
+    lose()
+    // The field's blur comes late.
+    store.endEdit('web', ' Shop ')
+    expect(said).toEqual([`Not written, since ${why}: “Shop”`])
+    expect(editor.acts).toEqual([])
+    expect(store.snapshot().editing).toBeNull()
+  })
+
+  it('is written when the canvas goes away while it is typed', () => {
+    store.edit('web')
+    store.typed('web', 'Shop')
+    stop()
+    expect(editor.acts).toEqual([{ act: 'patchData', of: { ids: ['web'], patch: { label: 'Shop' } } }])
+  })
+
+  it('that was not changed, or given up, goes without a word', () => {
+    store.edit('web')
+    editor.set({ canEdit: false })
+    editor.set({ canEdit: true })
+    store.edit('web')
+    store.typed('web', 'web')
+    editor.set({ canEdit: false })
+    editor.set({ canEdit: true })
+    store.edit('web')
+    store.typed('web', 'Shop')
+    store.endEdit('web', null)
+    editor.set({ canEdit: false })
+    expect(said).toEqual([])
   })
 })

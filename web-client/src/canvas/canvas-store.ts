@@ -5,6 +5,7 @@ import type { Point } from '../design/elements'
 import { LABEL_CHARS_MAX } from '../design/limits'
 import { type CanvasEdge, FlowEdges } from './flow-edges'
 import { type CanvasNode, FlowNodes } from './flow-nodes'
+import { drawnPoint } from './geometry'
 import { beginMove, isOrphaned, type Move, movesOf, OthersDrags, type RemoteDrags, type Resize } from './gestures'
 
 export interface CanvasSnapshot {
@@ -27,6 +28,8 @@ export interface CanvasStoreOptions {
   editor: Editor
   remoteDrags?: RemoteDrags | undefined
   onDrag?: ((drag: SharedDrag | null) => void) | undefined
+  /** A message for the person. */
+  say?: ((message: string) => void) | undefined
 }
 
 /** How long after the last arrow key a move is written, in milliseconds: one burst is one undo step. */
@@ -35,6 +38,7 @@ export const NUDGE_PAUSE_MS = 400
 export class CanvasStore {
   readonly editor: Editor
   readonly #onDrag: (drag: SharedDrag | null) => void
+  readonly #say: (message: string) => void
   readonly #others: OthersDrags
   readonly #flowNodes = new FlowNodes()
   readonly #flowEdges = new FlowEdges()
@@ -44,6 +48,8 @@ export class CanvasStore {
   #move: Move | null = null
   #resize: Resize | null = null
   #editing: string | null = null
+  /** What stands in the label's field, as soon as somebody typed there. */
+  #typed: string | null = null
 
   /** What the arrow keys move: another selection begins another move. */
   #nudged: Selection | null = null
@@ -54,9 +60,10 @@ export class CanvasStore {
   #selectedNodes: ReadonlySet<string> = new Set()
   #selectedEdges: ReadonlySet<string> = new Set()
 
-  constructor({ editor, remoteDrags, onDrag }: CanvasStoreOptions) {
+  constructor({ editor, remoteDrags, onDrag, say }: CanvasStoreOptions) {
     this.editor = editor
     this.#onDrag = onDrag ?? (() => {})
+    this.#say = say ?? (() => {})
     this.#others = new OthersDrags(remoteDrags ?? null)
   }
 
@@ -173,7 +180,7 @@ export class CanvasStore {
     const [shown] = this.snapshot().nodes.filter(each => each.id === id)
     if (shown?.width === undefined || shown.height === undefined) return
     const { width, height } = shown
-    this.#resize = { id, position: node.position, width, height, generation: this.#generation }
+    this.#resize = { id, position: drawnPoint(node.position), width, height, generation: this.#generation }
   }
 
   resizeTo(id: string, box: { x: number; y: number; width: number; height: number }): void {
@@ -197,17 +204,35 @@ export class CanvasStore {
   edit(id: string): void {
     if (!this.state.canEdit || !this.state.view.nodes.has(id)) return
     this.#editing = id
+    this.#typed = null
     this.#changed()
+  }
+
+  /** Told at each key, so that the text is still known when the field is taken away. */
+  typed(id: string, label: string): void {
+    if (this.#editing === id) this.#typed = label
   }
 
   /** Null: left as it was. */
   endEdit(id: string, label: string | null): void {
     if (this.#editing !== id) return
     this.#editing = null
+    this.#typed = null
     const before = this.state.view.nodes.get(id)?.data.label
     const after = label === null ? '' : label.trim().slice(0, LABEL_CHARS_MAX)
     if (after !== '' && after !== before) this.editor.patchData([id], { label: after })
     this.#changed()
+  }
+
+  /** The field goes while somebody types there: the text is given back to whoever typed it, once. */
+  #loseLabel(id: string): void {
+    const text = this.#typed?.trim() ?? ''
+    this.#editing = null
+    this.#typed = null
+    const { canEdit, view } = this.state
+    if (text === '' || text === view.nodes.get(id)?.data.label) return
+    const why = canEdit ? 'the component is not there any more' : 'this design cannot be edited any more'
+    this.#say(`Not written, since ${why}: “${text}”`)
   }
 
   // Following the editor.
@@ -222,7 +247,7 @@ export class CanvasStore {
     if (this.#move !== null && (lost(this.#move.generation) || isOrphaned(this.#move, view))) this.#dropMove()
     if (this.#resize !== null && (lost(this.#resize.generation) || !view.nodes.has(this.#resize.id)))
       this.#resize = null
-    if (this.#editing !== null && (!canEdit || !view.nodes.has(this.#editing))) this.#editing = null
+    if (this.#editing !== null && (!canEdit || !view.nodes.has(this.#editing))) this.#loseLabel(this.#editing)
     this.#changed()
   }
 
@@ -235,7 +260,8 @@ export class CanvasStore {
     this.settle()
     this.#dropMove()
     this.#resize = null
-    this.#editing = null
+    // The browser's way back takes the field away without a blur: what was typed is written, as when the field is left.
+    if (this.#editing !== null) this.endEdit(this.#editing, this.#typed)
     for (const stop of this.#stops) stop()
     this.#stops = []
   }

@@ -3,7 +3,7 @@
 
 import { type Node, type NodeHandle, Position } from '@xyflow/react'
 import { type DesignNode, type DesignView, nodeTitle, type Point } from '../design/elements'
-import { areaOf, isContainer, kindName, nodeKind, type Size, sizeOf } from './geometry'
+import { areaOf, drawnPoint, drawnSize, isContainer, kindName, nodeKind, type Size, sizeOf } from './geometry'
 
 /** Has the shape of `FlowNode` of `binding/`. */
 export type CanvasNode = Node<CanvasNodeData, 'atlas'>
@@ -60,10 +60,10 @@ export class FlowNodes {
 }
 
 function derived(element: DesignNode, inputs: NodeInputs, before: CanvasNode | undefined): CanvasNode {
-  const position = inputs.positions.get(element.id) ?? element.position
+  const position = drawnPoint(inputs.positions.get(element.id) ?? element.position)
   const selected = inputs.selected.has(element.id)
   const alone = selected && inputs.alone
-  const size = wholeSize(inputs.sizes.get(element.id) ?? sizeOf(element))
+  const size = drawnSize(inputs.sizes.get(element.id) ?? sizeOf(element))
   if (
     before !== undefined &&
     before.data.element === element &&
@@ -76,12 +76,12 @@ function derived(element: DesignNode, inputs: NodeInputs, before: CanvasNode | u
   ) {
     return before
   }
-  return flowNode(element, { x: position.x, y: position.y }, size, selected, alone, before)
+  return flowNode(element, position, size, selected, alone, before)
 }
 
 function flowNode(
   element: DesignNode,
-  position: { x: number; y: number },
+  position: Point,
   size: Size,
   selected: boolean,
   alone: boolean,
@@ -110,12 +110,6 @@ function flowNode(
     ...(container ? { style: { pointerEvents: 'none' as const } } : {})
   }
 }
-
-/** Browsers report sizes in whole pixels: a fraction would look to React Flow as if the node had changed its size by itself. */
-const wholeSize = ({ width, height }: Size): Size => ({
-  width: Math.max(Math.round(width), 1),
-  height: Math.max(Math.round(height), 1)
-})
 
 /** Below the others' cursors. */
 const SELECTED_Z = 1_000

@@ -77,6 +77,26 @@ describe('nodes of the canvas', () => {
     ])
   })
 
+  it('are drawn within bounds, whatever numbers a file holds', () => {
+    const nodes = new FlowNodes().derive({
+      view: viewOf([
+        node('a', 1e308, -1e308, { width: 1e308, height: 1e-3 }),
+        node('b', 0, 0, { parentId: 'a' }),
+        node('c', -1e6, 1e6, { width: 1e5, height: 10 })
+      ]),
+      ...still,
+      positions: new Map([['b', { x: Number.POSITIVE_INFINITY, y: Number.NaN }]])
+    })
+    expect(nodes.map(({ position, width, height }) => [position.x, position.y, width, height])).toEqual([
+      [1e6, -1e6, 1e5, 10],
+      [1e6, 0, 150, 80],
+      [-1e6, 1e6, 1e5, 10]
+    ])
+    const edges = new FlowEdges().derive({ view: viewOf([], [edge('e', 'a', 'c')]), selected: new Set(), nodes })
+    expect(edges.map(each => [each.sourceHandle, each.targetHandle])).toEqual([['bottom', 'top']])
+    expect(JSON.stringify(nodes.map(each => [each.handles, each.measured, each.zIndex]))).not.toContain('null')
+  })
+
   it('come after their parents', () => {
     const view = viewOf([node('a', 0, 0, { parentId: 'b' }), node('b', 0, 0, { parentId: 'c' }), node('c', 0, 0)])
     expect(new FlowNodes().derive({ view, ...still }).map(each => each.id)).toEqual(['c', 'b', 'a'])

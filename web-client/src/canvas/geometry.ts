@@ -33,6 +33,23 @@ export function sizeOf(node: DesignNode): Size {
   }
 }
 
+/** Beyond these nothing is drawn: any number may stand in a document, and sums of the largest are no numbers any more. */
+const DRAWN_AT_MAX = 1e6
+const DRAWN_SIZE_MIN = 10
+const DRAWN_SIZE_MAX = 1e5
+
+const within = (value: number, min: number, max: number): number => Math.min(Math.max(value, min), max)
+const drawnAt = (value: number): number => (Number.isNaN(value) ? 0 : within(value, -DRAWN_AT_MAX, DRAWN_AT_MAX))
+
+/** Where the canvas shows what stands there. The document, and what is read of it, keep what they say. */
+export const drawnPoint = ({ x, y }: Point): Point => ({ x: drawnAt(x), y: drawnAt(y) })
+
+/** Browsers report sizes in whole pixels: a fraction would look to React Flow as if the node had changed its size by itself. */
+export const drawnSize = ({ width, height }: Size): Size => ({
+  width: within(Math.round(width), DRAWN_SIZE_MIN, DRAWN_SIZE_MAX),
+  height: within(Math.round(height), DRAWN_SIZE_MIN, DRAWN_SIZE_MAX)
+})
+
 function firstLength(...candidates: readonly (Json | undefined)[]): number | undefined {
   return candidates.find(isLength)
 }

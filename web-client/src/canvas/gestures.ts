@@ -1,14 +1,14 @@
 // Gestures of this screen that are not in the document yet, and the drags of others. Plain data and the functions that read it.
 
 import type { DesignView, Point } from '../design/elements'
-import { movedWith } from './geometry'
+import { drawnPoint, movedWith } from './geometry'
 
 /** Nodes on their way, by pointer or by arrow keys. Written to the document once, at the end. */
 export interface Move {
   readonly by: 'pointer' | 'keys'
   /** The node under the pointer; '' where a whole selection or the keyboard moves. Without it the gesture has nothing to hold on to. */
   readonly grabbed: string
-  /** Where each of them stood in the document when the gesture began. */
+  /** Where each of them was drawn when the gesture began: where the document has it, if that can be drawn. */
   readonly from: ReadonlyMap<string, Point>
   /** Whole canvas units, so that no file fills with fractions. */
   readonly dx: number
@@ -45,7 +45,7 @@ export function beginMove(view: DesignView, { by, grabbed, ids, alone, generatio
   const from = new Map<string, Point>()
   for (const id of alone ? ids : movedWith(view, ids)) {
     const node = view.nodes.get(id)
-    if (node !== undefined) from.set(id, node.position)
+    if (node !== undefined) from.set(id, drawnPoint(node.position))
   }
   return from.size === 0 ? null : { by, grabbed, from, dx: 0, dy: 0, generation }
 }

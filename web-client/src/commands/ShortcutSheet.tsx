@@ -28,40 +28,48 @@ export function ShortcutSheet() {
       title="Keyboard shortcuts"
       size="wide"
     >
-      <div className="gap-8 sm:columns-2">
-        {COMMAND_GROUPS.map(group => {
-          const commands = COMMANDS.filter(command => command.group === group && 0 < command.shortcuts.length)
-          if (commands.length === 0) return null
-          return (
-            <section key={group} className="mb-5 break-inside-avoid">
-              <h3 className="mb-1 text-xs font-semibold text-muted">{group}</h3>
-              <dl>
-                {commands.map(command => (
-                  <div key={command.id} className="flex items-center justify-between gap-3 py-1 text-sm">
-                    <dt>{titleOf(command, context)}</dt>
-                    <dd className="flex gap-1.5">
-                      {command.shortcuts.map(shortcut => (
-                        <Kbd key={shortcut} keys={shownShortcut(shortcut)} />
-                      ))}
-                    </dd>
-                  </div>
-                ))}
-              </dl>
-            </section>
-          )
-        })}
-        <section className="break-inside-avoid">
-          <h3 className="mb-1 text-xs font-semibold text-muted">On the canvas</h3>
-          <dl>
-            {GESTURES.map(([what, how]) => (
-              <div key={what} className="flex justify-between gap-3 py-1 text-sm">
-                <dt>{what}</dt>
-                <dd className="text-right text-muted">{how}</dd>
-              </div>
-            ))}
-          </dl>
-        </section>
-      </div>
+      {/* Low enough for the dialog on any window, so that its own edge shows where the list goes on. */}
+      <section
+        aria-label="Shortcuts"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: with the focus here the arrow keys scroll it, in every browser.
+        tabIndex={0}
+        className="max-h-[65vh] overflow-y-auto rounded-lg border border-line px-4 py-3"
+      >
+        <div className="gap-8 sm:columns-2">
+          {COMMAND_GROUPS.map(group => {
+            const commands = COMMANDS.filter(command => command.group === group && 0 < command.shortcuts.length)
+            if (commands.length === 0) return null
+            return (
+              <section key={group} className="mb-5 break-inside-avoid">
+                <h3 className="mb-1 text-xs font-semibold text-muted">{group}</h3>
+                <dl>
+                  {commands.map(command => (
+                    <div key={command.id} className="flex items-center justify-between gap-3 py-1 text-sm">
+                      <dt>{titleOf(command, context)}</dt>
+                      <dd className="flex gap-1.5">
+                        {command.shortcuts.map(shortcut => (
+                          <Kbd key={shortcut} keys={shownShortcut(shortcut)} />
+                        ))}
+                      </dd>
+                    </div>
+                  ))}
+                </dl>
+              </section>
+            )
+          })}
+          <section className="break-inside-avoid">
+            <h3 className="mb-1 text-xs font-semibold text-muted">On the canvas</h3>
+            <dl>
+              {GESTURES.map(([what, how]) => (
+                <div key={what} className="flex justify-between gap-3 py-1 text-sm">
+                  <dt>{what}</dt>
+                  <dd className="text-right text-muted">{how}</dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+        </div>
+      </section>
     </Dialog>
   )
 }

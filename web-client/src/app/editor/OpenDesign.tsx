@@ -24,6 +24,7 @@ import { MembersDialog } from '../members/MembersDialog'
 import { navigate } from '../router'
 import { useTitle } from '../title'
 import { UserMenu } from '../UserMenu'
+import { BlankHint } from './BlankHint'
 import { CanvasPane } from './CanvasPane'
 import { useDebugWindow } from './debug-window'
 import { EditorFrame } from './EditorFrame'
@@ -103,6 +104,7 @@ function Screen({ editor, reporter, state, person }: OpenDesignProps) {
         canvas={
           <CanvasMenu>
             <CanvasPane editor={editor} reporter={reporter} />
+            <BlankHint editor={editor} />
           </CanvasMenu>
         }
       />
