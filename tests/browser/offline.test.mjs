@@ -74,3 +74,33 @@ story(here, 'long offline on both sides, a reload without network, and back in o
     say(`${person.name} came back with one SyncStep1 and one SyncStep2, and no Update`)
   }
 })
+
+story(here, 'a word typed a moment before the window goes', async () => {
+  const { id: design } = await ann.api.import(readFileSync(SHOP, 'utf8'))
+  await ann.open(design)
+  await ann.saved()
+  await ann.keptForOffline()
+  await ann.unplug()
+  await ann.canvas.select('orders')
+  let asked = null
+  ann.page.once('dialog', (dialog) => {
+    asked = dialog.type()
+    // Stay: a moment later nothing is in this window only.
+    void dialog.dismiss()
+  })
+  const field = ann.page.getByTestId('inspector').getByLabel('Label', { exact: true })
+  // Sooner than anybody's fingers could: the word is typed, seen, and the window goes.
+  await field.evaluate((input, text) => {
+    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(input, text)
+    input.dispatchEvent(new Event('input', { bubbles: true }))
+    requestAnimationFrame(() => requestAnimationFrame(() => location.reload()))
+  }, 'Orders, at the last moment')
+  await ann.waits('the question whether to leave, since the word is not on this device yet', async () => asked === 'beforeunload')
+  await ann.offline(1)
+  await ann.page.reload()
+  await ann.offline(1)
+  assert.equal((await ann.canvas.view()).nodes.orders.data.label, 'Orders, at the last moment')
+  ann.plugIn()
+  await ann.saved()
+  say('asked once, stayed, reloaded: the word is there, and at the server')
+})

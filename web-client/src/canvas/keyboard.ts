@@ -1,6 +1,7 @@
 // The keys that belong to the canvas itself: arrows move what is selected, Escape gives a drag up, F2 writes a label. Everything else is
 // a command's (`commands/`).
 
+import { onLeaving } from '../ui/use-leaving'
 import type { CanvasStore } from './canvas-store'
 
 /** Canvas units for one press; with Shift. */
@@ -34,12 +35,11 @@ export function listenForCanvasKeys(store: CanvasStore, canvas: HTMLElement): ()
   }
   window.addEventListener('keydown', keydown, true)
   window.addEventListener('pointerdown', elsewhere, true)
-  // The first leaves time for the database; some browsers send only the second.
-  for (const leaving of ['beforeunload', 'pagehide']) window.addEventListener(leaving, store.settle)
+  const stay = onLeaving(store.settle)
   return () => {
     window.removeEventListener('keydown', keydown, true)
     window.removeEventListener('pointerdown', elsewhere, true)
-    for (const leaving of ['beforeunload', 'pagehide']) window.removeEventListener(leaving, store.settle)
+    stay()
   }
 }
 

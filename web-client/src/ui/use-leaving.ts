@@ -5,12 +5,23 @@ import { useEffect } from 'react'
 /** `beforeunload` comes first and leaves time for the database; some browsers send only `pagehide`. */
 const LEAVING = ['beforeunload', 'pagehide']
 
-/** `act` is called once or twice, and the page may stay all the same. */
+const acts = new Set<() => void>()
+
+/** Writes now what is only in fields. Whoever asks on `beforeunload` whether to stay calls it first: browsers call its listeners in the order they came. */
+export function writeAll(): void {
+  for (const act of [...acts]) act()
+}
+
+/** `act` is called once or twice, and the page may stay all the same. Returns how to stop. */
+export function onLeaving(act: () => void): () => void {
+  if (acts.size === 0) for (const name of LEAVING) window.addEventListener(name, writeAll)
+  acts.add(act)
+  return () => {
+    acts.delete(act)
+    if (acts.size === 0) for (const name of LEAVING) window.removeEventListener(name, writeAll)
+  }
+}
+
 export function useLeaving(act: () => void): void {
-  useEffect(() => {
-    for (const name of LEAVING) window.addEventListener(name, act)
-    return () => {
-      for (const name of LEAVING) window.removeEventListener(name, act)
-    }
-  }, [act])
+  useEffect(() => onLeaving(act), [act])
 }
