@@ -10,6 +10,16 @@ import { ModelDevice, SERVER } from './testing/model-device'
 import { until } from './testing/wait'
 import type { DesignSession } from './types'
 
+/** Another tab of this device is just putting an empty document in place of the old one. */
+async function madeAnew(indexedDB: IDBFactory) {
+  const store = await DesignStore.open(indexedDB, databaseName(SERVER, 'ann', 'd'), () => {})
+  const { facts } = await store.load()
+  const next = { ...facts, lineage: facts.lineage + 1 }
+  const plan = () => ({ state: new Uint8Array([0, 0]), edits: [], recovery: null, facts: next })
+  // In an object: awaiting it must not await the replacement.
+  return { store, replaced: store.replace(facts.lineage, plan) }
+}
+
 describe('one design', { timeout: 60_000 }, () => {
   const tabs: DesignSession[] = []
   afterEach(async () => {
@@ -151,14 +161,7 @@ describe('one design', { timeout: 60_000 }, () => {
     await first.close()
     const tab = alone()
     await reaches(tab, 'offline', 0)
-    const store = await DesignStore.open(indexedDB, databaseName(SERVER, 'ann', 'd'), () => {})
-    const { facts } = await store.load()
-    const replaced = store.replace(facts.lineage, () => ({
-      state: new Uint8Array([0, 0]),
-      edits: [],
-      recovery: null,
-      facts: { ...facts, lineage: facts.lineage + 1 }
-    }))
+    const { store, replaced } = await madeAnew(indexedDB)
     const old = tab.doc
     addNode(tab, 'late')
     await replaced
@@ -176,14 +179,7 @@ describe('one design', { timeout: 60_000 }, () => {
     await first.close()
     const tab = alone()
     await reaches(tab, 'offline', 0)
-    const store = await DesignStore.open(indexedDB, databaseName(SERVER, 'ann', 'd'), () => {})
-    const { facts } = await store.load()
-    const replaced = store.replace(facts.lineage, () => ({
-      state: new Uint8Array([0, 0]),
-      edits: [],
-      recovery: null,
-      facts: { ...facts, lineage: facts.lineage + 1 }
-    }))
+    const { store, replaced } = await madeAnew(indexedDB)
     addNode(tab, 'late')
     await Promise.all([tab.close(), replaced, store.close()])
     const next = alone()
