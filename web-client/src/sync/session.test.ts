@@ -10,13 +10,12 @@ import { ModelDevice, SERVER } from './testing/model-device'
 import { until } from './testing/wait'
 import type { DesignSession } from './types'
 
-/** Another tab of this device is just putting an empty document in place of the old one. */
+/** Another tab of this device is just putting an empty document in place of the old one: `replaced`, not yet done. */
 async function madeAnew(indexedDB: IDBFactory) {
   const store = await DesignStore.open(indexedDB, databaseName(SERVER, 'ann', 'd'), () => {})
   const { facts } = await store.load()
   const next = { ...facts, lineage: facts.lineage + 1 }
   const plan = () => ({ state: new Uint8Array([0, 0]), edits: [], recovery: null, facts: next })
-  // In an object: awaiting it must not await the replacement.
   return { store, replaced: store.replace(facts.lineage, plan) }
 }
 
