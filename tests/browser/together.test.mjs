@@ -136,7 +136,9 @@ story(here, 'a real design with all its elements', async (_, t) => {
   const { design, told } = await imported(KOH_GRID)
   assert.match(told, new RegExp(`\\b${source.nodes.length}\\b`), 'the report says how many nodes were kept')
   assert.match(told, new RegExp(`\\b${source.edges.length}\\b`), 'the report says how many edges were kept')
-  await ann.canvas.enterIn('cache')
+  const first = await ann.canvas.enterIn('cache')
+  // What comes to Ben after this is his own.
+  await ben.waits('what Ann added', async () => (await ben.canvas.ids()).nodes.includes(first))
   await ben.canvas.enterIn('database')
   await Promise.all([ann.saved(), ben.saved()])
   const view = await everywhereTheSame([ann, ben], ann.api, design)
