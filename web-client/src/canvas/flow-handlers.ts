@@ -4,14 +4,11 @@ import type { EdgeChange, NodeChange, OnNodeDrag, ReactFlowProps } from '@xyflow
 import type { DragEvent, MouseEvent } from 'react'
 import type { Editor, Selection } from '../binding/types'
 import type { Point } from '../design/elements'
-import { kindOf } from '../design/kinds'
+import { KIND_MIME, kindOf } from '../design/kinds'
 import type { CanvasStore } from './canvas-store'
 import { connect, connectAt, isConnection, reconnect, reconnectAt } from './connections'
 import type { CanvasEdge } from './flow-edges'
 import type { CanvasNode } from './flow-nodes'
-
-/** What the palette puts into `dataTransfer`: the id of a kind. */
-export const KIND_TYPE = 'application/x-atlas-kind'
 
 type Handlers = Pick<
   ReactFlowProps<CanvasNode, CanvasEdge>,
@@ -113,12 +110,12 @@ function selectOnly(editor: Editor, { shiftKey, ctrlKey, metaKey }: MouseEvent, 
 export function dropHandlers(store: CanvasStore, toFlow: (pixel: Point) => Point) {
   return {
     onDragOver: (event: DragEvent) => {
-      if (!store.state.canEdit || !event.dataTransfer.types.includes(KIND_TYPE)) return
+      if (!store.state.canEdit || !event.dataTransfer.types.includes(KIND_MIME)) return
       event.preventDefault()
       event.dataTransfer.dropEffect = 'copy'
     },
     onDrop: (event: DragEvent) => {
-      const kind = kindOf(event.dataTransfer.getData(KIND_TYPE))
+      const kind = kindOf(event.dataTransfer.getData(KIND_MIME))
       if (kind === null) return
       event.preventDefault()
       store.editor.addNode(kind.id, toFlow({ x: event.clientX, y: event.clientY }))

@@ -27,6 +27,9 @@ export const KIND_IDS = [
   'bastion-host'
 ] as const
 
+/** The type under which the palette hands a kind to the canvas while it is dragged; the value is the `KindId`. */
+export const KIND_MIME = 'application/x-atlas-kind'
+
 export type KindId = (typeof KIND_IDS)[number]
 
 export const KIND_GROUPS = ['Boundaries', 'Clients', 'Edge and network', 'Compute', 'Data', 'Operations'] as const

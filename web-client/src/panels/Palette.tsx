@@ -3,15 +3,12 @@
 import { Search } from 'lucide-react'
 import { type DragEvent, type KeyboardEvent, useRef, useState } from 'react'
 import type { Editor } from '../binding/types'
-import { KIND_GROUPS, type Kind, searchKinds } from '../design/kinds'
+import { KIND_GROUPS, KIND_MIME, type Kind, searchKinds } from '../design/kinds'
 import { cx } from '../ui/classes'
 import { TextField } from '../ui/fields'
 import { KindIcon } from '../ui/kind-icon'
 import { freeSpot } from './add'
 import { useEditorState } from './use-editor'
-
-/** The type of what is dragged from the palette; its data is the id of the kind. */
-export const KIND_MIME = 'application/x-atlas-kind'
 
 export function Palette({ editor }: { editor: Editor }) {
   const { canEdit } = useEditorState(editor)

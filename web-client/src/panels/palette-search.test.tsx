@@ -2,9 +2,9 @@
 import { act, cleanup, fireEvent, render, screen } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { KINDS } from '../design/kinds'
+import { KIND_MIME, KINDS } from '../design/kinds'
 import { DesignName } from './DesignName'
-import { KIND_MIME, Palette } from './Palette'
+import { Palette } from './Palette'
 import { SearchBox } from './SearchBox'
 import { drawing, FakeEditor, node } from './testing/fake-editor'
 
