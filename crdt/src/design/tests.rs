@@ -28,6 +28,10 @@ impl Client {
         txn.encode_update_v1()
     }
 
+    fn encode(&self) -> Vec<u8> {
+        self.0.transact().encode_state_as_update_v1(&StateVector::default())
+    }
+
     fn receive(&self, update: &[u8]) {
         let mut txn = self.0.transact_mut();
         txn.apply_update(Update::decode_v1(update).unwrap()).unwrap();
@@ -88,6 +92,28 @@ fn the_added_bytes_are_exactly_what_was_new() {
     let mut other = DesignDoc::load(ClientId::new(2), [first.as_slice(), &added]).unwrap();
     assert_eq!(other.view(), doc.view());
     assert!(!other.apply(&[&both], false).unwrap().changed);
+}
+
+/// yrs by itself panics on this: where structs of several updates overlap its order is none.
+#[test]
+fn many_updates_that_overlap_are_merged() {
+    let mut updates = Vec::new();
+    for client in 1..=9 {
+        let author = Client::new(client);
+        for name in ["one", "two", "three"] {
+            updates.push(author.set("name", name));
+            updates.push(author.encode());
+        }
+    }
+    let updates: Vec<&[u8]> = updates.iter().map(Vec::as_slice).collect();
+    let merged = merge_updates(&updates).unwrap();
+    let (mut at_once, mut singly) = (empty(), empty());
+    at_once.apply(&[&merged], false).unwrap();
+    for update in &updates {
+        singly.apply(&[update], false).unwrap();
+    }
+    assert_eq!(at_once.view(), singly.view());
+    assert_eq!(at_once.state_vector(), singly.state_vector());
 }
 
 #[test]

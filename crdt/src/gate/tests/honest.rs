@@ -10,7 +10,7 @@ use yrs::updates::decoder::Decode;
 use yrs::{Doc, Map, ReadTxn, StateVector, Transact, Update};
 
 use super::places::{anew, indexed, types};
-use super::{Dice, clocks, doc, edit, scan};
+use super::{Dice, clocks, doc, edit, merged, scan};
 use crate::gate::{Places, Refusal, Verdict};
 use crate::room::ClockRange;
 use crate::schema::{Root, Roots};
@@ -113,7 +113,7 @@ impl Room {
         let waiting = std::mem::take(&mut *client.waiting.lock().unwrap());
         let updates = match how % 3 {
             0 => waiting,
-            1 if !waiting.is_empty() && waiting.len() < 15 => vec![yrs::merge_updates_v1(&waiting).unwrap()],
+            1 if !waiting.is_empty() => vec![merged(&waiting)],
             _ => vec![client.doc.transact().encode_diff_v1(&self.state())],
         };
         for update in updates {

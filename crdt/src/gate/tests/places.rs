@@ -8,7 +8,7 @@ use yrs::updates::decoder::Decode;
 use yrs::{Array, Doc, Map, Out, ReadTxn, StateVector, Transact, Update};
 
 use super::traps::{Bytes, ID, ROOT};
-use super::{Dice, Step, any_step, clock_of, clocks, doc, mutated, play, scan};
+use super::{Dice, Step, any_step, clock_of, clocks, doc, merged, mutated, play, scan};
 use crate::gate::layout::Kind;
 use crate::gate::{Closure, Places, Refusal, Scan, Verdict, scan_update};
 use crate::ids::ClientId;
@@ -351,9 +351,8 @@ fn log(dice: &mut Dice, docs: &[Doc], updates: &[Vec<u8>]) -> Vec<Vec<u8>> {
         }
         if dice.roll(5) == 0 {
             let done = &updates[..updates.len() - rest.len()];
-            // Of more than twenty that overlap, the sort inside yrs 0.28.1 panics: its order is not a total one.
-            let from = done.len() - dice.roll(done.len().min(15)) - 1;
-            log.push(yrs::merge_updates_v1(&done[from..]).unwrap());
+            let from = done.len() - dice.roll(done.len().min(30)) - 1;
+            log.push(merged(&done[from..]));
         }
     }
     let whole = |doc: &Doc| doc.transact().encode_state_as_update_v1(&StateVector::default());
