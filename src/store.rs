@@ -4,6 +4,8 @@
 //! room tries again under the same `append_id`. `store/conformance.rs` says the contract as tests; every
 //! implementation passes the same suite.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use atlas_crdt::ids::{AppendId, ClientId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
 use atlas_crdt::roles::{DesignRole, PlatformRole};
@@ -13,7 +15,12 @@ use time::OffsetDateTime;
 
 #[cfg(test)]
 pub mod conformance;
+pub mod folds;
+pub mod jobs;
 pub mod sqlite;
+pub mod upkeep;
+
+use upkeep::Upkeep;
 
 /// Bytes. What quarantine keeps of one design's updates; beyond it the oldest lose their payload.
 pub const QUARANTINE_BYTES_MAX: usize = 16 << 20;
@@ -38,11 +45,18 @@ pub enum StoreError {
     /// An append claims a client id that belongs to somebody else, or that the server wrote under.
     #[error("client id {client} belongs to somebody else")]
     Foreign { client: ClientId },
+    /// The log rows that were asked for are folded into a snapshot: load the design anew.
+    #[error("the log is folded beyond the rows that were asked for")]
+    Folded,
+    /// The job is not the caller's any more, or the design is no longer what it was when the work began. Nothing was
+    /// changed.
+    #[error("the lease is lost")]
+    Fenced,
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// One implementation today (SQLite); the seam is where Postgres stands later.
+/// SQLite for one process with nothing installed, Postgres for many.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Answers when the store can be read and written (`/ready`).
@@ -61,7 +75,8 @@ pub trait Store: Send + Sync + 'static {
     /// Snapshot, tail, every claim and every mark in quarantine in one consistent read; `None`: no such design. Refuses
     /// a tail with holes as `Damaged`.
     async fn load(&self, design: DesignId) -> Result<Option<Loaded>>;
-    /// At most `limit` rows after `after`, oldest first, without holes, each with what it claimed.
+    /// At most `limit` rows after `after`, oldest first, without holes, each with what it claimed. `Folded` when the first
+    /// of them is gone because a snapshot holds it.
     async fn log_after(&self, design: DesignId, after: Seq, limit: usize) -> Result<Vec<LogRow>>;
     /// `None`: no such design.
     async fn head(&self, design: DesignId) -> Result<Option<Head>>;
@@ -79,7 +94,8 @@ pub trait Store: Send + Sync + 'static {
     async fn design(&self, design: DesignId) -> Result<Option<DesignRow>>;
     /// Newest change first, each with the role of whom the listing is for. `visible_to: None` lists every design.
     async fn list_designs(&self, query: ListDesigns) -> Result<Page<ListedDesign>>;
-    /// Erases the design with its log, snapshots, claims, quarantine, members and tickets. False: there was none.
+    /// Erases the design with its log, snapshots, claims, quarantine, members, tickets and what waits in the backlog, and
+    /// enqueues an `Erase` job for its blobs, all at once. False: there was none.
     async fn delete_design(&self, design: DesignId) -> Result<bool>;
 
     // --- members
@@ -126,6 +142,26 @@ pub trait Store: Send + Sync + 'static {
         design: DesignId,
         now: OffsetDateTime,
     ) -> Result<Option<Ticket>>;
+}
+
+/// One store, as the two kinds of its users see it: rooms and requests, and the jobs that look after it.
+#[derive(Clone)]
+pub struct Stores {
+    pub store: Arc<dyn Store>,
+    pub upkeep: Arc<dyn Upkeep>,
+}
+
+impl Stores {
+    pub fn new<S: Store + Upkeep>(store: S) -> Self {
+        let store = Arc::new(store);
+        Self { upkeep: Arc::clone(&store) as Arc<dyn Upkeep>, store }
+    }
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stores").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

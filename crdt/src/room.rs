@@ -190,6 +190,7 @@ impl Room {
             }
             Input::CaughtUp { rows } => live.caught_up(now, rows, effects),
             Input::CatchUpFailed { reason: _ } => live.catch_up_failed(now),
+            Input::LogFolded => live.log_folded(effects),
             Input::RoleChanged { user, role } => live.role_changed(now, user, role, effects),
             Input::Loaded(loaded) => live.rebuild_loaded(&self.config, now, &loaded, effects),
             Input::LoadFailed { reason: _ } => live.rebuild_load_failed(now),

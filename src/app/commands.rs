@@ -11,7 +11,6 @@ use atlas_crdt::view::SnapshotHead;
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::formats;
-use crate::http::snapshot::{fold, head_seq};
 use crate::lifecycle::Tasks;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{NewDesign, Store};
@@ -64,8 +63,8 @@ impl Folder {
     /// When there is no such design, or what is stored of it is damaged.
     pub async fn export(&self, design: DesignId, format: ExportFormat) -> anyhow::Result<Vec<u8>> {
         let loaded = self.store.load(design).await?.context("there is no such design")?;
-        let head = SnapshotHead { id: design, epoch: loaded.epoch, seq: head_seq(&loaded) };
-        let doc = fold(self.ids.client(), &loaded)?;
+        let head = SnapshotHead { id: design, epoch: loaded.epoch, seq: loaded.head() };
+        let doc = loaded.document(self.ids.client())?;
         Ok(match format {
             ExportFormat::Yjs => doc.encode().to_vec(),
             ExportFormat::Json => {

@@ -225,7 +225,9 @@ impl From<StoreError> for Problem {
                 2,
             )
             .with_cause(error),
-            StoreError::Damaged(_) | StoreError::Foreign { .. } => Self::internal(error),
+            StoreError::Damaged(_) | StoreError::Foreign { .. } | StoreError::Folded | StoreError::Fenced => {
+                Self::internal(error)
+            }
         }
     }
 }

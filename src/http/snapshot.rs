@@ -6,8 +6,7 @@
 
 use std::fmt::Write as _;
 
-use atlas_crdt::design::{ApplyFault, DesignDoc};
-use atlas_crdt::ids::{ClientId, DesignId, Generation, Seq};
+use atlas_crdt::ids::{DesignId, Generation, Seq};
 use atlas_crdt::room::Loaded;
 use atlas_crdt::view::SnapshotHead;
 use axum::extract::State;
@@ -112,8 +111,8 @@ async fn json(state: &AppState, design: DesignId, headers: &HeaderMap) -> Result
     state
         .heavy
         .run_on(load(state, design), move |loaded| {
-            let head = SnapshotHead { id: design, epoch: loaded.epoch, seq: head_seq(&loaded) };
-            let view = fold(client, &loaded).map_err(Problem::unreadable_design)?.view();
+            let head = SnapshotHead { id: design, epoch: loaded.epoch, seq: loaded.head() };
+            let view = loaded.document(client).map_err(Problem::unreadable_design)?.view();
             let etag = json_etag(&view.content_hash());
             if knows(&known, &etag) {
                 return Ok(not_modified(&etag));
@@ -136,11 +135,11 @@ async fn yjs(state: &AppState, design: DesignId, headers: &HeaderMap) -> Result<
     state
         .heavy
         .run_on(load(state, design), move |loaded| {
-            let etag = yjs_etag(loaded.generation, head_seq(&loaded));
+            let etag = yjs_etag(loaded.generation, loaded.head());
             Ok(found(
                 &etag,
                 "application/octet-stream",
-                fold(client, &loaded).map_err(Problem::unreadable_design)?.encode(),
+                loaded.document(client).map_err(Problem::unreadable_design)?.encode(),
             ))
         })
         .await?
@@ -148,23 +147,6 @@ async fn yjs(state: &AppState, design: DesignId, headers: &HeaderMap) -> Result<
 
 async fn load(state: &AppState, design: DesignId) -> Result<Loaded> {
     state.store.load(design).await?.ok_or_else(Problem::no_such_design)
-}
-
-/// The document that the store holds.
-///
-/// # Errors
-/// What is stored is damaged.
-pub fn fold(client: ClientId, loaded: &Loaded) -> std::result::Result<DesignDoc, ApplyFault> {
-    let snapshot = loaded.snapshot.iter().map(|(_, bytes)| &bytes[..]);
-    let tail = loaded.tail.iter().map(|row| &row.update[..]);
-    DesignDoc::load(client, snapshot.chain(tail))
-}
-
-/// The place of the newest edit in what was loaded.
-#[must_use]
-pub fn head_seq(loaded: &Loaded) -> Seq {
-    let snapshot = loaded.snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
-    loaded.tail.last().map_or(snapshot, |row| row.seq)
 }
 
 /// The tag of the JSON snapshot with this content.

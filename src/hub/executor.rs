@@ -201,6 +201,7 @@ impl Executor {
             let input = match hub.deps.store.log_after(design, after, CATCH_UP_ROWS_MAX).await {
                 Ok(rows) => Input::CaughtUp { rows },
                 Err(StoreError::NoSuchDesign) => Input::Deleted,
+                Err(StoreError::Folded) => Input::LogFolded,
                 Err(error) => {
                     log_store_error(design, &error, "a room could not read the log");
                     Input::CatchUpFailed { reason: told(&error) }

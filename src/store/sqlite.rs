@@ -40,6 +40,7 @@ mod quarantine;
 mod tests;
 #[cfg(test)]
 mod upgrade;
+mod upkeep;
 mod values;
 mod writer;
 

@@ -14,7 +14,7 @@ use crate::wire::CloseCode;
 pub enum Effect {
     /// Read snapshot and tail; answer with `Loaded`, `LoadFailed` or `NoSuchDesign`.
     Load,
-    /// Read the log rows after `after`; answer with `CaughtUp` or `CatchUpFailed`.
+    /// Read the log rows after `after`; answer with `CaughtUp`, `LogFolded` or `CatchUpFailed`.
     CatchUp { after: Seq },
     /// Make this durable; answer with `Appended` or `AppendFailed`. At most one is in flight.
     Append(Append),

@@ -7,7 +7,8 @@ use yrs::StateVector;
 
 use super::edit::Edit;
 use super::effect::{Claim, QuarantineMark};
-use crate::ids::{AppendId, ConnId, Epoch, Generation, Seq, UserId};
+use crate::design::{ApplyFault, DesignDoc};
+use crate::ids::{AppendId, ClientId, ConnId, Epoch, Generation, Seq, UserId};
 use crate::roles::DesignRole;
 use crate::wire::ClientFrame;
 
@@ -67,6 +68,9 @@ pub enum Input {
     CatchUpFailed {
         reason: String,
     },
+    /// The rows that a [`Effect::CatchUp`](super::Effect::CatchUp) asked for are folded into a snapshot: the document is
+    /// made anew from it.
+    LogFolded,
     /// A member's role changed; `None`: no longer a member.
     RoleChanged {
         user: UserId,
@@ -95,6 +99,24 @@ pub struct Loaded {
     pub announced: Vec<Claim>,
     /// What is in quarantine.
     pub quarantined: Vec<QuarantineMark>,
+}
+
+impl Loaded {
+    /// The place of the newest edit.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        let folded = self.snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
+        self.tail.last().map_or(folded, |row| row.seq)
+    }
+
+    /// The document that the store holds, for whoever only reads it. `client` writes nothing.
+    ///
+    /// # Errors
+    /// What is stored is damaged.
+    pub fn document(&self, client: ClientId) -> Result<DesignDoc, ApplyFault> {
+        let snapshot = self.snapshot.iter().map(|(_, bytes)| &bytes[..]);
+        DesignDoc::load(client, snapshot.chain(self.tail.iter().map(|row| &row.update[..])))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

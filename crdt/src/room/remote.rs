@@ -106,6 +106,16 @@ impl Live {
         self.durability.forget_question();
     }
 
+    /// What is missing is folded: the snapshot has it.
+    pub(super) fn log_folded(&mut self, effects: &mut Vec<Effect>) {
+        self.remote.asking = false;
+        self.remote.ask_at = None;
+        self.durability.forget_question();
+        if self.rebuild.is_none() {
+            self.reload(effects);
+        }
+    }
+
     pub(super) fn ask_log_if_due(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         let is_due = match self.remote.ask_at {
             Some(at) => at <= now,

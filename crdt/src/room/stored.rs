@@ -60,7 +60,7 @@ impl Stored {
             .map(|breach| format!("read-only, since it breaks a limit of this server: {breach}"));
         Ok(Self {
             doc,
-            head: head_of(loaded),
+            head: loaded.head(),
             places,
             owners: Owners::new(&loaded.claims, &loaded.announced),
             marks: Marks::new(&loaded.quarantined),
@@ -110,9 +110,4 @@ fn index(loaded: &Loaded) -> Result<Index, StoredFault> {
 fn parts(loaded: &Loaded) -> impl Iterator<Item = (Seq, &[u8])> {
     let snapshot = loaded.snapshot.iter().map(|(seq, bytes)| (*seq, &bytes[..]));
     snapshot.chain(loaded.tail.iter().map(|row| (row.seq, &row.update[..])))
-}
-
-fn head_of(loaded: &Loaded) -> Seq {
-    let folded = loaded.snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
-    loaded.tail.last().map_or(folded, |row| row.seq)
 }
