@@ -39,8 +39,17 @@ impl Rebuild {
 impl Live {
     pub(super) fn start_rebuild(&mut self, batch: Batch, fault: &ApplyFault, effects: &mut Vec<Effect>) {
         effects.push(Effect::Report { what: format!("the document is made anew: {fault}") });
+        self.make_anew(batch, effects);
+    }
+
+    fn make_anew(&mut self, batch: Batch, effects: &mut Vec<Effect>) {
         self.rebuild = Some(Rebuild { batch, retry_at: None, committed: None });
         effects.push(Effect::Load);
+    }
+
+    /// Nothing is wrong: what the document lacks is in the store, and no longer to be had row by row.
+    pub(super) fn read_snapshot(&mut self, effects: &mut Vec<Effect>) {
+        self.make_anew(Batch::default(), effects);
     }
 
     /// Damage elsewhere: make the document anew, with nothing of ours to apply.

@@ -112,7 +112,7 @@ impl Live {
         self.remote.ask_at = None;
         self.durability.forget_question();
         if self.rebuild.is_none() {
-            self.reload(effects);
+            self.read_snapshot(effects);
         }
     }
 
