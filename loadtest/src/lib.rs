@@ -10,10 +10,12 @@
 //! - [`traffic`], [`probe`], [`process`] and [`bench`]: load that costs its generator little, what a process uses
 //!   meanwhile, and the table that compares the two.
 //! - [`services`]: real database servers that are thrown away with their test.
+//! - [`acks`] and [`storage`]: how long an edit takes to be durable, and what the store makes of a long log.
 //! - [`world`]: the one place where all of these take time, randomness and tasks from.
 //!
 //! Nothing here is linked into the server.
 
+pub mod acks;
 pub mod api;
 pub mod bench;
 pub mod canvas;
@@ -24,5 +26,6 @@ pub mod proxy;
 pub mod relay;
 pub mod replica;
 pub mod services;
+pub mod storage;
 pub mod traffic;
 pub mod world;

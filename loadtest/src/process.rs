@@ -27,10 +27,19 @@ pub struct Process {
 impl Process {
     /// The collaboration server on a free port, with its data in `folder`.
     pub async fn server(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
+        Self::server_with(binary, folder, &[]).await
+    }
+
+    /// The same with more settings: name and value.
+    pub async fn server_with(
+        binary: &Path,
+        folder: &Path,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(binary);
         // Nothing of this shell's settings reaches it.
         command.arg("serve").env_clear().env("ATLAS_LISTEN", "127.0.0.1:0").env("LOG_LEVEL", "warn");
-        command.env("ATLAS_DATA_DIR", folder);
+        command.env("ATLAS_DATA_DIR", folder).envs(settings.iter().copied());
         Self::start(command).await
     }
 

@@ -139,9 +139,16 @@ impl Counts {
 
 /// The messages of one writer, encoded before the clock starts.
 #[derive(Debug)]
-struct Script {
+pub(crate) struct Script {
     create: Bytes,
     edits: Vec<Bytes>,
+}
+
+impl Script {
+    /// All of them as messages, in the order in which they are sent.
+    pub(crate) fn messages(self) -> Vec<Bytes> {
+        std::iter::once(self.create).chain(self.edits).collect()
+    }
 }
 
 /// Runs one shape against one target and measures the process `pid` meanwhile.
@@ -231,7 +238,7 @@ fn message(frame: &ClientFrame) -> Message {
 }
 
 /// All that one writer will say.
-fn script(writer: usize, client_id: u64, edits: usize) -> Script {
+pub(crate) fn script(writer: usize, client_id: u64, edits: usize) -> Script {
     let mut replica = Replica::new(client_id);
     let id = format!("writer-{client_id}");
     let create = replica.edit(|roots, txn| canvas::put_node(roots, txn, &id, "Writer", 0.0, 0.0));
