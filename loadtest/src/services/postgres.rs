@@ -162,7 +162,8 @@ fn programs() -> anyhow::Result<PathBuf> {
 /// A cluster as `initdb` makes it. Made once, by whoever comes first; others wait.
 async fn template(programs: &Path, user: User) -> anyhow::Result<PathBuf> {
     let version = run(Command::new(programs.join("postgres")).arg("--version")).await?;
-    let version: String = version.chars().filter(|char| char.is_ascii_digit() || *char == '.').collect();
+    // postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
+    let version = version.split_whitespace().nth(2).context("Postgres does not tell its version")?;
     let folder = world::temp_dir().join(format!("atlas-postgres-template-{version}-{}", user.uid));
     let made = folder.join("made");
     if made.exists() {
