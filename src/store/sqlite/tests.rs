@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use sqlx::{Connection, SqliteConnection};
 
 use super::*;
-use crate::store::{QUARANTINE_BYTES_MAX, QUARANTINE_PAYLOADS_MAX, StoreError, conformance};
+use crate::store::{QUARANTINE_BYTES_MAX, QUARANTINE_PAYLOADS_MAX, StoreError, Stores, conformance};
 
 pub(super) async fn open(dir: &Path) -> SqliteStore {
     SqliteStore::open(dir, Clock::system(), &Tasks::new()).await.unwrap()
@@ -77,6 +77,13 @@ async fn it_keeps_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_keeps_the_contract_of_upkeep() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path();
+    conformance::run_upkeep(async |place| Stores::new(open(&path.join(place)).await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_design_stalls_nobody_else() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path()).await;
@@ -133,7 +140,7 @@ async fn a_load_starts_at_the_newest_snapshot() {
     }
     tamper(
         root.path(),
-        "INSERT INTO design_snapshots
+        "INSERT INTO design_snapshots (design_id, seq, payload, created_at)
              SELECT design_id, seq, CAST('folded ' || seq AS BLOB), 0 FROM design_updates WHERE seq IN (2, 4);
          DELETE FROM design_updates WHERE seq <= 3",
     )
