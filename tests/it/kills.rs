@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use atlas_loadtest::world::{self, Random};
+use atlas_loadtest::world;
 
 use crate::faults::crew::{a_while, now};
-use crate::faults::{Bed, Crew};
-use crate::support::{Person, Server};
+use crate::faults::{Bed, Stage};
 
 /// Kills in all tests of this file together; `ATLAS_KILLS` says otherwise.
 const KILLS: u64 = 100;
@@ -36,63 +35,53 @@ struct Tally {
 }
 
 struct Run {
-    bed: Bed,
-    server: Server,
-    people: [Person; 2],
-    random: Random,
+    stage: Stage,
     tally: Tally,
 }
 
 impl Run {
     async fn start(bed: Bed) -> Self {
-        let seed = world::seed();
-        println!("seed {seed} (repeat with ATLAS_SEED={seed})");
-        let server = bed.start();
-        let people = [server.register("ann@example.com").await, server.register("ben@example.com").await];
-        Self { bed, server, people, random: Random::seeded(seed), tally: Tally::default() }
+        Self { stage: Stage::set(bed).await, tally: Tally::default() }
     }
 
     /// New designs, `kills` kills, and a quiet look at everything.
     async fn crew(&mut self, kills: u64) {
-        let mut crew = Crew::gather(&self.server, &self.people, DESKS, TYPISTS_PER_DESK).await;
-        crew.start_typing(&mut self.random);
+        let mut crew = self.stage.crew(DESKS, TYPISTS_PER_DESK).await;
         for _ in 0..kills {
             crew.acknowledged_since(now()).await;
-            a_while(&mut self.random, CALM_MAX).await;
+            a_while(&mut self.stage.random, CALM_MAX).await;
             while FLOWING < crew.quiet_for() {
                 self.tally.not_counted += 1;
-                a_while(&mut self.random, CALM_MAX).await;
+                a_while(&mut self.stage.random, CALM_MAX).await;
             }
             let killed_at = now();
-            self.server.kill();
+            self.stage.server.kill();
             self.tally.kills += 1;
             crew.cut_off().await;
             let promised = crew.promised();
             self.restart().await;
             for desk in &crew.desks {
-                let found = self.people[0].snapshot(&desk.design).await;
+                let found = self.stage.owner().snapshot(&desk.design).await;
                 self.tally.edits_checked += crew.check(desk, &found, &promised);
-                self.bed.log(&self.server, &desk.design).await.check(&desk.design);
             }
+            self.stage.check_logs(&crew).await;
             crew.reconnect().await;
             crew.acknowledged_since(killed_at).await;
             self.tally.longest_recovery = self.tally.longest_recovery.max(killed_at.elapsed());
         }
-        self.tally.edits_checked += crew.rest(&self.people[0]).await;
+        self.tally.edits_checked += crew.rest(self.stage.owner()).await;
         self.tally.acknowledgements += crew.acknowledgements();
-        for desk in &crew.desks {
-            self.bed.log(&self.server, &desk.design).await.check(&desk.design);
-        }
+        self.stage.check_logs(&crew).await;
         crew.leave();
     }
 
     async fn restart(&mut self) {
-        if self.random.chance(KILLED_AGAIN_PERCENT) {
-            tokio::task::block_in_place(|| self.server.restart());
-            a_while(&mut self.random, Duration::from_millis(60)).await;
-            self.server.kill();
+        if self.stage.random.chance(KILLED_AGAIN_PERCENT) {
+            tokio::task::block_in_place(|| self.stage.server.restart());
+            a_while(&mut self.stage.random, Duration::from_millis(60)).await;
+            self.stage.server.kill();
         }
-        tokio::task::block_in_place(|| self.server.restart());
+        tokio::task::block_in_place(|| self.stage.server.restart());
     }
 
     fn tell(&self, victim: &str) {
@@ -100,7 +89,7 @@ impl Run {
         println!(
             "{kills} kills of {victim} over {}, {not_counted} more moments without acknowledgements not counted: \
              {acknowledgements} acknowledgements, {edits_checked} edits checked, longest recovery {longest_recovery:?}",
-            self.bed.name(),
+            self.stage.bed.name(),
         );
     }
 }

@@ -17,6 +17,7 @@ mod fifty;
 mod holes;
 mod kills;
 mod openapi;
+mod outages;
 mod permissions_rest;
 mod rest;
 mod socket_basics;

@@ -1,10 +1,11 @@
 //! What stands under the server, read past the server.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use uuid::Uuid;
 
 use crate::support::Server;
@@ -31,9 +32,37 @@ impl Bed {
         }
     }
 
-    pub(crate) fn start(&self) -> Server {
+    /// What a server needs to stand on it, and to run for long.
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
         let Self::Sqlite = self;
-        Server::start_with(&[("ATLAS_ACCESS_TOKEN_SECS", "86400"), ("LOG_LEVEL", "warn")])
+        let settings = [("ATLAS_ACCESS_TOKEN_SECS", "86400"), ("LOG_LEVEL", "warn")];
+        settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    }
+
+    /// From now on the database refuses every row of this design's log.
+    pub(crate) async fn poison(&self, server: &Server, design: &str) {
+        let id = Uuid::parse_str(design).unwrap().simple();
+        let Self::Sqlite = self;
+        self.run(
+            server,
+            &format!(
+                "CREATE TRIGGER poison BEFORE INSERT ON design_updates WHEN NEW.design_id = x'{id}'
+                 BEGIN SELECT RAISE(ABORT, 'a deliberate refusal of this test'); END"
+            ),
+        )
+        .await;
+    }
+
+    /// Takes [`Self::poison`] back.
+    pub(crate) async fn cure(&self, server: &Server) {
+        self.run(server, "DROP TRIGGER poison").await;
+    }
+
+    /// As an operator would do it at a console.
+    pub(crate) async fn run(&self, server: &Server, sql: &str) {
+        let Self::Sqlite = self;
+        let mut stranger = sqlite(server).await;
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut stranger).await.unwrap();
     }
 
     pub(crate) async fn log(&self, server: &Server, design: &str) -> Log {
@@ -68,9 +97,17 @@ fn number(value: i64) -> u64 {
     value.try_into().unwrap()
 }
 
-async fn sqlite(server: &Server) -> SqliteConnection {
-    let path = server.data_folder().join("data/atlas.db");
-    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
+/// The server's own file, opened by somebody else; a copy of it if it lies where only the server can open it.
+pub(crate) async fn sqlite(server: &Server) -> SqliteConnection {
+    let mut path = server.data_folder().join("data/atlas.db");
+    if server.has_own_disk() {
+        path = server.data_folder().join("copy.db");
+        for (from, to) in [("atlas.db", "copy.db"), ("atlas.db-wal", "copy.db-wal")] {
+            std::fs::copy(server.inner_path(from), server.data_folder().join(to)).unwrap();
+        }
+    }
+    let patient = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(30));
+    patient.connect().await.unwrap()
 }
 
 impl Log {

@@ -32,6 +32,7 @@ pub(crate) struct Crew {
 }
 
 /// What the server had promised and shown when it fell silent, and what nobody could have dreamt up.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Promised {
     /// For each design and typist: edits that were acknowledged …
     acknowledged: BTreeMap<(String, String), u64>,
