@@ -15,6 +15,9 @@ use crate::faults::endure::{Endured, Joins, endure, is_told_of_trouble, unreadab
 use crate::faults::{Bed, Crew, Stage, bed};
 use crate::support::{Server, resident_bytes};
 
+mod postgres;
+mod stop;
+
 const DESKS: usize = 3;
 const TYPISTS_PER_DESK: usize = 2;
 
@@ -143,7 +146,7 @@ async fn one_poisoned_design(bed: Bed) {
     poisoned.wait_until(PATIENCE, "store.healthy", |client| !is_told_of_trouble(client)).await.unwrap();
     poisoned.all_saved().await.unwrap();
     assert_eq!(stage.owner().snapshot(&design).await["meta"]["round"], ROUNDS - 1);
-    stage.bed.log(&stage.server, &design).await.check(&design);
+    stage.bed.found(&stage.server, &design).await.check();
     println!(
         "{}: one of {DESIGNS} designs was refused for {lasted:?}; an edit of each of the others was saved within \
          {slowest:?}",

@@ -1,100 +1,137 @@
 //! What stands under the server, read past the server.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
+use std::time::Duration;
 use uuid::Uuid;
 
 use crate::support::Server;
+
+mod cluster;
+mod found;
+
+pub(crate) use cluster::Cluster;
+pub(crate) use found::Found;
 
 /// A store with whatever it needs.
 pub(crate) enum Bed {
     /// A file in the server's data folder.
     Sqlite,
-}
-
-/// A design's log as it lies in the store.
-pub(crate) struct Log {
-    pub(crate) head: u64,
-    /// Where the newest snapshot ends; 0 without one.
-    pub(crate) folded: u64,
-    /// `seq` and authors, by `seq`.
-    pub(crate) rows: Vec<(u64, Value)>,
+    Postgres(Box<Cluster>),
 }
 
 impl Bed {
+    pub(crate) async fn postgres() -> Self {
+        Self::Postgres(Box::new(Cluster::start().await))
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Sqlite => "SQLite",
+            Self::Postgres(_) => "Postgres",
+        }
+    }
+
+    /// The cluster of a bed that has one.
+    pub(crate) fn cluster(&mut self) -> &mut Cluster {
+        match self {
+            Self::Sqlite => panic!("SQLite is no process that could be harmed"),
+            Self::Postgres(cluster) => cluster,
         }
     }
 
     /// What a server needs to stand on it, and to run for long.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
-        let Self::Sqlite = self;
-        let settings = [("ATLAS_ACCESS_TOKEN_SECS", "86400"), ("LOG_LEVEL", "warn")];
-        settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+        let mut settings =
+            vec![("ATLAS_ACCESS_TOKEN_SECS", "86400".to_owned()), ("LOG_LEVEL", "warn".to_owned())];
+        if let Self::Postgres(cluster) = self {
+            settings.push(("DATABASE_URL", cluster.server_url()));
+        }
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// From now on the database refuses every row of this design's log.
     pub(crate) async fn poison(&self, server: &Server, design: &str) {
-        let id = Uuid::parse_str(design).unwrap().simple();
-        let Self::Sqlite = self;
-        self.run(
-            server,
-            &format!(
-                "CREATE TRIGGER poison BEFORE INSERT ON design_updates WHEN NEW.design_id = x'{id}'
-                 BEGIN SELECT RAISE(ABORT, 'a deliberate refusal of this test'); END"
-            ),
-        )
-        .await;
+        let id = Uuid::parse_str(design).unwrap();
+        match self {
+            Self::Sqlite => {
+                let trigger = format!(
+                    "CREATE TRIGGER poison BEFORE INSERT ON design_updates WHEN NEW.design_id = x'{}'
+                     BEGIN SELECT RAISE(ABORT, 'a deliberate refusal of this test'); END",
+                    id.simple()
+                );
+                self.run(server, &trigger).await;
+            }
+            Self::Postgres(_) => {
+                let function = "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS
+                     $$ BEGIN RAISE EXCEPTION 'a deliberate refusal of this test'; END $$";
+                self.run(server, function).await;
+                let trigger = format!(
+                    "CREATE TRIGGER poison BEFORE INSERT ON design_updates FOR EACH ROW
+                     WHEN (NEW.design_id = '{id}') EXECUTE FUNCTION poison()"
+                );
+                self.run(server, &trigger).await;
+            }
+        }
     }
 
     /// Takes [`Self::poison`] back.
     pub(crate) async fn cure(&self, server: &Server) {
-        self.run(server, "DROP TRIGGER poison").await;
+        match self {
+            Self::Sqlite => self.run(server, "DROP TRIGGER poison").await,
+            Self::Postgres(_) => self.run(server, "DROP TRIGGER poison ON design_updates").await,
+        }
     }
 
     /// As an operator would do it at a console.
     pub(crate) async fn run(&self, server: &Server, sql: &str) {
-        let Self::Sqlite = self;
-        let mut stranger = sqlite(server).await;
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut stranger).await.unwrap();
+        match self {
+            Self::Sqlite => {
+                let mut stranger = sqlite(server).await;
+                sqlx::query(AssertSqlSafe(sql)).execute(&mut stranger).await.unwrap();
+            }
+            Self::Postgres(cluster) => {
+                let mut stranger = cluster.stranger().await;
+                sqlx::query(AssertSqlSafe(sql)).execute(&mut stranger).await.unwrap();
+            }
+        }
     }
 
-    pub(crate) async fn log(&self, server: &Server, design: &str) -> Log {
+    /// The design as it lies in the store.
+    pub(crate) async fn found(&self, server: &Server, design: &str) -> Found {
         let id = Uuid::parse_str(design).unwrap();
-        let Self::Sqlite = self;
-        let mut database = sqlite(server).await;
-        let mut read = sqlx::Connection::begin(&mut database).await.unwrap();
-        let head: i64 = sqlx::query_scalar("SELECT head_seq FROM design_heads WHERE design_id = ?1")
-            .bind(id)
-            .fetch_one(&mut *read)
-            .await
-            .unwrap();
-        let folded: Option<i64> =
-            sqlx::query_scalar("SELECT max(seq) FROM design_snapshots WHERE design_id = ?1")
+        match self {
+            Self::Sqlite => {
+                let mut database = sqlite(server).await;
+                let mut read = sqlx::Connection::begin(&mut database).await.unwrap();
+                let head = sqlx::query_scalar("SELECT head_seq FROM design_heads WHERE design_id = ?1")
+                    .bind(id)
+                    .fetch_one(&mut *read)
+                    .await
+                    .unwrap();
+                let snapshot = sqlx::query_as(
+                    "SELECT seq, payload FROM design_snapshots WHERE design_id = ?1 ORDER BY seq DESC LIMIT 1",
+                )
                 .bind(id)
-                .fetch_one(&mut *read)
+                .fetch_optional(&mut *read)
                 .await
                 .unwrap();
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as("SELECT seq, authors FROM design_updates WHERE design_id = ?1 ORDER BY seq")
+                let rows: Vec<(i64, Vec<u8>, String)> = sqlx::query_as(
+                    "SELECT seq, payload, authors FROM design_updates WHERE design_id = ?1 ORDER BY seq",
+                )
                 .bind(id)
                 .fetch_all(&mut *read)
                 .await
                 .unwrap();
-        let rows =
-            rows.into_iter().map(|(seq, authors)| (number(seq), serde_json::from_str(&authors).unwrap()));
-        Log { head: number(head), folded: folded.map_or(0, number), rows: rows.collect() }
+                let parsed = rows.into_iter().map(|(seq, payload, authors)| {
+                    (seq, payload, serde_json::from_str::<Value>(&authors).unwrap())
+                });
+                Found::new(design, head, snapshot, parsed.collect())
+            }
+            Self::Postgres(cluster) => cluster.found(design).await,
+        }
     }
-}
-
-fn number(value: i64) -> u64 {
-    value.try_into().unwrap()
 }
 
 /// The server's own file, opened by somebody else; a copy of it if it lies where only the server can open it.
@@ -108,32 +145,4 @@ pub(crate) async fn sqlite(server: &Server) -> SqliteConnection {
     }
     let patient = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(30));
     patient.connect().await.unwrap()
-}
-
-impl Log {
-    /// Without a hole up to the head, and nobody's edit is in it twice.
-    pub(crate) fn check(&self, design: &str) {
-        let first = self.rows.first().map_or(self.folded + 1, |(seq, _)| *seq);
-        assert!(
-            first <= self.folded + 1,
-            "{design}: rows begin at {first}, the snapshot ends at {}",
-            self.folded
-        );
-        let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut expected = first;
-        for (seq, authors) in &self.rows {
-            assert_eq!(*seq, expected, "{design}: a hole in the log");
-            expected += 1;
-            for range in
-                authors.as_array().unwrap().iter().flat_map(|author| author["wrote"].as_array().unwrap())
-            {
-                let [client, start, end] = ["client", "start", "end"].map(|key| range[key].as_u64().unwrap());
-                let before = ends.insert(client, end);
-                let follows = before.map_or(start == 0 || 1 < first, |before| before == start);
-                assert!(follows, "{design}: row {seq} has {start} of client {client} after {before:?}");
-            }
-        }
-        let end = self.rows.last().map_or(self.folded, |(seq, _)| *seq);
-        assert_eq!(end, self.head, "{design}: the log ends at {end}, its head says {}", self.head);
-    }
 }

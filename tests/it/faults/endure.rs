@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use atlas_loadtest::client::{Client, Connect, Dialect};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::Crew;
 use super::crew::{PATIENCE, now};
@@ -60,20 +61,30 @@ pub(crate) async fn endure(stage: &Stage, crew: &Crew, length: Duration, joins: 
     let mut figures = Endured { told_after: began.elapsed(), ..Endured::default() };
     let (acknowledgements, promised) = (crew.acknowledgements(), crew.promised());
     let made = crew.edits();
+    let mut newcomers = JoinSet::new();
     let mut beat = 0_u64;
     while began.elapsed() < length {
         tokio::time::sleep(BEAT).await;
         beat += 1;
         let presence = presence_flows(crew, beat).await;
         figures.presence_slowest = figures.presence_slowest.max(presence);
-        if beat % 4 == 1 {
-            join(stage, crew, beat, joins).await;
+        // One at a time: a refusal may take as long as the server waits for its store.
+        if newcomers.is_empty() {
+            newcomers.spawn(join(stage, crew, beat, joins));
+        }
+        while let Some(ended) = newcomers.try_join_next() {
+            ended.unwrap();
             figures.joins += 1;
         }
         let grown = resident_bytes(&stage.server).saturating_sub(resident);
         figures.grown_bytes = figures.grown_bytes.max(grown);
         assert!(grown < GROWTH_MAX, "the server grew by {grown} bytes");
     }
+    while let Some(ended) = newcomers.join_next().await {
+        ended.unwrap();
+        figures.joins += 1;
+    }
+    assert!(0 < figures.joins, "nobody came");
     assert_eq!(crew.acknowledgements(), acknowledgements, "something was acknowledged");
     assert!(crew.promised() == promised, "something was shown");
     assert!(made < crew.edits(), "nobody typed");
@@ -97,27 +108,27 @@ async fn presence_flows(crew: &Crew, beat: u64) -> Duration {
     moved.elapsed()
 }
 
-/// Somebody comes, looks, types, and goes.
-async fn join(stage: &Stage, crew: &Crew, beat: u64, joins: Joins) {
+/// Somebody comes, looks, and goes.
+fn join(stage: &Stage, crew: &Crew, beat: u64, joins: Joins) -> impl Future<Output = ()> + use<> {
     let desk = &crew.desks[usize::try_from(beat).unwrap() % crew.desks.len()];
     let url = format!("{}/{}", stage.server.ws_url(), desk.design);
     let connect = Connect::new(&url, Dialect::Atlas).token(stage.people[1].token());
-    match joins {
-        Joins::Admitted => {
-            let newcomer = Client::open(connect).await.unwrap();
-            newcomer.wait_until(PATIENCE, "store.degraded", is_told_of_trouble).await.unwrap();
-            // What it waits for contains an edit that is on its way into the log.
-            tokio::time::sleep(BEAT).await;
-            assert!(newcomer.is_open());
-            assert_eq!(
-                newcomer.look(|seen| seen.received_documents.messages),
-                0,
-                "it was shown what is not stored"
-            );
-            newcomer.vanish();
+    async move {
+        match joins {
+            Joins::Admitted => patient(connect).await,
+            Joins::Refused => unreadable(connect).await,
         }
-        Joins::Refused => unreadable(connect).await,
     }
+}
+
+/// A design that is in memory, and has an edit which is on its way into the log: whoever comes waits for that.
+async fn patient(connect: Connect) {
+    let newcomer = Client::open(connect).await.unwrap();
+    newcomer.wait_until(PATIENCE, "store.degraded", is_told_of_trouble).await.unwrap();
+    tokio::time::sleep(BEAT).await;
+    assert!(newcomer.is_open());
+    assert_eq!(newcomer.look(|seen| seen.received_documents.messages), 0, "it was shown what is not stored");
+    newcomer.vanish();
 }
 
 /// A design that cannot be loaded now: whoever comes is sent away with 1013 or 503, having been shown nothing.

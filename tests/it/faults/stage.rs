@@ -2,6 +2,7 @@
 
 use atlas_loadtest::world::{self, Random};
 
+use super::crew::Promised;
 use super::{Bed, Crew};
 use crate::support::{Person, Server};
 
@@ -38,6 +39,26 @@ impl Stage {
         &self.people[0]
     }
 
+    /// Each design as it lies in the store has all that was promised, and a whole log. Edits that were checked.
+    pub(crate) async fn check_found(&self, crew: &Crew, promised: &Promised) -> u64 {
+        let mut edits = 0;
+        for desk in &crew.desks {
+            let found = self.bed.found(&self.server, &desk.design).await;
+            found.check();
+            edits += crew.check(desk, &found.document(), promised);
+        }
+        edits
+    }
+
+    /// The same of what the server exports.
+    pub(crate) async fn check_exported(&self, crew: &Crew, promised: &Promised) -> u64 {
+        let mut edits = 0;
+        for desk in &crew.desks {
+            edits += crew.check(desk, &self.owner().snapshot(&desk.design).await, promised);
+        }
+        edits
+    }
+
     /// A crew that types already.
     pub(crate) async fn crew(&mut self, desks: usize, typists: usize) -> Crew {
         let mut crew = Crew::gather(&self.server, &self.people, desks, typists).await;
@@ -48,7 +69,7 @@ impl Stage {
     /// The log of each design as it lies in the store is whole.
     pub(crate) async fn check_logs(&self, crew: &Crew) {
         for desk in &crew.desks {
-            self.bed.log(&self.server, &desk.design).await.check(&desk.design);
+            self.bed.found(&self.server, &desk.design).await.check();
         }
     }
 }
