@@ -20,7 +20,8 @@ use crate::config::{self, Config};
 use crate::http::accept::{self, AcceptLimits};
 use crate::http::credentials::Credentials;
 use crate::http::{self, AppState, HttpSettings, Registration};
-use crate::hub::{Hub, HubDeps};
+use crate::hub::folds::FoldHints;
+use crate::hub::{Hub, HubDeps, Unsaved};
 use crate::lifecycle::Tasks;
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
@@ -30,6 +31,9 @@ pub mod probe;
 
 /// After the drain window: for requests that are still being answered, and again for the store.
 const TASKS_GRACE: Duration = Duration::from_secs(5);
+
+/// Hints about long logs that wait for the jobs; more are dropped, since a sweep finds these logs, too.
+const FOLD_HINTS_MAX: usize = 1_024;
 
 /// A server that accepts connections. Ends with [`Running::stop`].
 #[derive(Debug)]
@@ -68,6 +72,7 @@ impl App {
             keys,
             auth_settings(&config.auth)?,
         );
+        let (folds, _) = tokio::sync::mpsc::channel(FOLD_HINTS_MAX);
         let hub = Hub::new(HubDeps {
             store: Arc::clone(&store),
             bus: Arc::new(LocalBus::new()),
@@ -76,6 +81,7 @@ impl App {
             tasks: tasks.clone(),
             pod: ids.pod(),
             idle_evict: config.server.idle_evict,
+            folds: FoldHints { to: folds, rows: 1_000, bytes: 1 << 20, rows_at_leave: 32 },
         });
         let listener = TcpListener::bind(config.server.listen)
             .await
@@ -123,15 +129,20 @@ impl Running {
         tracing::info!(drain_s = drain.as_secs(), "stopping");
         state.draining.begin();
         accepting.cancel();
-        let rooms_ended = state.hub.drain(drain).await;
-        if !rooms_ended {
-            tracing::error!("some designs could not be flushed in time: their edits are with their authors");
-        }
+        let drained = state.hub.drain(drain).await;
+        name_unsaved(&drained.unsaved);
         let tasks_ended = state.tasks.close_and_wait(TASKS_GRACE).await;
         let store_closed = tokio::time::timeout(TASKS_GRACE, state.store.close()).await.is_ok();
         let store_ended = store_tasks.close_and_wait(TASKS_GRACE).await;
         tracing::info!("stopped");
-        rooms_ended && tasks_ended && store_closed && store_ended
+        drained.is_whole() && tasks_ended && store_closed && store_ended
+    }
+}
+
+/// Nobody was told that these edits are saved: each is still in its author's client, and comes back with it.
+fn name_unsaved(unsaved: &[Unsaved]) {
+    for Unsaved { design, bytes } in unsaved {
+        tracing::error!(%design, unsaved_bytes = bytes, "a design stops with unsaved edits: they are with their authors");
     }
 }
 

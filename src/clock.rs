@@ -184,6 +184,12 @@ impl Ids {
         self.random()
     }
 
+    /// 96 random bits: the nonce of one AES-256-GCM message. A key may seal 2^32 messages with random ones.
+    #[must_use]
+    pub fn nonce(&self) -> [u8; 12] {
+        self.random()
+    }
+
     /// RFC 9562 section 5.7: 48 bits of Unix milliseconds, then random bits.
     fn uuid_v7(&self) -> u128 {
         let unix_ms = self.clock.utc().unix_timestamp_nanos() / 1_000_000;

@@ -3,7 +3,8 @@
 //! - `hub/edit.rs` how an edit over HTTP gets into a room, and its answer out;
 //! - `hub/outbox.rs` what waits to be written to one connection;
 //! - `hub/room_task.rs` the one task that owns a room: its two queues, its loop, its end;
-//! - `hub/executor.rs` carries out what the room wants done.
+//! - `hub/executor.rs` carries out what the room wants done;
+//! - `hub/folds.rs` tells the jobs of logs that have grown long.
 //!
 //! The map holds handles only. A room is created under the map's entry, so that two joiners never load one design
 //! twice, and a task removes its own handle before it stops listening: whoever still knocks is told to try again
@@ -24,6 +25,7 @@ use atlas_crdt::room::{Dialect, Join};
 use atlas_crdt::wire::{ClientFrame, CloseCode};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use futures_util::future::join_all;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use crate::bus::Bus;
@@ -33,6 +35,7 @@ use crate::store::Store;
 
 pub mod edit;
 mod executor;
+pub mod folds;
 pub mod outbox;
 mod room_task;
 #[cfg(test)]
@@ -40,6 +43,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use folds::FoldHints;
 use outbox::Outbox;
 use room_task::{Control, RoomHandle, ToRoom};
 
@@ -56,6 +60,7 @@ pub struct HubDeps {
     pub pod: PodId,
     /// How long a room without connections stays.
     pub idle_evict: Duration,
+    pub folds: FoldHints,
 }
 
 impl fmt::Debug for HubDeps {
@@ -124,6 +129,31 @@ pub struct HubStats {
     pub unsaved_bytes: usize,
 }
 
+/// Edits that are in memory and in their authors' clients, and nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsaved {
+    pub design: DesignId,
+    /// Of updates, and of the bodies of edits over HTTP.
+    pub bytes: usize,
+}
+
+/// How a drain ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Drained {
+    /// Rooms that had not ended at the deadline.
+    pub rooms_left: usize,
+    /// Those among them whose edits the store had not taken.
+    pub unsaved: Vec<Unsaved>,
+}
+
+impl Drained {
+    /// Every room has ended, and nothing is unsaved.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.rooms_left == 0
+    }
+}
+
 impl Hub {
     #[must_use]
     pub fn new(deps: HubDeps) -> Self {
@@ -184,15 +214,13 @@ impl Hub {
     }
 
     /// Refuses joins from now on, closes every connection with 1012 once its room has flushed, and returns when all
-    /// rooms have ended. False: after `deadline` some had not.
-    pub async fn drain(&self, deadline: Duration) -> bool {
+    /// rooms have ended, or at the deadline.
+    pub async fn drain(&self, deadline: Duration) -> Drained {
         self.0.draining.store(true, Ordering::SeqCst);
         let all_ended = async {
             let rooms: Vec<_> = self.0.rooms.iter().map(|entry| Arc::clone(entry.value())).collect();
-            for room in rooms {
-                // A closed queue is a room that has ended already.
-                let _ = room.control.send(Control::Drain).await;
-            }
+            // All at once: a room whose queue is full holds up no other. A closed queue is a room that has ended already.
+            join_all(rooms.iter().map(|room| room.control.send(Control::Drain))).await;
             loop {
                 let ended = self.0.room_ended.notified();
                 if self.0.rooms.is_empty() {
@@ -201,7 +229,23 @@ impl Hub {
                 ended.await;
             }
         };
-        tokio::time::timeout(deadline, all_ended).await.is_ok()
+        if tokio::time::timeout(deadline, all_ended).await.is_ok() {
+            return Drained::default();
+        }
+        Drained { rooms_left: self.0.rooms.len(), unsaved: self.unsaved() }
+    }
+
+    /// The open designs with edits that are not in the log yet, by their ids.
+    #[must_use]
+    pub fn unsaved(&self) -> Vec<Unsaved> {
+        let rooms = self.0.rooms.iter();
+        let unsaved = rooms.map(|room| Unsaved {
+            design: *room.key(),
+            bytes: room.value().unsaved_bytes.load(Ordering::Relaxed),
+        });
+        let mut unsaved: Vec<_> = unsaved.filter(|of| 0 < of.bytes).collect();
+        unsaved.sort_unstable_by_key(|of| of.design);
+        unsaved
     }
 
     #[must_use]

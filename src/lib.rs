@@ -10,6 +10,7 @@ pub mod config;
 pub mod formats;
 pub mod http;
 pub mod hub;
+pub mod jobs;
 pub mod lifecycle;
 pub mod store;
 pub mod telemetry;

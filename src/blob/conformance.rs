@@ -6,78 +6,158 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::join_all;
 
-use super::{BlobError, BlobHash, BlobStore};
+use super::{BlobError, BlobHash, BlobKey, BlobStore};
 
 /// Runs every promise against a store of its own.
 pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn BlobStore>) {
-    open("check").await.check().await.unwrap();
-    bytes_come_back_unchanged(open("unchanged").await).await;
-    putting_again_changes_nothing(open("again").await).await;
+    a_check_leaves_nothing_behind(open("check").await).await;
+    bytes_come_back_as_they_were_stored(open("unchanged").await).await;
+    what_is_there_stays(open("again").await).await;
+    one_of_many_at_once_stores_it(open("at-once").await).await;
     prefixes_are_apart(open("apart").await).await;
     odd_prefixes_are_refused(open("odd").await).await;
     a_deleted_blob_is_gone(open("delete").await).await;
+    a_list_goes_on_where_it_ended(open("list").await).await;
+    erasing_takes_all_that_lies_below_and_nothing_else(open("erase").await).await;
     what_was_put_survives_reopening(&open).await;
 }
 
-fn hash_of_nothing() -> BlobHash {
-    // FIPS 180-4's SHA-256 of no bytes.
-    BlobHash([
-        0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27,
-        0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
-    ])
+const fn hash(of: u8) -> BlobHash {
+    BlobHash([of; 32])
 }
 
-async fn bytes_come_back_unchanged(blobs: Arc<dyn BlobStore>) {
+fn key(prefix: &str, of: u8) -> BlobKey {
+    BlobKey { prefix: prefix.to_owned(), hash: hash(of) }
+}
+
+async fn put(blobs: &Arc<dyn BlobStore>, key: &BlobKey) -> bool {
+    blobs.put(&key.prefix, key.hash, Bytes::from(key.to_string())).await.unwrap()
+}
+
+async fn list(blobs: &Arc<dyn BlobStore>, prefix: &str) -> Vec<BlobKey> {
+    blobs.list(prefix, None, usize::MAX).await.unwrap()
+}
+
+async fn a_check_leaves_nothing_behind(blobs: Arc<dyn BlobStore>) {
+    for checked in join_all((0..8).map(|_| blobs.check())).await {
+        checked.unwrap();
+    }
+    assert_eq!(list(&blobs, "check").await, []);
+}
+
+async fn bytes_come_back_as_they_were_stored(blobs: Arc<dyn BlobStore>) {
     let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(3 << 20).collect();
-    for bytes in [Bytes::new(), Bytes::from_static(b"x"), Bytes::from(every_byte)] {
-        let hash = blobs.put("segments", bytes.clone()).await.unwrap();
-        assert!(blobs.get("segments", hash).await.unwrap() == Some(bytes));
+    for (of, bytes) in
+        [Bytes::new(), Bytes::from_static(b"x"), Bytes::from(every_byte)].into_iter().enumerate()
+    {
+        let hash = hash(u8::try_from(of).unwrap());
+        assert!(blobs.put("designs/01-f/segments", hash, bytes.clone()).await.unwrap());
+        assert!(blobs.get("designs/01-f/segments", hash).await.unwrap() == Some(bytes));
     }
-    assert_eq!(blobs.put("segments", Bytes::new()).await.unwrap(), hash_of_nothing());
-    assert!(blobs.get("segments", BlobHash([7; 32])).await.unwrap().is_none());
+    assert!(blobs.get("designs/01-f/segments", hash(7)).await.unwrap().is_none());
+    assert!(blobs.get("nowhere", hash(7)).await.unwrap().is_none());
 }
 
-async fn putting_again_changes_nothing(blobs: Arc<dyn BlobStore>) {
-    let bytes = Bytes::from_static(b"the same bytes");
-    let hash = blobs.put("a", bytes.clone()).await.unwrap();
-    // At once and by many.
-    for again in join_all((0..20).map(|_| blobs.put("a", bytes.clone()))).await {
-        assert_eq!(again.unwrap(), hash);
+async fn what_is_there_stays(blobs: Arc<dyn BlobStore>) {
+    assert!(blobs.put("a", hash(1), Bytes::from_static(b"first")).await.unwrap());
+    assert!(!blobs.put("a", hash(1), Bytes::from_static(b"sealed again")).await.unwrap());
+    assert_eq!(blobs.get("a", hash(1)).await.unwrap(), Some(Bytes::from_static(b"first")));
+}
+
+async fn one_of_many_at_once_stores_it(blobs: Arc<dyn BlobStore>) {
+    for round in 0..5 {
+        let many = (0..20_u8).map(|from| blobs.put("a", hash(round), Bytes::from(vec![from; 1_000])));
+        let stored: Vec<bool> = join_all(many).await.into_iter().map(Result::unwrap).collect();
+        let got = blobs.get("a", hash(round)).await.unwrap().unwrap();
+        let winner = stored.iter().position(|stored| *stored).unwrap();
+        assert_eq!(stored.iter().filter(|stored| **stored).count(), 1, "{stored:?}");
+        assert!(got.len() == 1_000 && got.iter().all(|byte| usize::from(*byte) == winner));
     }
-    assert_eq!(blobs.get("a", hash).await.unwrap(), Some(bytes));
 }
 
 async fn prefixes_are_apart(blobs: Arc<dyn BlobStore>) {
-    let bytes = Bytes::from_static(b"here");
-    let hash = blobs.put("a/b-1", bytes.clone()).await.unwrap();
-    assert_eq!(blobs.get("a/b-1", hash).await.unwrap(), Some(bytes));
+    put(&blobs, &key("a/b-1", 1)).await;
     for other in ["a", "a/b", "b-1"] {
-        assert_eq!(blobs.get(other, hash).await.unwrap(), None);
-        assert!(!blobs.delete(other, hash).await.unwrap());
+        assert_eq!(blobs.get(other, hash(1)).await.unwrap(), None);
+        blobs.delete(other, hash(1)).await.unwrap();
     }
-    assert!(blobs.get("a/b-1", hash).await.unwrap().is_some());
+    assert!(blobs.get("a/b-1", hash(1)).await.unwrap().is_some());
 }
 
 async fn odd_prefixes_are_refused(blobs: Arc<dyn BlobStore>) {
     for prefix in ["", "/", "/a", "a/", "a//b", "..", "a/../b", ".tmp", "A", "ä", "a b", "a\\b", "a\0"] {
-        let put = blobs.put(prefix, Bytes::new()).await;
-        assert!(matches!(put, Err(BlobError::InvalidPrefix)), "{prefix:?}: {put:?}");
-        assert!(matches!(blobs.get(prefix, hash_of_nothing()).await, Err(BlobError::InvalidPrefix)));
-        assert!(matches!(blobs.delete(prefix, hash_of_nothing()).await, Err(BlobError::InvalidPrefix)));
+        let refusals = [
+            blobs.put(prefix, hash(1), Bytes::new()).await.unwrap_err(),
+            blobs.get(prefix, hash(1)).await.unwrap_err(),
+            blobs.delete(prefix, hash(1)).await.unwrap_err(),
+            blobs.list(prefix, None, 1).await.unwrap_err(),
+            blobs.delete_all(prefix).await.unwrap_err(),
+        ];
+        for refusal in refusals {
+            assert!(matches!(refusal, BlobError::InvalidPrefix), "{prefix:?}: {refusal:?}");
+        }
     }
 }
 
 async fn a_deleted_blob_is_gone(blobs: Arc<dyn BlobStore>) {
-    let hash = blobs.put("a", Bytes::from_static(b"short-lived")).await.unwrap();
-    assert!(blobs.delete("a", hash).await.unwrap());
-    assert!(!blobs.delete("a", hash).await.unwrap());
-    assert_eq!(blobs.get("a", hash).await.unwrap(), None);
-    assert_eq!(blobs.put("a", Bytes::from_static(b"short-lived")).await.unwrap(), hash);
-    assert!(blobs.get("a", hash).await.unwrap().is_some());
+    assert!(put(&blobs, &key("a", 1)).await);
+    blobs.delete("a", hash(1)).await.unwrap();
+    blobs.delete("a", hash(1)).await.unwrap();
+    blobs.delete("nowhere", hash(1)).await.unwrap();
+    assert_eq!(blobs.get("a", hash(1)).await.unwrap(), None);
+    assert!(put(&blobs, &key("a", 1)).await, "it may be stored again");
+    assert!(blobs.get("a", hash(1)).await.unwrap().is_some());
+}
+
+async fn a_list_goes_on_where_it_ended(blobs: Arc<dyn BlobStore>) {
+    // In the order of whole keys: `-` stands before `/`, `/` before digits.
+    let mut wanted = Vec::new();
+    for prefix in ["d/1", "d/1-2/segments", "d/1/segments", "d/1/snapshots", "d/12"] {
+        wanted.extend([0x00, 0x3f, 0xff].map(|of| key(prefix, of)));
+    }
+    wanted.sort_by_key(ToString::to_string);
+    for key in wanted.iter().rev().chain(&[key("d-1", 1), key("e", 1)]) {
+        put(&blobs, key).await;
+    }
+    for limit in [1, 4, wanted.len(), usize::MAX] {
+        let mut found: Vec<BlobKey> = Vec::new();
+        loop {
+            let page = blobs.list("d", found.last(), limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let is_last = page.len() < limit;
+            found.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        assert_eq!(found, wanted, "{limit} at a time");
+    }
+    // What `after` names need not be there, nor lie below the prefix.
+    assert_eq!(blobs.list("d", Some(&key("d/1", 0x40)), 1).await.unwrap(), [key("d/1", 0xff)]);
+    assert_eq!(blobs.list("d", Some(&key("a", 1)), 1).await.unwrap(), wanted[..1]);
+    assert_eq!(blobs.list("d", Some(&key("e", 1)), 1).await.unwrap(), []);
+    assert_eq!(blobs.list("d", None, 0).await.unwrap(), []);
+    assert_eq!(list(&blobs, "d/1/snapshots").await.len(), 3);
+    assert_eq!(list(&blobs, "nowhere").await, []);
+}
+
+async fn erasing_takes_all_that_lies_below_and_nothing_else(blobs: Arc<dyn BlobStore>) {
+    let others = [key("d/1-2", 1), key("d/12", 1), key("d", 1), key("e", 1)];
+    for key in
+        others.iter().chain(&[key("d/1", 1), key("d/1/segments", 1), key("d/1/a/b", 1), key("d/1/a", 2)])
+    {
+        put(&blobs, key).await;
+    }
+    assert_eq!(blobs.delete_all("d/1").await.unwrap(), 4);
+    assert_eq!(list(&blobs, "d/1").await, []);
+    assert_eq!(blobs.delete_all("d/1").await.unwrap(), 0);
+    for key in &others {
+        assert!(blobs.get(&key.prefix, key.hash).await.unwrap().is_some(), "{key}");
+    }
+    assert!(put(&blobs, &key("d/1/segments", 1)).await);
 }
 
 async fn what_was_put_survives_reopening(open: &impl AsyncFn(&'static str) -> Arc<dyn BlobStore>) {
-    let bytes = Bytes::from_static(b"kept");
-    let hash = open("survive").await.put("a", bytes.clone()).await.unwrap();
-    assert_eq!(open("survive").await.get("a", hash).await.unwrap(), Some(bytes));
+    put(&open("survive").await, &key("a", 1)).await;
+    assert_eq!(list(&open("survive").await, "a").await, [key("a", 1)]);
 }

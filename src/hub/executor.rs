@@ -29,11 +29,13 @@ pub(super) struct Done {
     pub(super) input: Input,
     /// A load brings the subscription that was made before it.
     pub(super) subscription: Option<Subscription>,
+    /// What an append has added to the log.
+    pub(super) logged_bytes: usize,
 }
 
 impl From<Input> for Done {
     fn from(input: Input) -> Self {
-        Self { input, subscription: None }
+        Self { input, subscription: None, logged_bytes: 0 }
     }
 }
 
@@ -191,7 +193,7 @@ impl Executor {
                     Input::LoadFailed { reason: told(&error) }
                 }
             };
-            Done { input, subscription }
+            Done { input, subscription, logged_bytes: 0 }
         }));
     }
 
@@ -214,9 +216,12 @@ impl Executor {
     fn append(&self, append: Append) {
         let (design, hub) = (self.design, Arc::clone(&self.hub));
         self.results.push(Box::pin(async move {
-            let append_id = append.append_id;
+            let (append_id, bytes) = (append.append_id, append.update.len());
             let input = match hub.deps.store.append(design, append).await {
-                Ok(seq) => Input::Appended { append_id, seq },
+                Ok(seq) => {
+                    let input = Input::Appended { append_id, seq };
+                    return Done { input, subscription: None, logged_bytes: bytes };
+                }
                 Err(StoreError::NoSuchDesign) => Input::Deleted,
                 // `Foreign` too: the room knows every claim of the log before it lets an update pass, and as the only
                 // writer of its design it makes the next ones itself. Only another process could have been faster.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use atlas_crdt::ids::{ConnId, DesignId, UserId};
+use atlas_crdt::ids::{ConnId, DesignId, Seq, UserId};
 use atlas_crdt::limits::CONNS_PER_ROOM_MAX;
 use atlas_crdt::roles::DesignRole;
 use atlas_crdt::room::{Edit, EditOutcome, Effect, Input, Join, Room, RoomConfig};
@@ -20,6 +20,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::executor::{Done, Executor};
+use super::folds::FoldWatch;
 use super::outbox::Outbox;
 use super::{Delivery, Inner, RoomGone};
 use crate::bus::{BusMessage, Subscription};
@@ -150,6 +151,7 @@ pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc
         handle: Arc::clone(&handle),
         room: None,
         executor: Executor::new(design, Arc::clone(hub)),
+        folds: FoldWatch::new(design, hub.deps.folds.clone()),
         frames: frames_rx,
         control: control_rx,
         bus: None,
@@ -168,6 +170,7 @@ struct RoomTask {
     /// Made by the task itself, so that whatever a room does, it does under the same watch.
     room: Option<Room>,
     executor: Executor,
+    folds: FoldWatch,
     frames: mpsc::Receiver<ToRoom>,
     control: mpsc::Receiver<Control>,
     bus: Option<Subscription>,
@@ -217,10 +220,12 @@ impl RoomTask {
         self.carry_out();
         while !self.executor.evicted {
             match self.next_event().await {
-                Event::Done(Done { input, subscription }) => {
+                Event::Done(Done { input, subscription, logged_bytes }) => {
                     if subscription.is_some() {
                         self.bus = subscription;
                     }
+                    self.folds.wrote(logged_bytes);
+                    self.folds.hear(&input);
                     self.tell(input);
                 }
                 Event::Control(Control::RoleChanged { user, role }) => {
@@ -239,6 +244,7 @@ impl RoomTask {
             self.tick_if_due();
             self.note_figures();
         }
+        self.folds.end();
     }
 
     async fn next_event(&mut self) -> Event {
@@ -331,7 +337,9 @@ impl RoomTask {
     fn hear_bus(&mut self, message: BusMessage) {
         if message.pod != self.hub.deps.pod {
             let BusMessage { generation, seq, update, claims, .. } = message;
-            self.tell(Input::Remote { generation, seq, update, claims });
+            let input = Input::Remote { generation, seq, update, claims };
+            self.folds.hear(&input);
+            self.tell(input);
         }
     }
 
@@ -365,9 +373,13 @@ impl RoomTask {
         }
     }
 
-    fn note_figures(&self) {
-        let unsaved = self.room.as_ref().map_or(0, |room| room.stats().unsaved_bytes);
-        self.handle.unsaved_bytes.store(unsaved, Ordering::Relaxed);
+    fn note_figures(&mut self) {
+        let stats = self.room.as_ref().map(Room::stats).unwrap_or_default();
+        self.handle.unsaved_bytes.store(stats.unsaved_bytes, Ordering::Relaxed);
+        // A room that is not live has no log.
+        if stats.head != Seq::ZERO {
+            self.folds.look(stats.head, stats.connections);
+        }
     }
 
     /// After a panic: the append in flight, if any, ends before the next room reads the log.

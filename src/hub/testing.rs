@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use yrs::updates::decoder::Decode;
 use yrs::{Doc, Map, ReadTxn, Transact, Update};
 
+use super::folds::FoldHints;
 use super::outbox::{Close, Outbox, Taken};
 use super::{ConnHandle, Hub, HubDeps, JoinError, NewConn};
 use crate::bus::{Bus, BusMessage, Subscription};
@@ -289,7 +290,9 @@ pub(super) struct Pod {
     pub(super) store: Arc<FakeStore>,
     pub(super) clock: Clock,
     pub(super) design: DesignId,
-    ids: Ids,
+    pub(super) ids: Ids,
+    /// Designs whose logs were said to have grown.
+    pub(super) hints: mpsc::Receiver<DesignId>,
 }
 
 impl Pod {
@@ -305,6 +308,7 @@ impl Pod {
     fn on(clock: Clock) -> Self {
         let ids = Ids::seeded(clock.clone(), 7);
         let store = FakeStore::new();
+        let (to, hints) = mpsc::channel(8);
         let hub = Hub::new(HubDeps {
             store: Arc::clone(&store) as Arc<dyn Store>,
             bus: Arc::new(QuietBus),
@@ -313,10 +317,11 @@ impl Pod {
             tasks: Tasks::new(),
             pod: ids.pod(),
             idle_evict: Duration::from_millis(atlas_crdt::limits::IDLE_EVICT_MS),
+            folds: FoldHints { to, rows: 20, bytes: 1 << 20, rows_at_leave: 5 },
         });
         let design = ids.design();
         store.create(design);
-        Self { hub, store, clock, design, ids }
+        Self { hub, store, clock, design, ids, hints }
     }
 
     pub(super) fn newcomer(&self) -> NewConn {

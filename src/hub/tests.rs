@@ -222,16 +222,43 @@ async fn a_drain_saves_everything_and_lets_nobody_in() {
     for (at, peer) in peers.iter_mut().enumerate() {
         peer.send_edit(&format!("n{at}")).await;
     }
-    assert!(!pod.hub.drain(Duration::from_millis(50)).await, "unsaved edits hold it up");
+    let held_up = pod.hub.drain(Duration::from_millis(50)).await;
+    assert_eq!(held_up.rooms_left, 1, "unsaved edits hold it up");
     assert_eq!(pod.join().await.map(|_| ()), Err(JoinError::Draining));
     pod.store.appending.send_replace(Mood::Well);
-    assert!(pod.hub.drain(Duration::from_secs(10)).await);
+    assert!(pod.hub.drain(Duration::from_secs(10)).await.is_whole());
     for peer in &mut peers {
         let close = peer.hear_close().await;
         assert_eq!(close.code, CloseCode::Restarting);
         assert!(close.reason.contains("retry_after_ms"));
     }
     assert_eq!(pod.store.nodes(pod.design).len(), 5);
+}
+
+/// A store that takes the connection and never answers: the drain ends at its deadline all the same, and says whose edits
+/// it leaves behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_names_the_designs_that_a_silent_store_left_unsaved() {
+    let pod = Pod::new();
+    let mut ann = pod.join().await.unwrap();
+    ann.send_edit("saved").await;
+    ann.hear_saved().await;
+    let other = pod.ids.design();
+    pod.store.create(other);
+    let idle = pod.hub.join(other, pod.newcomer()).await.unwrap();
+    pod.store.appending.send_replace(Mood::Slow);
+    let frame = ann.edit("unsaved", &"x".repeat(500));
+    ann.handle().send_frame(frame).await.unwrap();
+    eventually(|| 0 < pod.hub.stats().unsaved_bytes).await;
+
+    let drained = pod.hub.drain(Duration::from_millis(300)).await;
+    assert!(!drained.is_whole());
+    assert_eq!(drained.rooms_left, 1, "the room without unsaved edits ended");
+    let [left] = drained.unsaved[..] else { panic!("{drained:?}") };
+    assert_eq!(left.design, pod.design);
+    assert!((500..1_000).contains(&left.bytes), "{left:?}");
+    assert_eq!(pod.store.log_len(pod.design), 1);
+    drop(idle);
 }
 
 // R-SLOW-4
@@ -285,4 +312,24 @@ async fn a_reader_that_stops_reading_gets_the_difference_later() {
     // And it is live again.
     ann.send_edit("z").await;
     ben.hear_until(|ben, _| ben.nodes().len() == count + 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_grows_long_is_hinted_at() {
+    let mut pod = Pod::new();
+    let mut ann = pod.join().await.unwrap();
+    while pod.hints.try_recv() != Ok(pod.design) {
+        ann.send_edit(&format!("n{}", ann.sent)).await;
+        ann.hear_saved().await;
+        assert!(ann.sent <= 21, "no hint");
+    }
+    assert!(20 <= pod.store.log_len(pod.design));
+    for more in 0..5 {
+        ann.send_edit(&format!("m{more}")).await;
+        ann.hear_saved().await;
+    }
+    assert!(pod.hints.try_recv().is_err(), "five rows more are nothing while somebody is here");
+    drop(ann);
+    let hinted = tokio::time::timeout(Duration::from_secs(10), pod.hints.recv()).await.unwrap();
+    assert_eq!(hinted, Some(pod.design), "they are when the last one leaves");
 }

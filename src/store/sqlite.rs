@@ -31,8 +31,12 @@ use super::{
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 
+mod backlog;
+mod checks;
 mod claims;
 mod designs;
+mod folds;
+mod jobs;
 mod log;
 mod people;
 mod quarantine;
@@ -231,7 +235,8 @@ impl Store for SqliteStore {
     }
 
     async fn delete_design(&self, design: DesignId) -> Result<bool> {
-        self.writer.write(move |tx| Box::pin(designs::delete(tx, design))).await
+        let now = self.now();
+        self.writer.write(move |tx| Box::pin(designs::delete(tx, design, now))).await
     }
 
     async fn members(&self, design: DesignId) -> Result<Vec<Member>> {

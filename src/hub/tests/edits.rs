@@ -152,7 +152,7 @@ async fn a_room_that_fails_leaves_the_outcome_open() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_that_goes_turns_edits_away() {
     let pod = Pod::new();
-    assert!(pod.hub.drain(Duration::from_secs(5)).await);
+    assert!(pod.hub.drain(Duration::from_secs(5)).await.is_whole());
     assert_eq!(pod.make_node("late").await, Err(EditError::Draining));
 }
 

@@ -9,6 +9,7 @@ use sqlx::{FromRow, QueryBuilder, Row};
 use uuid::Uuid;
 
 use super::claims::Claims;
+use super::jobs;
 use super::values::{counter, id, instant, micros, or_conflict, role};
 use crate::store::{DesignRow, ListDesigns, ListedDesign, Member, NewDesign, Page, Result, StoreError};
 
@@ -173,11 +174,16 @@ impl Cursor {
     }
 }
 
-pub(super) async fn delete(tx: &mut SqliteConnection, design: DesignId) -> Result<bool> {
+/// `now` in microseconds.
+pub(super) async fn delete(tx: &mut SqliteConnection, design: DesignId, now: i64) -> Result<bool> {
     // Everything that belongs to it references it with ON DELETE CASCADE.
     let done =
-        sqlx::query("DELETE FROM designs WHERE id = ?1").bind(id(design.as_u128())).execute(tx).await?;
-    Ok(0 < done.rows_affected())
+        sqlx::query("DELETE FROM designs WHERE id = ?1").bind(id(design.as_u128())).execute(&mut *tx).await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    jobs::follow_deletion(tx, design, now).await?;
+    Ok(true)
 }
 
 pub(super) async fn members(connection: &mut SqliteConnection, design: DesignId) -> Result<Vec<Member>> {

@@ -27,7 +27,8 @@ pub(super) async fn append(
     }
     let inserted: Option<i64> = sqlx::query_scalar(
         "INSERT INTO design_updates (design_id, seq, append_id, payload, authors, created_at)
-         SELECT design_id, head_seq + 1, ?2, ?3, ?4, ?5 FROM design_heads WHERE design_id = ?1
+         SELECT design_id, head_seq + 1, ?2, ?3, ?4, ?5 FROM design_heads
+         WHERE design_id = ?1 AND NOT EXISTS (SELECT 1 FROM folded_appends WHERE append_id = ?2)
          ON CONFLICT (append_id) DO NOTHING
          RETURNING seq",
     )
@@ -65,11 +66,13 @@ pub(super) async fn append(
 
 /// Nothing was inserted: the append is there already, or the design is not.
 async fn find_append(tx: &mut SqliteConnection, design: DesignId, append: &Append) -> Result<Seq> {
-    let found: Option<(Uuid, i64)> =
-        sqlx::query_as("SELECT design_id, seq FROM design_updates WHERE append_id = ?1")
-            .bind(id(append.append_id.as_u128()))
-            .fetch_optional(&mut *tx)
-            .await?;
+    let found: Option<(Uuid, i64)> = sqlx::query_as(
+        "SELECT design_id, seq FROM design_updates WHERE append_id = ?1
+         UNION ALL SELECT design_id, seq FROM folded_appends WHERE append_id = ?1",
+    )
+    .bind(id(append.append_id.as_u128()))
+    .fetch_optional(&mut *tx)
+    .await?;
     match found {
         None => Err(StoreError::NoSuchDesign),
         Some((owner, seq)) if owner == id(design.as_u128()) => counter(seq).map(Seq::new),
@@ -91,20 +94,32 @@ pub(super) async fn head(connection: &mut SqliteConnection, design: DesignId) ->
     }))
 }
 
+/// The newest snapshot and up to where it holds the log.
+pub(super) async fn snapshot(tx: &mut SqliteConnection, design: DesignId) -> Result<Option<(Seq, Bytes)>> {
+    let found: Option<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT seq, payload FROM design_snapshots WHERE design_id = ?1 ORDER BY seq DESC LIMIT 1",
+    )
+    .bind(id(design.as_u128()))
+    .fetch_optional(tx)
+    .await?;
+    let Some((seq, payload)) = found else { return Ok(None) };
+    Ok(Some((Seq::new(counter(seq)?), Bytes::from(payload))))
+}
+
+/// Up to where the newest snapshot holds the log; zero without one.
+pub(super) async fn folded(tx: &mut SqliteConnection, design: DesignId) -> Result<Seq> {
+    let seq: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM design_snapshots WHERE design_id = ?1")
+        .bind(id(design.as_u128()))
+        .fetch_one(tx)
+        .await?;
+    counter(seq.unwrap_or(0)).map(Seq::new)
+}
+
 /// All of it in one read transaction: what a commit changes meanwhile is not seen.
 pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) -> Result<Option<Loaded>> {
     let mut tx = connection.begin().await?;
     let Some(head) = head(&mut tx, design).await? else { return Ok(None) };
-    let snapshot: Option<(i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT seq, payload FROM design_snapshots WHERE design_id = ?1 ORDER BY seq DESC LIMIT 1",
-    )
-    .bind(id(design.as_u128()))
-    .fetch_optional(&mut *tx)
-    .await?;
-    let snapshot = match snapshot {
-        Some((seq, payload)) => Some((Seq::new(counter(seq)?), Bytes::from(payload))),
-        None => None,
-    };
+    let snapshot = snapshot(&mut tx, design).await?;
     let folded = snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
     let tail = rows_after(&mut tx, design, folded, i64::MAX).await?;
     let claims = claims::all(&mut tx, design).await?;
@@ -113,7 +128,7 @@ pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) ->
     tx.commit().await?;
     let end = tail.last().map_or(folded, |row| row.seq);
     if end != head.seq {
-        return Err(hole(design, end.next()));
+        return Err(hole(design, end.next(), folded));
     }
     Ok(Some(Loaded {
         generation: head.generation,
@@ -136,15 +151,17 @@ pub(super) async fn log_after(
     let Some(head) = head(&mut tx, design).await? else { return Err(StoreError::NoSuchDesign) };
     let mut rows = rows_after(&mut tx, design, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
     claims::fill(&mut tx, design, &mut rows).await?;
+    let folded = folded(&mut tx, design).await?;
     tx.commit().await?;
     let end = rows.last().map_or(after, |row| row.seq);
     if rows.len() < limit && end < head.seq {
-        return Err(hole(design, end.next()));
+        return Err(hole(design, end.next(), folded));
     }
     Ok(rows)
 }
 
-/// Oldest first, starting at the successor of `after` and without holes; otherwise `Damaged`. Without their claims.
+/// Oldest first, starting at the successor of `after` and without holes; otherwise `Folded` or `Damaged`. Without their
+/// claims.
 async fn rows_after(
     tx: &mut SqliteConnection,
     design: DesignId,
@@ -157,13 +174,13 @@ async fn rows_after(
     .bind(id(design.as_u128()))
     .bind(column(after.get()))
     .bind(limit)
-    .fetch_all(tx)
+    .fetch_all(&mut *tx)
     .await?;
     let mut rows = Vec::with_capacity(found.len());
     let mut expected = after.next();
     for (seq, payload) in found {
         if counter(seq)? != expected.get() {
-            return Err(hole(design, expected));
+            return Err(hole(design, expected, folded(tx, design).await?));
         }
         rows.push(LogRow { seq: expected, update: Bytes::from(payload), claims: Vec::new() });
         expected = expected.next();
@@ -171,6 +188,10 @@ async fn rows_after(
     Ok(rows)
 }
 
-fn hole(design: DesignId, missing: Seq) -> StoreError {
+/// A row is not there: gone, if the snapshot up to `folded` holds it, and lost otherwise.
+pub(super) fn hole(design: DesignId, missing: Seq, folded: Seq) -> StoreError {
+    if missing <= folded {
+        return StoreError::Folded;
+    }
     StoreError::Damaged(format!("the log of {design} has no row {missing}"))
 }

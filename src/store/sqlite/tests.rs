@@ -133,7 +133,7 @@ async fn a_load_starts_at_the_newest_snapshot() {
     }
     tamper(
         root.path(),
-        "INSERT INTO design_snapshots
+        "INSERT INTO design_snapshots (design_id, seq, payload, created_at)
              SELECT design_id, seq, CAST('folded ' || seq AS BLOB), 0 FROM design_updates WHERE seq IN (2, 4);
          DELETE FROM design_updates WHERE seq <= 3",
     )

@@ -1,91 +1,128 @@
-//! Folding, jobs, backlog and checks.
+//! Folding, jobs, backlog and checks: [`Upkeep`], in the words of the modules beside this one.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use atlas_crdt::ids::{DesignId, PodId, Seq};
 
-use super::SqliteStore;
+use super::values::{before, later, limit};
+use super::{SqliteStore, backlog, checks, folds, jobs};
+use crate::store::Result;
 use crate::store::folds::{
     ArchivedRow, BacklogBlob, BacklogSize, Fold, FoldPolicy, FoldState, Pruned, Remains,
 };
 use crate::store::jobs::{Job, JobEnd, JobKind, JobLease};
 use crate::store::upkeep::Upkeep;
-use crate::store::{Result, StoreError};
 
-fn not_yet<T>() -> Result<T> {
-    Err(StoreError::Unavailable(anyhow::anyhow!("not built yet")))
-}
+/// Append ids forgotten in one transaction, so that appends get in between.
+const FORGET_ROWS: u32 = 1_000;
 
 #[async_trait]
 impl Upkeep for SqliteStore {
-    async fn fold_state(&self, _design: DesignId) -> Result<Option<FoldState>> {
-        not_yet()
+    async fn fold_state(&self, design: DesignId) -> Result<Option<FoldState>> {
+        folds::state(&mut *self.loader().await?, design).await
     }
 
     async fn archive_rows(
         &self,
-        _design: DesignId,
-        _after: Seq,
-        _rows: usize,
-        _bytes: usize,
+        design: DesignId,
+        after: Seq,
+        rows: usize,
+        bytes: usize,
     ) -> Result<Vec<ArchivedRow>> {
-        not_yet()
+        folds::rows(&mut *self.loader().await?, design, after, (rows, bytes)).await
     }
 
-    async fn commit_fold(&self, _lease: JobLease, _fold: Fold) -> Result<()> {
-        not_yet()
+    async fn commit_fold(&self, lease: JobLease, fold: Fold) -> Result<()> {
+        let now = self.now();
+        self.writer.write(move |tx| Box::pin(async move { folds::commit(tx, lease, &fold, now).await })).await
     }
 
-    async fn prune_folded(&self, _lease: JobLease, _rows: usize, _keep: Duration) -> Result<Pruned> {
-        not_yet()
+    async fn prune_folded(&self, lease: JobLease, rows: usize, keep: Duration) -> Result<Pruned> {
+        let now = self.now();
+        let times = (before(now, keep), now);
+        self.writer.write(move |tx| Box::pin(folds::prune(tx, lease, rows, times))).await
     }
 
-    async fn unfolded(&self, _policy: FoldPolicy, _limit: usize) -> Result<Vec<DesignId>> {
-        not_yet()
+    async fn unfolded(&self, policy: FoldPolicy, limit_rows: usize) -> Result<Vec<DesignId>> {
+        let quiet_since = before(self.now(), policy.quiet_for);
+        folds::unfolded(&mut *self.reader().await?, policy, quiet_since, limit(limit_rows)).await
     }
 
-    async fn forget_appends(&self, _keep: Duration) -> Result<u64> {
-        not_yet()
+    async fn forget_appends(&self, keep: Duration) -> Result<u64> {
+        let before = before(self.now(), keep);
+        let mut forgotten = 0;
+        loop {
+            let rows = self.writer.write(move |tx| Box::pin(folds::forget(tx, before, FORGET_ROWS.into())));
+            let rows = rows.await?;
+            forgotten += rows;
+            if rows < FORGET_ROWS.into() {
+                return Ok(forgotten);
+            }
+        }
     }
 
-    async fn enqueue(&self, _kind: JobKind, _design: DesignId, _delay: Duration) -> Result<()> {
-        not_yet()
+    async fn enqueue(&self, kind: JobKind, design: DesignId, delay: Duration) -> Result<()> {
+        let now = self.now();
+        let times = (later(now, delay), now);
+        self.writer.write(move |tx| Box::pin(jobs::enqueue(tx, kind, design, times))).await
     }
 
-    async fn claim_job(&self, _kind: JobKind, _holder: PodId, _lease: Duration) -> Result<Option<Job>> {
-        not_yet()
+    async fn claim_job(&self, kind: JobKind, holder: PodId, lease: Duration) -> Result<Option<Job>> {
+        let now = self.now();
+        // Somebody asks every moment, and nearly always there is nothing: the writer need not hear of it.
+        if !jobs::is_due(&mut *self.reader().await?, kind, now).await? {
+            return Ok(None);
+        }
+        let times = (later(now, lease), now);
+        self.writer.write(move |tx| Box::pin(jobs::claim(tx, kind, holder, times))).await
     }
 
-    async fn renew_job(&self, _lease: JobLease, _lease_for: Duration) -> Result<()> {
-        not_yet()
+    async fn renew_job(&self, lease: JobLease, lease_for: Duration) -> Result<()> {
+        let until = later(self.now(), lease_for);
+        self.writer.write(move |tx| Box::pin(jobs::renew(tx, lease, until))).await
     }
 
-    async fn end_job(&self, _lease: JobLease, _end: JobEnd) -> Result<()> {
-        not_yet()
+    async fn end_job(&self, lease: JobLease, end: JobEnd) -> Result<()> {
+        let now = self.now();
+        self.writer
+            .write(move |tx| {
+                Box::pin(async move {
+                    match end {
+                        JobEnd::Done => jobs::done(tx, lease).await,
+                        JobEnd::Later(delay) => jobs::put_off(tx, lease, later(now, delay)).await,
+                        JobEnd::Failed { retry_in, reason } => {
+                            jobs::failed(tx, lease, later(now, retry_in), &reason).await
+                        }
+                    }
+                })
+            })
+            .await
     }
 
-    async fn add_to_backlog(&self, _blob: BacklogBlob) -> Result<()> {
-        not_yet()
+    async fn add_to_backlog(&self, blob: BacklogBlob) -> Result<()> {
+        let now = self.now();
+        self.writer.write(move |tx| Box::pin(async move { backlog::add(tx, &blob, now).await })).await
     }
 
-    async fn backlog(&self, _limit: usize, _bytes: usize) -> Result<Vec<BacklogBlob>> {
-        not_yet()
+    async fn backlog(&self, limit_blobs: usize, bytes: usize) -> Result<Vec<BacklogBlob>> {
+        backlog::oldest(&mut *self.loader().await?, limit(limit_blobs), limit(bytes)).await
     }
 
-    async fn remove_from_backlog(&self, _prefix: &str, _hash: [u8; 32]) -> Result<()> {
-        not_yet()
+    async fn remove_from_backlog(&self, prefix: &str, hash: [u8; 32]) -> Result<()> {
+        let prefix = prefix.to_owned();
+        self.writer.write(move |tx| Box::pin(async move { backlog::remove(tx, &prefix, hash).await })).await
     }
 
     async fn backlog_size(&self) -> Result<BacklogSize> {
-        not_yet()
+        backlog::size(&mut *self.reader().await?).await
     }
 
-    async fn design_ids(&self, _after: Option<DesignId>, _limit: usize) -> Result<Vec<DesignId>> {
-        not_yet()
+    async fn design_ids(&self, after: Option<DesignId>, limit_ids: usize) -> Result<Vec<DesignId>> {
+        checks::design_ids(&mut *self.reader().await?, after, limit(limit_ids)).await
     }
 
-    async fn remains(&self, _design: DesignId) -> Result<Option<Remains>> {
-        not_yet()
+    async fn remains(&self, design: DesignId) -> Result<Option<Remains>> {
+        checks::remains(&mut *self.loader().await?, design).await
     }
 }

@@ -1,5 +1,7 @@
 //! Between our types and what SQLite stores. migrations/README.md has the table.
 
+use std::time::Duration;
+
 use sqlx::error::ErrorKind;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -49,6 +51,26 @@ pub(super) fn micros(at: OffsetDateTime) -> i64 {
 pub(super) fn instant(micros: i64) -> Result<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000)
         .map_err(|_| StoreError::Damaged(format!("{micros} is no instant")))
+}
+
+/// `delay` after an instant, in microseconds.
+pub(super) fn later(micros: i64, delay: Duration) -> i64 {
+    micros.saturating_add(i64::try_from(delay.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// `age` before an instant, in microseconds.
+pub(super) fn before(micros: i64, age: Duration) -> i64 {
+    micros.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// At most so many rows.
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// A SHA-256.
+pub(super) fn hash(column: Vec<u8>) -> Result<[u8; 32]> {
+    column.try_into().map_err(|_| StoreError::Damaged("a hash is not of 32 bytes".to_owned()))
 }
 
 /// A counter as a column. Counters here count single events and stay far below 2^63.
