@@ -107,6 +107,11 @@ impl Postgres {
         self.sql("postgres", &format!("CREATE DATABASE \"{name}\"")).await.map(drop)
     }
 
+    /// A database of this name that begins as a copy of another, to which nobody may be connected.
+    pub async fn copy_database(&self, from: &str, name: &str) -> anyhow::Result<()> {
+        self.sql("postgres", &format!("CREATE DATABASE \"{name}\" TEMPLATE \"{from}\"")).await.map(drop)
+    }
+
     /// What `psql` prints for this: rows without heads, columns separated by `|`. As an operator would, beside
     /// whatever is under test.
     pub async fn sql(&self, database: &str, sql: &str) -> anyhow::Result<String> {
