@@ -43,6 +43,8 @@ mod designs;
 mod people;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trouble;
 
 /// How many connections, and how long they may take. One process opens at most
 /// `connections + loads + lanes + asides` of them.
