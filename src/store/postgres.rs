@@ -41,6 +41,13 @@ mod claims;
 mod quarantine;
 mod designs;
 mod people;
+mod upkeep;
+mod folds;
+mod jobs;
+mod backlog;
+mod checks;
+#[cfg(test)]
+mod folded;
 
 /// How many connections, and how long they may take. One process opens at most
 /// `connections + loads + lanes + asides` of them.
