@@ -48,6 +48,8 @@ mod backlog;
 mod checks;
 #[cfg(test)]
 mod folded;
+#[cfg(test)]
+mod tests;
 
 /// How many connections, and how long they may take. One process opens at most
 /// `connections + loads + lanes + asides` of them.
