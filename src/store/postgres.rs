@@ -41,6 +41,13 @@ mod claims;
 mod quarantine;
 mod designs;
 mod people;
+mod upkeep;
+mod folds;
+mod jobs;
+mod backlog;
+mod checks;
+#[cfg(test)]
+mod folded;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

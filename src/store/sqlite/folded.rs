@@ -147,8 +147,10 @@ async fn a_check_is_told_of_damage_and_not_refused() {
     assert_eq!((remains.segments[0].first, remains.segments[0].last), (Seq::new(2), Seq::new(5)));
     assert_eq!(remains.columns, Some(("no JSON".to_owned(), "[]".to_owned())));
     assert!(!remains.owner_is_member);
-    // A hole below the snapshot costs nobody an edit; one above it does.
-    assert!(matches!(store.log_after(design, Seq::new(1), 9).await, Err(StoreError::Folded)));
+    // Rows go from the oldest on: a hole behind older rows is damage, wherever the snapshot ends.
+    assert!(matches!(store.log_after(design, Seq::new(2), 9).await, Err(StoreError::Folded)));
+    assert!(matches!(store.log_after(design, Seq::new(1), 9).await, Err(StoreError::Damaged(_))));
+    assert!(matches!(store.archive_rows(design, Seq::new(1), 9, 99).await, Err(StoreError::Damaged(_))));
     assert!(matches!(store.log_after(design, Seq::new(5), 9).await, Err(StoreError::Damaged(_))));
     assert!(matches!(store.archive_rows(design, Seq::new(5), 9, 99).await, Err(StoreError::Damaged(_))));
     assert!(matches!(store.load(design).await, Err(StoreError::Damaged(_))));

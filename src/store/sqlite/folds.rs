@@ -62,11 +62,10 @@ pub(super) async fn rows(
     .bind(limit(rows))
     .fetch_all(&mut *tx)
     .await?;
-    let folded = log::folded(&mut tx, design).await?;
     let (mut last, mut total) = (after, 0);
     for (seq, size) in sizes {
         if counter(seq)? != last.next().get() {
-            return Err(log::hole(design, last.next(), folded));
+            return Err(log::hole(&mut tx, design, after, last.next()).await);
         }
         total += usize::try_from(size).unwrap_or(usize::MAX);
         if last != after && bytes < total {
@@ -75,7 +74,7 @@ pub(super) async fn rows(
         last = last.next();
     }
     if 0 < rows && last == after && after < head.seq {
-        return Err(log::hole(design, after.next(), folded));
+        return Err(log::hole(&mut tx, design, after, after.next()).await);
     }
     let found: Vec<Stored> = sqlx::query_as(
         "SELECT seq, append_id, payload, authors, created_at FROM design_updates
