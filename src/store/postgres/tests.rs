@@ -293,6 +293,14 @@ async fn short_calls_do_not_wait_for_logs_and_who_goes_away_holds_nothing() {
     });
     assert!(matches!(raised.await, Err(StoreError::Unavailable(_))));
     assert_ne!(session().await, first, "it may lead to what is no longer the primary");
+
+    postgres.sql("one", "ALTER DATABASE one SET synchronous_commit = off").await.unwrap();
+    let store = open(&postgres.url("one")).await;
+    let durable = store.write(async |tx| {
+        let shown = sqlx::query_scalar::<_, String>("SHOW synchronous_commit").persistent(false);
+        Ok(shown.fetch_one(tx).await?)
+    });
+    assert_eq!(durable.await.unwrap(), "on", "whatever the server's default is");
 }
 
 /// Everything that expires is written by somebody who takes old rows of its kind along.
