@@ -1,8 +1,8 @@
 //! Folds that are cut off at every call, and then tried again.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::jobs::compact::{Compact, Portions};
 use crate::jobs::testing::{Fault, SETTINGS, World};
 use crate::store::jobs::JobEnd;
 
@@ -14,10 +14,10 @@ async fn a_fold_that_is_cut_off_anywhere_is_made_whole_by_the_next() {
     for (fault, is_away) in faults.into_iter().flat_map(|fault| [(fault, false), (fault, true)]) {
         for at in 1.. {
             let mut world = World::new().await;
-            world.edit(90).await;
+            world.edit(25).await;
             // Some of it is folded already, and some blobs wait.
             world.fold().await;
-            world.edit(80).await;
+            world.edit(40).await;
             world.blobs.is_away.store(is_away, Ordering::SeqCst);
             world.clock.advance(SETTINGS.folds.keep);
             let mut calls = 0;
@@ -27,7 +27,8 @@ async fn a_fold_that_is_cut_off_anywhere_is_made_whole_by_the_next() {
             });
             let job = world.claim().await;
             let lease = job.lease;
-            let compact = Arc::new(world.compact());
+            let portions = Portions { rows: 8, bytes: 1 << 20, pieces: 3 };
+            let compact = Compact { portions, ..world.compact() };
             let run = compact.run(job);
             let end = if fault == Fault::Hangs {
                 // The runner drops what does not get on.
