@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -36,6 +37,12 @@ pub fn seed() -> u64 {
 #[expect(clippy::disallowed_methods, reason = "the one reader of the environment in this crate")]
 pub fn long_run(name: &str) -> Option<Duration> {
     std::env::var(name).ok().and_then(|text| text.trim().parse().ok()).map(Duration::from_secs)
+}
+
+/// Where what is thrown away lies meanwhile.
+#[must_use]
+pub fn temp_dir() -> PathBuf {
+    std::env::temp_dir()
 }
 
 /// 64 bits from the operating system, by way of the keys that the standard library draws for its hash maps.
