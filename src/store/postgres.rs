@@ -50,6 +50,8 @@ mod checks;
 mod folded;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trouble;
 
 /// How many connections, and how long they may take. One process opens at most
 /// `connections + loads + lanes + asides` of them.
