@@ -2,6 +2,7 @@
 //! temporary folder, a free port of the loopback, no trace left behind.
 //!
 //! - [`postgres`]: a Postgres cluster that syncs to its disk, and that can be killed and started again.
+//! - [`pgbouncer`]: a pooler before it, in transaction mode.
 //! - [`kept`]: what they share: a process that never outlives the test process, however that ends.
 //!
 //! They run the system's own programs (Debian: `apt-get install postgresql`), and under the system's user
@@ -18,6 +19,7 @@ use tokio::process::Command;
 use crate::world::Random;
 
 pub mod kept;
+pub mod pgbouncer;
 pub mod postgres;
 
 /// Below what systems hand out to outgoing connections, so that none takes the port while its server is down.

@@ -41,6 +41,8 @@ mod claims;
 mod quarantine;
 mod designs;
 mod people;
+#[cfg(test)]
+mod tests;
 
 /// How many connections, and how long they may take. One process opens at most
 /// `connections + loads + lanes + asides` of them.

@@ -17,7 +17,7 @@ use crate::world;
 
 const PROGRAMS: &str = "/usr/lib/postgresql";
 /// The system's user for it.
-const USER: &str = "postgres";
+pub(super) const USER: &str = "postgres";
 /// How long a start may take, the replay of the log after a crash included.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 const START_TRIES: usize = 5;
