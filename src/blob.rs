@@ -12,6 +12,7 @@ pub mod archive;
 pub mod conformance;
 pub mod dir;
 mod envelope;
+pub mod s3;
 
 /// Bytes. A blob as stored; larger ones are neither taken nor given.
 pub const BLOB_BYTES_MAX: usize = 260 << 20;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -49,6 +49,18 @@ pub fn long_count(name: &str) -> Option<u64> {
 #[must_use]
 pub fn temp_dir() -> PathBuf {
     std::env::temp_dir()
+}
+
+/// Where a program is: what `variable` names, `usual`, or `name` in a folder of `PATH`.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one reader of the environment in this crate")]
+pub fn program(variable: &str, name: &str, usual: &Path) -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os(variable).filter(|named| !named.is_empty()) {
+        return Some(named.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let others = std::env::split_paths(&path).map(|folder| folder.join(name));
+    [usual.to_owned()].into_iter().chain(others).find(|program| program.is_file())
 }
 
 /// 64 bits from the operating system, by way of the keys that the standard library draws for its hash maps.

@@ -16,9 +16,15 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 /// How long the shell may take to answer: it waits for the server to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Its group is an orphan once the test process is gone; the system sends SIGHUP to such a group when one of it is
+/// stopped.
+///
+/// What the server leaves elsewhere stands in the file `litter` of the folder, one path a line.
+///
 /// Reads one word a line. `kill` takes the children of the server along, which it cannot have more of while it is
 /// stopped; whoever is left waits as an orphan for nobody.
 const KEEPER: &str = r#"
+trap '' HUP
 folder=$1; shift
 child=
 is_running() { read -r _ _ state _ <"/proc/$1/stat" && [ "$state" != Z ]; }
@@ -41,6 +47,7 @@ while read -r word; do
     esac
 done
 end
+[ -f "$folder/litter" ] && while read -r path; do rm -f -- "$path"; done <"$folder/litter"
 for _ in 1 2 3 4 5 6 7 8 9 10; do
     rm -rf -- "$folder" && break
     sleep 0.1

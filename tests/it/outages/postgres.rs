@@ -24,8 +24,8 @@ enum Harm {
     Killed,
 }
 
-async fn outage(harm: Harm, what: &str) {
-    let mut stage = Stage::set(Bed::postgres().await).await;
+async fn outage(bed: Bed, harm: Harm, what: &str) {
+    let mut stage = Stage::set(bed).await;
     let crew = stage.crew(DESKS, TYPISTS_PER_DESK).await;
     crew.acknowledged_since(now()).await;
     let cluster = stage.bed.cluster();
@@ -53,28 +53,35 @@ async fn outage(harm: Harm, what: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the server does not know Postgres yet"]
 async fn postgres_is_frozen() {
-    outage(Harm::Frozen, "frozen").await;
+    outage(Bed::postgres().await, Harm::Frozen, "frozen").await;
 }
 
 // R-NOTE-2, R-COUNT-1, R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the server does not know Postgres yet"]
 async fn the_way_to_postgres_is_silent() {
-    outage(Harm::Unreachable, "behind a silent network").await;
+    outage(Bed::postgres().await, Harm::Unreachable, "behind a silent network").await;
 }
 
 // R-NOTE-2, R-COUNT-1, R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the server does not know Postgres yet"]
 async fn the_way_to_postgres_is_cut() {
-    outage(Harm::Cut, "cut off").await;
+    outage(Bed::postgres().await, Harm::Cut, "cut off").await;
 }
 
 // R-NOTE-2, R-COUNT-1, R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the server does not know Postgres yet"]
 async fn postgres_is_gone() {
-    outage(Harm::Killed, "killed and gone").await;
+    outage(Bed::postgres().await, Harm::Killed, "killed and gone").await;
+}
+
+// R-NOTE-2, R-COUNT-1, R-HAND-10
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the server does not know Postgres yet"]
+async fn postgres_is_frozen_behind_pgbouncer() {
+    outage(Bed::pgbouncer().await, Harm::Frozen, "frozen").await;
 }
 
 // R-NOTE-2, R-COUNT-1
