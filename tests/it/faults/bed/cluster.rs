@@ -81,6 +81,17 @@ impl Cluster {
         signal("STOP", &children(&pid));
     }
 
+    /// Every process of it stands still.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let pid = self.postgres.pid().unwrap().to_string();
+        let mut all = children(&pid);
+        all.push(pid);
+        all.iter().all(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        })
+    }
+
     pub(crate) fn thaw(&self) {
         let pid = self.postgres.pid().unwrap().to_string();
         signal("CONT", &children(&pid));
