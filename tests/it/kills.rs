@@ -192,14 +192,14 @@ async fn the_server_is_killed_over_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the server does not know Postgres yet"]
 async fn the_server_is_killed_over_postgres() {
-    Run::of(Bed::postgres().await, Victim::Server, share(20)).await;
+    Run::of(Bed::postgres().await, Victim::Server, share(15)).await;
 }
 
 // R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the server does not know Postgres yet"]
 async fn postgres_is_killed_under_the_server() {
-    Run::of(Bed::postgres().await, Victim::Postgres, share(20)).await;
+    Run::of(Bed::postgres().await, Victim::Postgres, share(15)).await;
 }
 
 // R-COUNT-1
@@ -214,4 +214,18 @@ async fn one_process_of_postgres_is_killed_under_the_server() {
 #[ignore = "the server does not know Postgres yet"]
 async fn the_server_and_postgres_are_killed_at_once() {
     Run::of(Bed::postgres().await, Victim::Both, share(10)).await;
+}
+
+// R-COUNT-1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the server does not know Postgres yet"]
+async fn the_server_is_killed_over_pgbouncer() {
+    Run::of(Bed::pgbouncer().await, Victim::Server, share(10)).await;
+}
+
+// R-COUNT-1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the server does not know Postgres yet"]
+async fn postgres_is_killed_behind_pgbouncer() {
+    Run::of(Bed::pgbouncer().await, Victim::Postgres, share(10)).await;
 }

@@ -2,12 +2,15 @@
 //! nobody sees one, everybody works on, and afterwards everything flows again by itself.
 
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use atlas_loadtest::canvas;
 use atlas_loadtest::client::{Client, Connect, Dialect, Seen};
 use atlas_loadtest::world;
 use serde_json::json;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::faults::crew::{PATIENCE, now};
@@ -106,16 +109,24 @@ async fn one_poisoned_design(bed: Bed) {
     const DESIGNS: usize = 1_000;
     const ROUNDS: u64 = 4;
     let stage = Stage::set(bed).await;
-    let mut clients = Vec::new();
-    for number in 0..DESIGNS {
-        let design = stage.owner().create_design(&format!("Design {number}")).await;
-        let url = format!("{}/{design}", stage.server.ws_url());
-        let connect = Connect::new(&url, Dialect::Atlas).token(stage.owner().token());
-        clients.push((design, Client::open(connect).await.unwrap()));
+    let numbers = Arc::new(AtomicUsize::new(0));
+    let mut opening = JoinSet::new();
+    for _ in 0..8 {
+        let (numbers, owner, url) = (Arc::clone(&numbers), stage.owner().clone(), stage.server.ws_url());
+        opening.spawn(async move {
+            let mut opened = Vec::new();
+            while let number @ ..DESIGNS = numbers.fetch_add(1, Ordering::SeqCst) {
+                let design = owner.create_design(&format!("Design {number}")).await;
+                let connect = Connect::new(&format!("{url}/{design}"), Dialect::Atlas).token(owner.token());
+                let client = Client::open(connect).await.unwrap();
+                client.synced().await.unwrap();
+                opened.push((design, client));
+            }
+            opened
+        });
     }
-    for (_, client) in &clients {
-        client.synced().await.unwrap();
-    }
+    let mut clients = opening.join_all().await.concat();
+    assert_eq!(clients.len(), DESIGNS);
     let (design, poisoned) = clients.remove(DESIGNS / 2);
     stage.bed.poison(&stage.server, &design).await;
     let began = now();

@@ -23,12 +23,18 @@ pub(crate) enum Bed {
 
 impl Bed {
     pub(crate) async fn postgres() -> Self {
-        Self::Postgres(Box::new(Cluster::start().await))
+        Self::Postgres(Box::new(Cluster::start(false).await))
+    }
+
+    /// The server reaches Postgres through PgBouncer alone.
+    pub(crate) async fn pgbouncer() -> Self {
+        Self::Postgres(Box::new(Cluster::start(true).await))
     }
 
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Sqlite => "SQLite",
+            Self::Postgres(cluster) if cluster.bouncer.is_some() => "Postgres behind PgBouncer",
             Self::Postgres(_) => "Postgres",
         }
     }

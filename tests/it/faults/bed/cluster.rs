@@ -1,10 +1,11 @@
-//! A throw-away Postgres that syncs every commit, and a proxy between it and the server.
+//! A throw-away Postgres that syncs every commit, perhaps PgBouncer before it, and a proxy between them and the server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
 use atlas_loadtest::proxy::Proxy;
+use atlas_loadtest::services::pgbouncer::PgBouncer;
 use atlas_loadtest::services::postgres::Postgres;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -14,20 +15,29 @@ use super::Found;
 use crate::faults::crew::{PATIENCE, now};
 
 const DATABASE: &str = "atlas";
+/// Sessions that PgBouncer shares among all transactions: fewer than the server has connections.
+const SESSIONS: u32 = 6;
 
 pub(crate) struct Cluster {
     pub(crate) postgres: Postgres,
-    /// The server knows no other way.
+    /// Before it, in transaction mode.
+    pub(super) bouncer: Option<PgBouncer>,
+    /// Before both. The server knows no other way.
     pub(crate) proxy: Proxy,
 }
 
 impl Cluster {
-    pub(super) async fn start() -> Self {
+    pub(super) async fn start(with_pgbouncer: bool) -> Self {
         let postgres = Postgres::start().await.unwrap();
         postgres.create_database(DATABASE).await.unwrap();
         assert_eq!(postgres.sql(DATABASE, "SHOW fsync").await.unwrap(), "on");
-        let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, postgres.port()))).await.unwrap();
-        Self { postgres, proxy }
+        let mut bouncer = None;
+        if with_pgbouncer {
+            bouncer = Some(PgBouncer::start(&postgres, SESSIONS).await.unwrap());
+        }
+        let port = bouncer.as_ref().map_or(postgres.port(), PgBouncer::port);
+        let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.unwrap();
+        Self { postgres, bouncer, proxy }
     }
 
     pub(super) fn server_url(&self) -> String {
@@ -69,6 +79,17 @@ impl Cluster {
         let pid = self.postgres.pid().unwrap().to_string();
         signal("STOP", std::slice::from_ref(&pid));
         signal("STOP", &children(&pid));
+    }
+
+    /// Every process of it stands still.
+    pub(crate) fn is_frozen(&self) -> bool {
+        let pid = self.postgres.pid().unwrap().to_string();
+        let mut all = children(&pid);
+        all.push(pid);
+        all.iter().all(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     pub(crate) fn thaw(&self) {
