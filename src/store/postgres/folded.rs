@@ -177,7 +177,7 @@ async fn pods_that_meet_over_designs_never_wait_in_a_circle() {
     join_all(meet).await;
     for (n, lease) in leases.into_iter().enumerate() {
         let loaded = store.load(lease.design).await.unwrap();
-        let ends = loaded.map(|loaded| (loaded.snapshot.unwrap().0.get(), loaded.head().get()));
+        let ends = loaded.map(|loaded| (loaded.snapshot.as_ref().unwrap().0.get(), loaded.head().get()));
         assert_eq!(ends, (n % 2 == 1).then_some((9, 10)));
     }
     let erase = postgres.sql("one", "SELECT count(*) FROM jobs WHERE kind = 'erase'").await.unwrap();
