@@ -32,7 +32,8 @@ pub trait Upkeep: Send + Sync + 'static {
     /// are older than `keep`, and the snapshots before the newest. Their append ids stay known: an append that is
     /// repeated after its row is gone still finds its `seq`.
     async fn prune_folded(&self, lease: JobLease, rows: usize, keep: Duration) -> Result<Pruned>;
-    /// Designs whose logs need folding, at most `limit`, the longest first.
+    /// Designs whose logs need folding, at most `limit`, the longest first. Not those that have a `Compact` job already: one
+    /// that failed keeps its time.
     async fn unfolded(&self, policy: FoldPolicy, limit: usize) -> Result<Vec<DesignId>>;
     /// Forgets append ids of rows deleted longer ago than `keep`; how many.
     async fn forget_appends(&self, keep: Duration) -> Result<u64>;

@@ -388,7 +388,13 @@ pub(super) async fn long_logs_and_quiet_logs_need_folding(stores: Stores) {
 
     let lease = compaction(&stores, designs[1]).await;
     upkeep.commit_fold(lease, fold(designs[1], 0, 6)).await.unwrap();
+    assert_eq!(unfolded(3, HOUR, 9).await, [3, 1], "somebody is at it");
+    upkeep.end_job(lease, JobEnd::Later(HOUR)).await.unwrap();
+    assert_eq!(unfolded(3, HOUR, 9).await, [3, 1], "or will be, when it is time");
+    let lease = compaction(&stores, designs[1]).await;
+    upkeep.end_job(lease, JobEnd::Done).await.unwrap();
     assert_eq!(unfolded(3, HOUR, 9).await, [3, 1, 2], "counted above the snapshot");
+    let lease = compaction(&stores, designs[1]).await;
     upkeep.commit_fold(lease, fold(designs[1], 6, 9)).await.unwrap();
     upkeep.end_job(lease, JobEnd::Done).await.unwrap();
     assert_eq!(unfolded(1, Duration::ZERO, 9).await, [3, 1, 4], "nothing is left to fold");

@@ -288,14 +288,16 @@ pub(super) async fn unfolded(
 ) -> Result<Vec<DesignId>> {
     let found: Vec<Uuid> = sqlx::query_scalar(
         "SELECT d.id FROM designs AS d JOIN design_heads AS h ON h.design_id = d.id
-         WHERE $1 <= h.head_seq - d.folded_seq
-            OR (d.folded_seq < h.head_seq AND h.updated_at <= now() - $2 * interval '1 microsecond')
+         WHERE ($1 <= h.head_seq - d.folded_seq
+                OR (d.folded_seq < h.head_seq AND h.updated_at <= now() - $2 * interval '1 microsecond'))
+           AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = $4 AND design_id = d.id)
          ORDER BY h.head_seq - d.folded_seq DESC, d.id LIMIT $3",
     )
     .persistent(false)
     .bind(column(policy.rows))
     .bind(quiet_us)
     .bind(limit)
+    .bind(JobKind::Compact.as_str())
     .fetch_all(tx)
     .await?;
     Ok(found.into_iter().map(|design| DesignId::from_u128(design.as_u128())).collect())
