@@ -16,6 +16,8 @@ use crate::process::Process;
 use crate::traffic::{self, Figures, Shape, Target};
 use crate::world;
 
+mod history;
+pub mod stores;
 mod table;
 
 pub use table::Table;
@@ -192,10 +194,10 @@ async fn cold_open(server: &Process, owner: &Login, table: &mut Table) -> anyhow
     Ok(())
 }
 
-pub(crate) type Socket = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
+type Socket = tokio_tungstenite::WebSocketStream<tokio::net::TcpStream>;
 
 /// A socket past its handshake, and how large the document was.
-pub(crate) async fn join(owner: &Login, design: &str) -> anyhow::Result<(Socket, usize)> {
+async fn join(owner: &Login, design: &str) -> anyhow::Result<(Socket, usize)> {
     let url = owner.api.socket_url(design);
     let mut socket = open_raw(&Connect::new(&url, Dialect::Atlas).token(&owner.access_token)).await?;
     let document = traffic::shake_hands(&mut socket).await?;
@@ -209,7 +211,7 @@ async fn import(owner: &Login, drawing: &Value, at: usize) -> anyhow::Result<Str
 }
 
 /// A design as the Koh Atlas page writes it.
-pub(crate) fn drawing(nodes: usize, edges: usize) -> Value {
+fn drawing(nodes: usize, edges: usize) -> Value {
     let node = |at: usize| {
         json!({
             "id": format!("node-{at}"), "type": "custom",

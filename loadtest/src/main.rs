@@ -11,7 +11,6 @@ use atlas_loadtest::api::Api;
 use atlas_loadtest::bench;
 use atlas_loadtest::client::Dialect;
 use atlas_loadtest::relay::Relay;
-use atlas_loadtest::storage;
 use atlas_loadtest::traffic::{self, Shape, Target};
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -32,18 +31,6 @@ enum Command {
     },
     /// Run one scenario against a server that is already there.
     Run(Run),
-    /// Start Postgres and servers on it, and on SQLite, and print what it costs an edit to be durable.
-    Storage {
-        /// The server's binary, built with --release.
-        #[arg(long, default_value = "target/release/atlas-collab")]
-        server: PathBuf,
-        /// Seconds that each clock runs.
-        #[arg(long, default_value_t = 8)]
-        secs: u64,
-        /// Edits in the long log.
-        #[arg(long)]
-        edits: Option<usize>,
-    },
     /// Start a server and a relay, run everything against both, print one table.
     Bench {
         /// The server's binary, built with --release.
@@ -52,6 +39,12 @@ enum Command {
         /// Seconds that each clock runs.
         #[arg(long, default_value_t = 8)]
         secs: u64,
+    },
+    /// Start servers on a throw-away Postgres and on SQLite, let people write, print one table.
+    Stores {
+        /// The server's binary, built with --release.
+        #[arg(long, default_value = "target/release/atlas-collab")]
+        server: PathBuf,
     },
 }
 
@@ -98,11 +91,11 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Relay { listen } => relay(listen).await,
         Command::Run(run) => scenario(run).await,
-        Command::Storage { server, secs, edits } => storage::run(&server, Duration::from_secs(secs), edits)
-            .await
-            .and_then(|table| say(&format!("\n{table}"))),
         Command::Bench { server, secs } => {
             bench::run(&server, Duration::from_secs(secs)).await.and_then(|table| say(&format!("\n{table}")))
+        }
+        Command::Stores { server } => {
+            bench::stores::run(&server).await.and_then(|table| say(&format!("\n{table}")))
         }
     };
     match done {

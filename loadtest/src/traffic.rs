@@ -140,15 +140,8 @@ impl Counts {
 /// The messages of one writer, encoded before the clock starts.
 #[derive(Debug)]
 pub(crate) struct Script {
-    create: Bytes,
-    edits: Vec<Bytes>,
-}
-
-impl Script {
-    /// All of them as messages, in the order in which they are sent.
-    pub(crate) fn messages(self) -> Vec<Bytes> {
-        std::iter::once(self.create).chain(self.edits).collect()
-    }
+    pub(crate) create: Bytes,
+    pub(crate) edits: Vec<Bytes>,
 }
 
 /// Runs one shape against one target and measures the process `pid` meanwhile.

@@ -9,6 +9,7 @@ use atlas_loadtest::world;
 
 use crate::faults::crew::{PATIENCE, Promised, a_while, now};
 use crate::faults::{Bed, Crew, Stage};
+use crate::folding::{ALL_THE_TIME, folds};
 
 /// Kills in all tests of this file together; `ATLAS_KILLS` says otherwise.
 const KILLS: u64 = 100;
@@ -40,28 +41,48 @@ enum Victim {
 #[derive(Debug, Default)]
 struct Tally {
     kills: u64,
+    /// While a log was being folded: the lease of the dead is still there.
+    amid_folds: u64,
     /// Nobody had been acknowledged anything just before: done again.
     not_counted: u64,
     acknowledgements: u64,
     edits_checked: u64,
+    rows_deleted: u64,
     longest_recovery: Duration,
 }
 
 struct Run {
     stage: Stage,
+    /// Logs are folded all the time.
+    folding: bool,
     tally: Tally,
 }
 
 impl Run {
     /// `kills` kills, and some quiet looks at everything.
     async fn of(bed: Bed, victim: Victim, kills: u64) {
-        let mut run = Self { stage: Stage::set(bed).await, tally: Tally::default() };
-        while run.tally.kills < kills {
-            let more = KILLS_PER_CREW.min(kills - run.tally.kills);
-            run.crew(victim, more).await;
+        let stage = Stage::set(bed).await;
+        Self { stage, folding: false, tally: Tally::default() }.run(victim, kills).await;
+    }
+
+    /// The same while logs are folded all the time.
+    async fn while_folding(bed: Bed, victim: Victim, kills: u64) {
+        let stage = Stage::set_with(bed, &ALL_THE_TIME).await;
+        Self { stage, folding: true, tally: Tally::default() }.run(victim, kills).await;
+    }
+
+    async fn run(mut self, victim: Victim, kills: u64) {
+        while self.tally.kills < kills {
+            let more = KILLS_PER_CREW.min(kills - self.tally.kills);
+            self.crew(victim, more).await;
         }
-        assert_eq!(run.tally.kills, kills);
-        run.tell(victim);
+        assert_eq!(self.tally.kills, kills);
+        if self.folding {
+            let hit = self.tally.amid_folds;
+            assert!(kills < hit * 20, "only {hit} of {kills} kills hit a fold");
+        }
+        self.stage.check_everything();
+        self.tell(victim);
     }
 
     /// New designs, `kills` kills, and a quiet look at everything.
@@ -88,12 +109,26 @@ impl Run {
         self.tally.acknowledgements += crew.acknowledgements();
         self.stage.check_logs(&crew).await;
         crew.leave();
+        if self.folding {
+            let folds = folds(&self.stage, &crew).await;
+            assert!(0 < folds.deleted_rows, "nothing was folded: {folds:?}");
+            self.tally.rows_deleted += folds.deleted_rows;
+        }
+    }
+
+    /// Call it while the server is dead.
+    async fn note_folds(&mut self) {
+        const HELD: &str = "SELECT count(*) FROM jobs WHERE kind = 'compact' AND holder IS NOT NULL";
+        if self.folding && 0 < self.stage.bed.count(&self.stage.server, HELD).await {
+            self.tally.amid_folds += 1;
+        }
     }
 
     async fn kill_server(&mut self, crew: &Crew) {
         self.stage.server.kill();
         crew.cut_off().await;
         let promised = crew.promised();
+        self.note_folds().await;
         self.restart_server().await;
         self.tally.edits_checked += self.stage.check_exported(crew, &promised).await;
         self.stage.check_logs(crew).await;
@@ -131,6 +166,7 @@ impl Run {
         crew.cut_off().await;
         let promised = crew.promised();
         self.stage.bed.cluster().postgres.restart().await.unwrap();
+        self.note_folds().await;
         self.tally.edits_checked += self.stage.check_found(crew, &promised).await;
         self.restart_server().await;
         crew.reconnect().await;
@@ -146,7 +182,7 @@ impl Run {
     }
 
     fn tell(&self, victim: Victim) {
-        let Tally { kills, not_counted, acknowledgements, edits_checked, longest_recovery } = &self.tally;
+        let Tally { kills, not_counted, acknowledgements, edits_checked, longest_recovery, .. } = &self.tally;
         let whom = match victim {
             Victim::Server => "the server",
             Victim::Postgres => "Postgres",
@@ -158,6 +194,10 @@ impl Run {
              {acknowledgements} acknowledgements, {edits_checked} edits checked, longest recovery {longest_recovery:?}",
             self.stage.bed.name(),
         );
+        if self.folding {
+            let Tally { amid_folds, rows_deleted, .. } = &self.tally;
+            println!("{amid_folds} of them amid a fold; {rows_deleted} rows were folded and deleted");
+        }
     }
 }
 
@@ -185,47 +225,53 @@ fn share(percent: u64) -> u64 {
 // R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_killed_over_sqlite() {
-    Run::of(Bed::Sqlite, Victim::Server, share(30)).await;
+    Run::of(Bed::Sqlite, Victim::Server, share(20)).await;
 }
 
 // R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
+async fn the_server_is_killed_over_sqlite_amid_folds() {
+    Run::while_folding(Bed::Sqlite, Victim::Server, share(15)).await;
+}
+
+// R-COUNT-1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_killed_over_postgres() {
-    Run::of(Bed::postgres().await, Victim::Server, share(15)).await;
+    Run::of(Bed::postgres().await, Victim::Server, share(10)).await;
 }
 
 // R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
+async fn the_server_is_killed_over_postgres_amid_folds() {
+    Run::while_folding(Bed::postgres().await, Victim::Server, share(10)).await;
+}
+
+// R-COUNT-1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_is_killed_under_the_server() {
     Run::of(Bed::postgres().await, Victim::Postgres, share(15)).await;
 }
 
 // R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
 async fn one_process_of_postgres_is_killed_under_the_server() {
     Run::of(Bed::postgres().await, Victim::Backend, share(10)).await;
 }
 
 // R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
 async fn the_server_and_postgres_are_killed_at_once() {
-    Run::of(Bed::postgres().await, Victim::Both, share(10)).await;
+    Run::while_folding(Bed::postgres().await, Victim::Both, share(10)).await;
 }
 
 // R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
 async fn the_server_is_killed_over_pgbouncer() {
-    Run::of(Bed::pgbouncer().await, Victim::Server, share(10)).await;
+    Run::of(Bed::pgbouncer().await, Victim::Server, share(5)).await;
 }
 
 // R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
 async fn postgres_is_killed_behind_pgbouncer() {
-    Run::of(Bed::pgbouncer().await, Victim::Postgres, share(10)).await;
+    Run::of(Bed::pgbouncer().await, Victim::Postgres, share(5)).await;
 }

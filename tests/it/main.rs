@@ -14,6 +14,7 @@ mod command_line;
 mod damage;
 mod edit;
 mod fifty;
+mod folding;
 mod holes;
 mod kills;
 mod openapi;

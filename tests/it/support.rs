@@ -115,6 +115,13 @@ impl Server {
         self.addr = addr;
     }
 
+    /// Another subcommand of the same binary, under the server's own settings.
+    pub(crate) fn run(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atlas-collab"));
+        command.args(arguments).env_clear().env("ATLAS_DATA_DIR", self.data.path().join("data"));
+        command.envs(self.settings.iter().map(|(name, value)| (name, value))).output().unwrap()
+    }
+
     /// What the server wrote to its log so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.path().join("test.log")).unwrap_or_default()

@@ -1,9 +1,12 @@
 //! What stands under the server, read past the server.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use atlas_loadtest::services::postgres::Postgres;
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
-use std::time::Duration;
 use uuid::Uuid;
 
 use crate::support::Server;
@@ -23,12 +26,16 @@ pub(crate) enum Bed {
 
 impl Bed {
     pub(crate) async fn postgres() -> Self {
-        Self::Postgres(Box::new(Cluster::start(false).await))
+        Self::postgres_of(Postgres::start().await.unwrap()).await
+    }
+
+    pub(crate) async fn postgres_of(postgres: Postgres) -> Self {
+        Self::Postgres(Box::new(Cluster::start(postgres, false).await))
     }
 
     /// The server reaches Postgres through PgBouncer alone.
     pub(crate) async fn pgbouncer() -> Self {
-        Self::Postgres(Box::new(Cluster::start(true).await))
+        Self::Postgres(Box::new(Cluster::start(Postgres::start().await.unwrap(), true).await))
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -104,6 +111,22 @@ impl Bed {
         }
     }
 
+    /// One number of the store as it lies there. `server` may be dead: then SQLite's files are copied, since whoever opens
+    /// them cleans up.
+    pub(crate) async fn count(&self, server: &Server, sql: &str) -> u64 {
+        let count: i64 = match self {
+            Self::Sqlite => {
+                let mut copy = sqlite_copy(server).await;
+                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut copy).await.unwrap()
+            }
+            Self::Postgres(cluster) => {
+                let mut stranger = cluster.stranger().await;
+                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut stranger).await.unwrap()
+            }
+        };
+        count.try_into().unwrap()
+    }
+
     /// The design as it lies in the store.
     pub(crate) async fn found(&self, server: &Server, design: &str) -> Found {
         let id = Uuid::parse_str(design).unwrap();
@@ -142,13 +165,27 @@ impl Bed {
 
 /// The server's own file, opened by somebody else; a copy of it if it lies where only the server can open it.
 pub(crate) async fn sqlite(server: &Server) -> SqliteConnection {
-    let mut path = server.data_folder().join("data/atlas.db");
     if server.has_own_disk() {
-        path = server.data_folder().join("copy.db");
-        for (from, to) in [("atlas.db", "copy.db"), ("atlas.db-wal", "copy.db-wal")] {
-            std::fs::copy(server.inner_path(from), server.data_folder().join(to)).unwrap();
+        return sqlite_copy(server).await;
+    }
+    open(server.data_folder().join("data/atlas.db")).await
+}
+
+/// Take it while nobody writes.
+async fn sqlite_copy(server: &Server) -> SqliteConnection {
+    let folder = server.data_folder();
+    for (from, to) in [("atlas.db", "copy.db"), ("atlas.db-wal", "copy.db-wal")] {
+        let _ = std::fs::remove_file(folder.join(to));
+        let from =
+            if server.has_own_disk() { server.inner_path(from) } else { folder.join("data").join(from) };
+        if from.exists() {
+            std::fs::copy(from, folder.join(to)).unwrap();
         }
     }
+    open(folder.join("copy.db")).await
+}
+
+async fn open(path: PathBuf) -> SqliteConnection {
     let patient = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(30));
     patient.connect().await.unwrap()
 }

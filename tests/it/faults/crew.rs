@@ -40,6 +40,12 @@ pub(crate) struct Promised {
     shown: BTreeMap<(String, String), u64>,
 }
 
+impl Promised {
+    pub(crate) fn acknowledged(&self, desk: &Desk, typist: &Typist) -> u64 {
+        self.acknowledged[&(desk.design.clone(), typist.node.clone())]
+    }
+}
+
 impl Desk {
     /// Two people share it; `typists` are theirs by turns.
     async fn open(server: &Server, people: &[Person; 2], name: &str, typists: usize) -> Self {

@@ -66,6 +66,17 @@ impl Stage {
         crew
     }
 
+    /// Stops the server and has everything checked that is stored, the contents of blobs included.
+    pub(crate) fn check_everything(&mut self) {
+        let code = tokio::task::block_in_place(|| self.server.stop());
+        assert_eq!(code, Some(0), "it stopped with something left to do");
+        let checked = tokio::task::block_in_place(|| self.server.run(&["fsck", "--deep"]));
+        let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+        let problems = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert_eq!(checked.status.code(), Some(0), "fsck found something: {told}{problems}");
+        println!("fsck: {}", told.trim().lines().last().unwrap_or_default());
+    }
+
     /// The log of each design as it lies in the store is whole.
     pub(crate) async fn check_logs(&self, crew: &Crew) {
         for desk in &crew.desks {

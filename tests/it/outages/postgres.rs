@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use atlas_loadtest::client::Client;
+use atlas_loadtest::services::postgres::Postgres;
 use sqlx::Connection as _;
 use uuid::Uuid;
 
-use super::{DESKS, TYPISTS_PER_DESK, length, one_poisoned_design, recovered};
-use crate::faults::crew::{PATIENCE, now};
+use super::{DESKS, TYPISTS_PER_DESK, fill, length, one_poisoned_design, recovered};
+use crate::faults::crew::{PATIENCE, a_while, now};
 use crate::faults::endure::{Joins, endure, is_told_of_trouble};
 use crate::faults::{Bed, Stage};
 
@@ -55,49 +56,83 @@ async fn outage(bed: Bed, harm: Harm, what: &str) {
 
 // R-NOTE-2, R-COUNT-1, R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
 async fn postgres_is_frozen() {
     outage(Bed::postgres().await, Harm::Frozen, "frozen").await;
 }
 
 // R-NOTE-2, R-COUNT-1, R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
-async fn the_way_to_postgres_is_silent() {
-    outage(Bed::postgres().await, Harm::Unreachable, "behind a silent network").await;
+async fn the_way_to_pgbouncer_is_silent() {
+    outage(Bed::pgbouncer().await, Harm::Unreachable, "behind a silent network").await;
 }
 
 // R-NOTE-2, R-COUNT-1, R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
 async fn the_way_to_postgres_is_cut() {
     outage(Bed::postgres().await, Harm::Cut, "cut off").await;
 }
 
 // R-NOTE-2, R-COUNT-1, R-HAND-10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
 async fn postgres_is_gone() {
     outage(Bed::postgres().await, Harm::Killed, "killed and gone").await;
 }
 
-// R-NOTE-2, R-COUNT-1, R-HAND-10
+// R-NOTE-2, R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
-async fn postgres_is_frozen_behind_pgbouncer() {
-    outage(Bed::pgbouncer().await, Harm::Frozen, "frozen").await;
+async fn postgres_has_no_room_left() {
+    const DISK_MIB: u32 = 96;
+    let postgres = match Postgres::start_on_small_disk(DISK_MIB).await {
+        Ok(postgres) => postgres,
+        Err(why) => return println!("skipped: no file system of its own can be mounted here: {why:#}"),
+    };
+    let mut stage = Stage::set(Bed::postgres_of(postgres).await).await;
+    let crew = stage.crew(DESKS, TYPISTS_PER_DESK).await;
+    crew.acknowledged_since(now()).await;
+    let ballast = stage.bed.cluster().postgres.inner_path("ballast").unwrap();
+    assert_eq!(fill(&ballast).kind(), std::io::ErrorKind::StorageFull);
+    // What is left in pages that exist is used up first.
+    let full_at = now();
+    while crew.quiet_for() < Duration::from_secs(1) {
+        assert!(full_at.elapsed() < PATIENCE, "the disk is full and edits are saved");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let figures = endure(&stage, &crew, length(), Joins::Admitted).await;
+    assert!(stage.server.log().contains("No space left"), "the server says why");
+    std::fs::remove_file(&ballast).unwrap();
+    recovered(&mut stage, crew, "on a full disk", &figures).await;
+}
+
+// R-NOTE-2, R-COUNT-1
+/// The primary dies. Its standby, which has all that was acknowledged, is there under the same address at once, and takes
+/// no writes before somebody promotes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_fails_over_to_its_standby() {
+    let mut stage = Stage::set(Bed::postgres().await).await;
+    let standby = stage.bed.cluster().postgres.standby().await.unwrap();
+    let crew = stage.crew(DESKS, TYPISTS_PER_DESK).await;
+    crew.acknowledged_since(now()).await;
+    a_while(&mut stage.random, Duration::from_secs(1)).await;
+    stage.bed.cluster().lose_to(standby).await;
+    let figures = endure(&stage, &crew, length(), Joins::Admitted).await;
+    let promised = crew.promised();
+    assert_eq!(
+        stage.bed.cluster().postgres.sql("postgres", "SELECT pg_is_in_recovery()").await.unwrap(),
+        "t"
+    );
+    stage.bed.cluster().postgres.promote().await.unwrap();
+    stage.check_found(&crew, &promised).await;
+    recovered(&mut stage, crew, "dead and its standby not promoted", &figures).await;
 }
 
 // R-NOTE-2, R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
 async fn one_design_of_a_thousand_is_refused_by_postgres() {
     one_poisoned_design(Bed::postgres().await).await;
 }
 
 // R-NOTE-2, R-COUNT-1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
 async fn a_stranger_locks_the_row_of_one_design() {
     /// How long the others may be without an acknowledgement while everybody types.
     const QUIET_MAX: Duration = Duration::from_secs(1);

@@ -76,7 +76,6 @@ async fn a_stop_while_sqlite_is_locked_names_what_is_not_saved() {
 
 // R-CLOSE-5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server does not know Postgres yet"]
 async fn a_stop_while_postgres_is_silent_names_what_is_not_saved() {
     stop_during_an_outage(Bed::postgres().await).await;
 }

@@ -27,8 +27,7 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) async fn start(with_pgbouncer: bool) -> Self {
-        let postgres = Postgres::start().await.unwrap();
+    pub(super) async fn start(postgres: Postgres, with_pgbouncer: bool) -> Self {
         postgres.create_database(DATABASE).await.unwrap();
         assert_eq!(postgres.sql(DATABASE, "SHOW fsync").await.unwrap(), "on");
         let mut bouncer = None;
@@ -72,6 +71,15 @@ impl Cluster {
         while sqlx::query("SELECT 1").execute(&mut stranger).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Kills it and puts its standby in its place, which takes no writes before it is promoted.
+    pub(crate) async fn lose_to(&mut self, standby: Postgres) {
+        self.proxy.cut();
+        self.postgres.kill().await.unwrap();
+        self.proxy.retarget(SocketAddr::from((Ipv4Addr::LOCALHOST, standby.port())));
+        self.postgres = standby;
+        self.proxy.restore();
     }
 
     /// SIGSTOP to all of its processes: connections stand, and nobody answers.
