@@ -49,6 +49,8 @@ mod checks;
 #[cfg(test)]
 mod folded;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tests;
 
 /// How many connections, and how long they may take. One process opens at most
