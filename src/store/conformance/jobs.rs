@@ -49,6 +49,13 @@ pub(super) async fn a_job_waits_and_runs_once(stores: Stores) {
     let again = claim(upkeep, 1, HOUR).await.unwrap();
     assert!(job.lease.token < again.lease.token, "a row that is made anew does not repeat a token");
     assert_fenced(upkeep.renew_job(job.lease, HOUR).await);
+    upkeep.end_job(again.lease, JobEnd::Done).await.unwrap();
+    upkeep.enqueue(COMPACT, design, NOW).await.unwrap();
+    upkeep.enqueue(COMPACT, design, Duration::from_millis(20)).await.unwrap();
+    let last = claim(upkeep, 1, HOUR).await.unwrap();
+    upkeep.end_job(last.lease, JobEnd::Done).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert_eq!(claim(upkeep, 1, HOUR).await, None, "both were one");
 }
 
 pub(super) async fn one_job_is_never_held_twice(stores: Stores) {
