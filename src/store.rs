@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 pub mod conformance;
 pub mod folds;
 pub mod jobs;
+pub mod postgres;
 pub mod sqlite;
 pub mod upkeep;
 

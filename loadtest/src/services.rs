@@ -2,6 +2,7 @@
 //! temporary folder, a free port of the loopback, no trace left behind.
 //!
 //! - [`postgres`]: a Postgres cluster that syncs to its disk, and that can be killed and started again.
+//! - [`pgbouncer`]: a pooler before it, in transaction mode.
 //! - [`seaweedfs`]: an S3 server that checks signatures.
 //! - [`kept`]: what they share: a process that never outlives the test process, however that ends.
 //!
@@ -19,6 +20,7 @@ use tokio::process::Command;
 use crate::world::Random;
 
 pub mod kept;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod seaweedfs;
 

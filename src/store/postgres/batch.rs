@@ -1,0 +1,276 @@
+//! The appends of many designs in one transaction.
+//!
+//! Whoever appends to a design holds its head row until the commit, so that the next append of any pod gets the next
+//! `seq`, and knows of every append id and every claim before its own.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use atlas_crdt::ids::{ClientId, DesignId, Seq, UserId};
+use atlas_crdt::room::{Append, Author};
+use sqlx::postgres::PgConnection;
+use sqlx::types::Json;
+use time::OffsetDateTime;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::claims::{self, NewClaims};
+use super::pool::Terms;
+use super::values::{column, counter, id, search_key, text};
+use crate::store::{Result, StoreError};
+
+/// One append that waits for its commit.
+pub(super) struct PendingAppend {
+    pub(super) design: DesignId,
+    pub(super) append: Append,
+    pub(super) answer: oneshot::Sender<Result<Seq>>,
+}
+
+impl PendingAppend {
+    pub(super) fn bytes(&self) -> usize {
+        self.append.update.len()
+    }
+}
+
+/// What a transaction does about rows that somebody else has locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Locked {
+    /// Leaves their designs out.
+    Skip,
+    /// Waits for them, within the limit of the transaction.
+    Wait,
+}
+
+/// How long the transaction of these appends may take.
+pub(super) fn limit(terms: &Terms, batch: &[PendingAppend]) -> Duration {
+    terms.with_bytes(batch.iter().map(PendingAppend::bytes).sum())
+}
+
+/// Writes them in their order. The answers are in the same order, and true once it is committed; `None`: left out.
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    batch: &[PendingAppend],
+    locked: Locked,
+    now: OffsetDateTime,
+) -> Result<Vec<Option<Result<Seq>>>> {
+    let mut heads = lock_heads(tx, batch, locked).await?;
+    if locked == Locked::Skip {
+        leave_out_locked_names(tx, batch, &mut heads).await?;
+    }
+    let mut known = Known::read(tx, batch, &heads).await?;
+    let mut rows = Rows::default();
+    let mut answers = Vec::with_capacity(batch.len());
+    for pending in batch {
+        answers.push(match heads.get_mut(&id(pending.design.as_u128())) {
+            Some(head) => Some(known.judge(pending, head, &mut rows)),
+            None if locked == Locked::Skip => None,
+            None => Some(Err(StoreError::NoSuchDesign)),
+        });
+    }
+    rows.write(tx, now).await?;
+    Ok(answers)
+}
+
+/// The rows that appends need, each design's head before its row in `designs`: `head_seq` of every design whose both are
+/// held now.
+async fn lock_heads(
+    tx: &mut PgConnection,
+    batch: &[PendingAppend],
+    locked: Locked,
+) -> Result<HashMap<Uuid, i64>> {
+    let designs: BTreeSet<Uuid> = batch.iter().map(|pending| id(pending.design.as_u128())).collect();
+    let designs: Vec<Uuid> = designs.into_iter().collect();
+    let sql = match locked {
+        Locked::Skip => {
+            "SELECT h.design_id, h.head_seq FROM design_heads h JOIN designs d ON d.id = h.design_id
+             WHERE h.design_id = ANY ($1) ORDER BY h.design_id
+             FOR UPDATE OF h SKIP LOCKED FOR KEY SHARE OF d SKIP LOCKED"
+        }
+        Locked::Wait => {
+            "SELECT h.design_id, h.head_seq FROM design_heads h WHERE h.design_id = ANY ($1) ORDER BY h.design_id
+             FOR UPDATE"
+        }
+    };
+    let held: Vec<(Uuid, i64)> = sqlx::query_as(sql).persistent(false).bind(&designs).fetch_all(tx).await?;
+    Ok(held.into_iter().collect())
+}
+
+/// A new name changes a row of `designs`, which somebody may hold who leaves the head alone.
+async fn leave_out_locked_names(
+    tx: &mut PgConnection,
+    batch: &[PendingAppend],
+    heads: &mut HashMap<Uuid, i64>,
+) -> Result<()> {
+    let named = batch.iter().filter(|pending| pending.append.name.is_some());
+    let named: BTreeSet<Uuid> = named.map(|pending| id(pending.design.as_u128())).collect();
+    let named: Vec<Uuid> = named.into_iter().filter(|design| heads.contains_key(design)).collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let held: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM designs WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED",
+    )
+    .persistent(false)
+    .bind(&named)
+    .fetch_all(tx)
+    .await?;
+    let held: HashSet<Uuid> = held.into_iter().collect();
+    heads.retain(|design, _| held.contains(design) || !named.contains(design));
+    Ok(())
+}
+
+/// What earlier appends have taken.
+struct Known {
+    /// Design and `seq` of append ids.
+    appends: HashMap<Uuid, (Uuid, i64)>,
+    /// Whose client ids of a design are, under which somebody wrote.
+    owners: HashMap<(Uuid, ClientId), Option<UserId>>,
+}
+
+impl Known {
+    /// Of everything in the batch whose head is held.
+    async fn read(
+        tx: &mut PgConnection,
+        batch: &[PendingAppend],
+        heads: &HashMap<Uuid, i64>,
+    ) -> Result<Self> {
+        let held = || batch.iter().filter(|pending| heads.contains_key(&id(pending.design.as_u128())));
+        let append_ids: Vec<Uuid> = held().map(|pending| id(pending.append.append_id.as_u128())).collect();
+        // One statement, so that a row that is folded away at this moment is seen in one of both.
+        let appends: Vec<(Uuid, Uuid, i64)> = sqlx::query_as(
+            "SELECT append_id, design_id, seq FROM design_updates WHERE append_id = ANY ($1)
+             UNION ALL SELECT append_id, design_id, seq FROM folded_appends WHERE append_id = ANY ($1)",
+        )
+        .persistent(false)
+        .bind(&append_ids)
+        .fetch_all(&mut *tx)
+        .await?;
+        let appends = appends.into_iter().map(|(append, design, seq)| (append, (design, seq))).collect();
+
+        let claimed = held().flat_map(|pending| {
+            let design = id(pending.design.as_u128());
+            pending.append.claims.iter().map(move |claim| (design, column(claim.client.get())))
+        });
+        let (designs, clients): (Vec<Uuid>, Vec<i64>) = claimed.unzip();
+        let mut owners = HashMap::new();
+        for (design, client, user) in claims::owners(tx, &designs, &clients).await? {
+            let user = user.map(|user| UserId::from_u128(user.as_u128()));
+            owners.insert((design, ClientId::new(counter(client)?)), user);
+        }
+        Ok(Self { appends, owners })
+    }
+
+    /// What becomes of one append, given all before it. Nothing of a refused one is kept.
+    fn judge<'b>(&mut self, pending: &'b PendingAppend, head: &mut i64, rows: &mut Rows<'b>) -> Result<Seq> {
+        let design = id(pending.design.as_u128());
+        let append_id = id(pending.append.append_id.as_u128());
+        let mut new_claims = HashMap::new();
+        for claim in &pending.append.claims {
+            let taken = self.owners.get(&(design, claim.client)).or_else(|| new_claims.get(&claim.client));
+            match taken {
+                Some(user) if *user != claim.user => {
+                    return Err(StoreError::Foreign { client: claim.client });
+                }
+                Some(_) => {}
+                None => {
+                    new_claims.insert(claim.client, claim.user);
+                }
+            }
+        }
+        match self.appends.get(&append_id) {
+            Some((owner, seq)) if *owner == design => return counter(*seq).map(Seq::new),
+            Some(_) => return Err(StoreError::Conflict("this append id")),
+            None => {}
+        }
+        *head += 1;
+        self.appends.insert(append_id, (design, *head));
+        for (client, user) in new_claims {
+            self.owners.insert((design, client), user);
+            rows.claims.push(design, atlas_crdt::room::Claim { client, user }, *head);
+        }
+        rows.push(design, append_id, *head, &pending.append);
+        counter(*head).map(Seq::new)
+    }
+}
+
+/// What the batch writes, column by column.
+#[derive(Default)]
+struct Rows<'b> {
+    designs: Vec<Uuid>,
+    seqs: Vec<i64>,
+    append_ids: Vec<Uuid>,
+    payloads: Vec<&'b [u8]>,
+    authors: Vec<Json<&'b [Author]>>,
+    /// Each design's new head.
+    heads: HashMap<Uuid, i64>,
+    /// Each design's new name.
+    names: HashMap<Uuid, &'b str>,
+    claims: NewClaims,
+}
+
+impl<'b> Rows<'b> {
+    fn push(&mut self, design: Uuid, append_id: Uuid, seq: i64, append: &'b Append) {
+        self.designs.push(design);
+        self.seqs.push(seq);
+        self.append_ids.push(append_id);
+        self.payloads.push(&append.update);
+        self.authors.push(Json(&append.authors));
+        self.heads.insert(design, seq);
+        if let Some(name) = &append.name {
+            self.names.insert(design, name);
+        }
+    }
+
+    async fn write(self, tx: &mut PgConnection, now: OffsetDateTime) -> Result<()> {
+        if self.designs.is_empty() {
+            return Ok(());
+        }
+        let heads_expected = self.heads.len() as u64;
+        let (heads, head_seqs): (Vec<Uuid>, Vec<i64>) = self.heads.into_iter().unzip();
+        let advanced = sqlx::query(
+            "WITH appended AS (
+                 INSERT INTO design_updates (design_id, seq, append_id, payload, authors, created_at)
+                 SELECT design_id, seq, append_id, payload, authors, $8
+                 FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[], $5::jsonb[])
+                     AS new (design_id, seq, append_id, payload, authors)
+             )
+             UPDATE design_heads AS h SET head_seq = new.seq, updated_at = greatest(h.updated_at, $8)
+             FROM unnest($6::uuid[], $7::bigint[]) AS new (design_id, seq) WHERE h.design_id = new.design_id",
+        )
+        .persistent(false)
+        .bind(self.designs)
+        .bind(self.seqs)
+        .bind(self.append_ids)
+        .bind(self.payloads)
+        .bind(self.authors)
+        .bind(heads)
+        .bind(head_seqs)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        if advanced.rows_affected() != heads_expected {
+            return Err(StoreError::Damaged("a head that was locked is not there".to_owned()));
+        }
+        self.claims.insert(tx).await?;
+        rename(tx, self.names).await
+    }
+}
+
+async fn rename(tx: &mut PgConnection, names: HashMap<Uuid, &str>) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<String> = names.values().map(|name| search_key(name)).collect();
+    let (designs, names): (Vec<Uuid>, Vec<_>) = names.into_iter().map(|(id, name)| (id, text(name))).unzip();
+    sqlx::query(
+        "UPDATE designs AS d SET name = new.name, name_key = new.name_key
+         FROM unnest($1::uuid[], $2::text[], $3::text[]) AS new (id, name, name_key) WHERE d.id = new.id",
+    )
+    .persistent(false)
+    .bind(designs)
+    .bind(names)
+    .bind(keys)
+    .execute(tx)
+    .await?;
+    Ok(())
+}

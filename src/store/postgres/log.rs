@@ -1,0 +1,135 @@
+//! The log: load, read on. What appends to it is `batch.rs`.
+
+use atlas_crdt::ids::{DesignId, Epoch, Generation, Seq};
+use atlas_crdt::room::{Loaded, LogRow};
+use bytes::Bytes;
+use sqlx::postgres::PgConnection;
+
+use super::values::{column, counter, id};
+use super::{claims, quarantine};
+use crate::store::{Head, Result, StoreError};
+
+pub(super) async fn head(tx: &mut PgConnection, design: DesignId) -> Result<Option<Head>> {
+    let row: Option<(i64, i64, i64)> =
+        sqlx::query_as("SELECT generation, epoch, head_seq FROM design_heads WHERE design_id = $1")
+            .persistent(false)
+            .bind(id(design.as_u128()))
+            .fetch_optional(tx)
+            .await?;
+    let Some((generation, epoch, seq)) = row else { return Ok(None) };
+    Ok(Some(Head {
+        generation: Generation::new(counter(generation)?),
+        epoch: Epoch::new(counter(epoch)?),
+        seq: Seq::new(counter(seq)?),
+    }))
+}
+
+/// In a transaction that sees one moment.
+pub(super) async fn load(tx: &mut PgConnection, design: DesignId) -> Result<Option<Loaded>> {
+    let Some(head) = head(tx, design).await? else { return Ok(None) };
+    let snapshot: Option<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT seq, payload FROM design_snapshots WHERE design_id = $1 ORDER BY seq DESC LIMIT 1",
+    )
+    .persistent(false)
+    .bind(id(design.as_u128()))
+    .fetch_optional(&mut *tx)
+    .await?;
+    let snapshot = match snapshot {
+        Some((seq, payload)) => Some((Seq::new(counter(seq)?), Bytes::from(payload))),
+        None => None,
+    };
+    let folded = snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
+    let tail = match rows_after(tx, design, folded, i64::MAX).await? {
+        Rows::Whole(tail) => tail,
+        Rows::Missing(seq) => return Err(hole(design, seq)),
+    };
+    let claims = claims::all(tx, design).await?;
+    let announced = claims::announced(tx, design).await?;
+    let quarantined = quarantine::marks(tx, design).await?;
+    let end = tail.last().map_or(folded, |row| row.seq);
+    if end != head.seq {
+        return Err(hole(design, end.next()));
+    }
+    Ok(Some(Loaded {
+        generation: head.generation,
+        epoch: head.epoch,
+        snapshot,
+        tail,
+        claims,
+        announced,
+        quarantined,
+    }))
+}
+
+/// In a transaction that sees one moment.
+pub(super) async fn log_after(
+    tx: &mut PgConnection,
+    design: DesignId,
+    after: Seq,
+    limit: usize,
+) -> Result<Vec<LogRow>> {
+    let Some(head) = head(tx, design).await? else { return Err(StoreError::NoSuchDesign) };
+    let rows = rows_after(tx, design, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+    let missing = match &rows {
+        Rows::Missing(seq) => Some(*seq),
+        Rows::Whole(rows) => {
+            let end = rows.last().map_or(after, |row| row.seq);
+            (rows.len() < limit && end < head.seq).then(|| end.next())
+        }
+    };
+    match (rows, missing) {
+        (Rows::Whole(mut rows), None) => {
+            claims::fill(tx, design, &mut rows).await?;
+            Ok(rows)
+        }
+        // Rows go from the oldest on: only the first can be gone for a good reason.
+        (_, Some(seq)) if seq == after.next() && seq <= folded_until(tx, design).await? => {
+            Err(StoreError::Folded)
+        }
+        (_, seq) => Err(hole(design, seq.unwrap_or(after))),
+    }
+}
+
+async fn folded_until(tx: &mut PgConnection, design: DesignId) -> Result<Seq> {
+    let newest: Option<i64> =
+        sqlx::query_scalar("SELECT max(seq) FROM design_snapshots WHERE design_id = $1")
+            .persistent(false)
+            .bind(id(design.as_u128()))
+            .fetch_one(tx)
+            .await?;
+    counter(newest.unwrap_or(0)).map(Seq::new)
+}
+
+/// Log rows after a given one, oldest first and without their claims.
+enum Rows {
+    /// Without holes.
+    Whole(Vec<LogRow>),
+    /// This one is not there, and later ones are.
+    Missing(Seq),
+}
+
+async fn rows_after(tx: &mut PgConnection, design: DesignId, after: Seq, limit: i64) -> Result<Rows> {
+    let found: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT seq, payload FROM design_updates WHERE design_id = $1 AND $2 < seq ORDER BY seq LIMIT $3",
+    )
+    .persistent(false)
+    .bind(id(design.as_u128()))
+    .bind(column(after.get()))
+    .bind(limit)
+    .fetch_all(tx)
+    .await?;
+    let mut rows = Vec::with_capacity(found.len());
+    let mut expected = after.next();
+    for (seq, payload) in found {
+        if counter(seq)? != expected.get() {
+            return Ok(Rows::Missing(expected));
+        }
+        rows.push(LogRow { seq: expected, update: Bytes::from(payload), claims: Vec::new() });
+        expected = expected.next();
+    }
+    Ok(Rows::Whole(rows))
+}
+
+fn hole(design: DesignId, missing: Seq) -> StoreError {
+    StoreError::Damaged(format!("the log of {design} has no row {missing}"))
+}
