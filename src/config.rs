@@ -14,9 +14,11 @@ use secrecy::SecretString;
 
 use self::reader::Reader;
 
+mod blobs;
 mod reader;
 mod settings;
 
+pub use blobs::{Blobs, EncryptionKey, S3, Sse};
 pub use settings::{SETTINGS, Setting};
 
 /// Everything that can be set, one struct per concern.
@@ -24,6 +26,7 @@ pub use settings::{SETTINGS, Setting};
 pub struct Config {
     pub server: Server,
     pub storage: Storage,
+    pub blobs: Blobs,
     pub auth: Auth,
     pub log: Log,
 }
@@ -127,6 +130,7 @@ impl Config {
         let config = Self {
             server: Server::read(&mut reader),
             storage: Storage { data_dir: PathBuf::from(reader.text("ATLAS_DATA_DIR")) },
+            blobs: Blobs::read(&mut reader),
             auth: Auth::read(&mut reader),
             log: Log::read(&mut reader),
         };
@@ -204,5 +208,7 @@ impl Log {
     }
 }
 
+#[cfg(test)]
+mod blob_tests;
 #[cfg(test)]
 mod tests;
