@@ -19,7 +19,7 @@ const PROGRAMS: &str = "/usr/lib/postgresql";
 /// The system's user for it.
 pub(super) const USER: &str = "postgres";
 /// How long a start may take, the replay of the log after a crash included.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 const START_TRIES: usize = 5;
 /// What makes it small. What makes a commit durable stays as Postgres has it, and is said here so that it shows.
 const SETTINGS: &[&str] = &[

@@ -112,7 +112,9 @@ async fn many_bring_the_schema_up_to_date_at_once() {
     for (database, url) in [("direct", postgres.url("direct")), ("pooled", pooler.url("pooled"))] {
         for _ in 0..2 {
             let all = join_all((0..8).map(|_| PgStore::migrate(&url))).await;
-            all.into_iter().for_each(|one| one.unwrap());
+            for one in all {
+                one.unwrap();
+            }
         }
         let steps = postgres.sql(database, "SELECT count(*), bool_and(success) FROM _sqlx_migrations").await;
         assert_eq!(
@@ -289,10 +291,19 @@ async fn short_calls_do_not_wait_for_logs_and_who_goes_away_holds_nothing() {
     assert_eq!(session().await, first);
     let raised = store.write(async |tx| {
         let sql = "DO $$ BEGIN RAISE EXCEPTION 'a replica' USING ERRCODE = '25006'; END $$";
-        Ok(drop(sqlx::raw_sql(sql).execute(tx).await?))
+        sqlx::raw_sql(sql).execute(tx).await?;
+        Ok(())
     });
     assert!(matches!(raised.await, Err(StoreError::Unavailable(_))));
     assert_ne!(session().await, first, "it may lead to what is no longer the primary");
+
+    postgres.sql("one", "ALTER DATABASE one SET synchronous_commit = off").await.unwrap();
+    let store = open(&postgres.url("one")).await;
+    let durable = store.write(async |tx| {
+        let shown = sqlx::query_scalar::<_, String>("SHOW synchronous_commit").persistent(false);
+        Ok(shown.fetch_one(tx).await?)
+    });
+    assert_eq!(durable.await.unwrap(), "on", "whatever the server's default is");
 }
 
 /// Everything that expires is written by somebody who takes old rows of its kind along.
