@@ -143,10 +143,10 @@ async fn who_loses_the_lease_in_the_middle_of_a_transaction_is_fenced() {
         held.close().await.unwrap();
         job.unwrap().lease
     };
-    let (refused, last) = join(other.prune_folded(next, 100, Duration::ZERO), claim).await;
+    let (refused, newest) = join(other.prune_folded(next, 100, Duration::ZERO), claim).await;
     assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
     assert_eq!(store.fold_state(design).await.unwrap().unwrap().folded_rows, 8);
-    assert_eq!(store.prune_folded(last, 100, Duration::ZERO).await.unwrap().deleted, 8);
+    assert_eq!(store.prune_folded(newest, 100, Duration::ZERO).await.unwrap().deleted, 8);
 }
 
 /// The design first, then its log: the same order for all.
