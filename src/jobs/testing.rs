@@ -219,7 +219,6 @@ pub(super) struct World {
     pub(super) data: TempDir,
     pub(super) clock: Clock,
     pub(super) ids: Ids,
-    pub(super) tasks: Tasks,
     pub(super) store: Arc<SqliteStore>,
     pub(super) upkeep: Arc<Faulty>,
     pub(super) blobs: Arc<MoodyBlobs>,
