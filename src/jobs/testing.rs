@@ -270,7 +270,6 @@ impl World {
             data,
             clock,
             ids,
-            tasks,
             store,
             upkeep,
             blobs,
