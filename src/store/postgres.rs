@@ -49,6 +49,8 @@ mod checks;
 #[cfg(test)]
 mod folded;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod trouble;
