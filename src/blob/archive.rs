@@ -29,13 +29,13 @@ pub struct SealKey {
 
 impl SealKey {
     /// # Errors
-    /// When the id is not 1 to 32 ASCII letters, digits, `-`, `_` or `.`.
-    pub fn new(id: &str, key: &[u8; 32]) -> anyhow::Result<Self> {
+    /// When the id is not 1 to 32 ASCII letters, digits, `-`, `_` or `.`, or the key not 32 bytes.
+    pub fn new(id: &str, key: &[u8]) -> anyhow::Result<Self> {
         anyhow::ensure!(
             envelope::is_key_id(id.as_bytes()),
             "a key id is 1 to {KEY_ID_BYTES_MAX} letters, digits, `-`, `_` or `.`"
         );
-        let key = UnboundKey::new(&AES_256_GCM, key).ok().context("not a key of AES-256")?;
+        let key = UnboundKey::new(&AES_256_GCM, key).ok().context("a key has 32 bytes")?;
         Ok(Self { id: id.to_owned(), key: LessSafeKey::new(key) })
     }
 }

@@ -266,19 +266,8 @@ impl World {
         store.create_user(new).await.unwrap();
         let docs = (1..=3).map(Doc::with_client_id).collect();
         let design = DesignId::from_u128(0);
-        let mut world = Self {
-            data,
-            clock,
-            ids,
-            store,
-            upkeep,
-            blobs,
-            archive,
-            design,
-            user,
-            docs,
-            written: Vec::new(),
-        };
+        let mut world =
+            Self { data, clock, ids, store, upkeep, blobs, archive, design, user, docs, written: Vec::new() };
         world.design = world.create().await;
         world
     }

@@ -167,4 +167,5 @@ fn no_message_shows_a_key() {
     for id in ["", "with space", "ü", "a/b", &"x".repeat(33)] {
         assert!(SealKey::new(id, &[1; 32]).is_err(), "{id}");
     }
+    assert!(SealKey::new("k", &[1; 31]).is_err());
 }

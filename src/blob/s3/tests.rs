@@ -151,7 +151,7 @@ async fn a_body_that_stops_halfway_is_given_up() {
     let server = SeaweedFs::start().await.unwrap();
     let proxy = Proxy::start(server.address()).await.unwrap();
     let direct = S3Blobs::open(settings(server.endpoint())).await;
-    direct.put("a", hash(1), vec![7; 200 << 20].into()).await.unwrap();
+    direct.put("a", hash(1), vec![7; 48 << 20].into()).await.unwrap();
     let endpoint = format!("http://{}", proxy.address());
     let blobs = S3Blobs::open(S3Settings { patience: HASTY, ..settings(endpoint) }).await;
     let getting = atlas_loadtest::world::spawn(async move { blobs.get("a", hash(1)).await });
@@ -165,7 +165,7 @@ async fn a_body_that_stops_halfway_is_given_up() {
         "{:?}",
         got.map(|bytes| bytes.map(|bytes| bytes.len()))
     );
-    assert!(proxy.passed().down < 200 << 20);
+    assert!(proxy.passed().down < 48 << 20);
 }
 
 #[tokio::test]
