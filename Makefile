@@ -14,7 +14,7 @@ WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -p
 WEB_DEPENDENCIES := $(WEB)/node_modules/.package-lock.json
 WEB_BUILT := $(WEB)/dist/index.html
 
-.PHONY: help docker-proof openapi run web web-deps test test-full lint bench figures pictures fuzz sim tools
+.PHONY: help docker-proof openapi run web web-deps test test-full lint bench store-figures figures pictures fuzz sim tools
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,8 +59,8 @@ test: tools web ## every test: Rust, the web client, published npm clients and r
 	scripts/fuzz $(or $(FUZZ_SECS),20)
 
 test-full: ## the long runs as well: more seeds, more kills, more cases
-	ATLAS_SIM_SEEDS=20000 PROPTEST_CASES=5000 ATLAS_KILLS=200 ATLAS_FIFTY_SECS=120 \
-		DIFF_SECS=300 FUZZ_SECS=600 $(MAKE) test
+	NEXTEST_PROFILE=full ATLAS_SIM_SEEDS=20000 PROPTEST_CASES=5000 ATLAS_FIFTY_SECS=120 \
+		ATLAS_KILLS=1000 ATLAS_STOCK_KILLS=200 ATLAS_OUTAGE_SECS=60 DIFF_SECS=300 FUZZ_SECS=600 $(MAKE) test
 	$(MAKE) docker-proof
 
 docker-proof: ## every step of the Dockerfile without a container engine, and its result run
@@ -78,6 +78,10 @@ lint: web-deps ## formatting and lints, warnings are errors
 bench: ## figures, beside a bare relay on the same machine
 	$(CARGO) build --release --workspace --bins
 	@scripts/bench
+
+store-figures: tools ## figures of the stores: edit to Saved, a long history before and after it is folded
+	$(CARGO) build --release --workspace --bins
+	@target/release/atlas-loadtest stores --server $(RELEASE_BIN)
 
 figures: web ## figures of the page: first load, frames while panning, offline reload
 	$(CARGO) build --release --bin atlas-collab

@@ -193,11 +193,11 @@ impl Room {
                 live.remote(now, generation, seq, update, claims, effects);
             }
             Input::CaughtUp { rows } => live.caught_up(now, rows, effects),
-            Input::CatchUpFailed { reason: _ } => live.catch_up_failed(now),
+            Input::CatchUpFailed { reason: _ } => live.catch_up_failed(now, effects),
             Input::LogFolded => live.log_folded(effects),
             Input::RoleChanged { user, role } => live.role_changed(now, user, role, effects),
             Input::Loaded(loaded) => live.rebuild_loaded(&self.config, now, &loaded, effects),
-            Input::LoadFailed { reason: _ } => live.rebuild_load_failed(now),
+            Input::LoadFailed { reason: _ } => live.rebuild_load_failed(now, effects),
             Input::Tick | Input::Drain | Input::Deleted | Input::NoSuchDesign => {}
         }
     }

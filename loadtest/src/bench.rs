@@ -16,6 +16,8 @@ use crate::process::Process;
 use crate::traffic::{self, Figures, Shape, Target};
 use crate::world;
 
+mod history;
+pub mod stores;
 mod table;
 
 pub use table::Table;

@@ -133,7 +133,7 @@ impl Client {
     pub fn edit(&self, edit: impl FnOnce(&Roots, &mut TransactionMut<'_>)) -> Option<u64> {
         let mut state = self.lock();
         let update = state.replica.edit(edit)?;
-        let ordinal = state.send_document(&ClientFrame::Update { update });
+        let ordinal = state.send_own(&ClientFrame::Update { update });
         drop(state);
         self.inner.bump();
         ordinal
@@ -361,7 +361,7 @@ impl State {
         match frame {
             ServerFrame::SyncStep1 { state_vector } => match self.replica.diff_since(&state_vector) {
                 Ok(update) => {
-                    self.send_document(&ClientFrame::SyncStep2 { update });
+                    self.send_own(&ClientFrame::SyncStep2 { update });
                     self.seen.answered = true;
                 }
                 Err(error) => self.seen.fault(format!("{error:#}")),
@@ -388,7 +388,7 @@ impl State {
                 self.send(&ClientFrame::Awareness { update });
             }
             ServerFrame::PermissionDenied { reason } => self.seen.denied.push(reason),
-            ServerFrame::Saved(n) => self.seen.take_saved(n),
+            ServerFrame::Saved(n) => self.seen.take_saved(n, world::now()),
             ServerFrame::Notice(notice) => self.seen.notices.push(notice),
             ServerFrame::Unknown { .. } => {}
         }
@@ -405,6 +405,13 @@ impl State {
         if self.seen.caught_up && self.replica.has_gaps() {
             self.seen.fault("an update arrived before what it builds on".into());
         }
+    }
+
+    /// With it the server has all that this author wrote.
+    fn send_own(&mut self, frame: &ClientFrame) -> Option<u64> {
+        let ordinal = self.send_document(frame)?;
+        self.seen.sent_up_to(self.replica.own_clock());
+        Some(ordinal)
     }
 
     fn send_document(&mut self, frame: &ClientFrame) -> Option<u64> {

@@ -9,6 +9,7 @@
 //! - [`relay`]: the yardstick: a server that only copies messages from one socket to the others.
 //! - [`traffic`], [`probe`], [`process`] and [`bench`]: load that costs its generator little, what a process uses
 //!   meanwhile, and the table that compares the two.
+//! - [`saving`]: writers who wait until their edits are stored.
 //! - [`services`]: real database servers that are thrown away with their test.
 //! - [`world`]: the one place where all of these take time, randomness and tasks from.
 //!
@@ -23,6 +24,7 @@ pub mod process;
 pub mod proxy;
 pub mod relay;
 pub mod replica;
+pub mod saving;
 pub mod services;
 pub mod traffic;
 pub mod world;

@@ -40,6 +40,12 @@ enum Command {
         #[arg(long, default_value_t = 8)]
         secs: u64,
     },
+    /// Start servers on a throw-away Postgres and on SQLite, let people write, print one table.
+    Stores {
+        /// The server's binary, built with --release.
+        #[arg(long, default_value = "target/release/atlas-collab")]
+        server: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,6 +93,9 @@ async fn main() -> ExitCode {
         Command::Run(run) => scenario(run).await,
         Command::Bench { server, secs } => {
             bench::run(&server, Duration::from_secs(secs)).await.and_then(|table| say(&format!("\n{table}")))
+        }
+        Command::Stores { server } => {
+            bench::stores::run(&server).await.and_then(|table| say(&format!("\n{table}")))
         }
     };
     match done {

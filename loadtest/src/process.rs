@@ -19,7 +19,7 @@ const READY_AT: &str = "http://";
 #[derive(Debug)]
 pub struct Process {
     /// Held, so that the process lives as long as this.
-    _child: Child,
+    child: Child,
     pub pid: u32,
     pub address: SocketAddr,
 }
@@ -27,11 +27,28 @@ pub struct Process {
 impl Process {
     /// The collaboration server on a free port, with its data in `folder`.
     pub async fn server(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
+        Self::server_with(binary, folder, &[]).await
+    }
+
+    /// The same with more settings.
+    pub async fn server_with(
+        binary: &Path,
+        folder: &Path,
+        settings: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(binary);
         // Nothing of this shell's settings reaches it.
         command.arg("serve").env_clear().env("ATLAS_LISTEN", "127.0.0.1:0").env("LOG_LEVEL", "warn");
-        command.env("ATLAS_DATA_DIR", folder);
+        command.env("ATLAS_DATA_DIR", folder).envs(settings.iter().map(|(name, value)| (name, value)));
         Self::start(command).await
+    }
+
+    /// SIGTERM. Returns when it has ended, with everything written.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        Command::new("kill").args(["-TERM", &self.pid.to_string()]).status().await?;
+        let status = self.child.wait().await?;
+        anyhow::ensure!(status.success(), "it ended with {status}");
+        Ok(())
     }
 
     /// The bare relay: this very binary under another subcommand.
@@ -59,7 +76,7 @@ impl Process {
         .context("it did not get ready in time")??;
         // Read on, so that it never waits for a full pipe.
         world::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Ok(Self { _child: child, pid, address })
+        Ok(Self { child, pid, address })
     }
 }
 

@@ -5,8 +5,8 @@
 //! - [`Proxy::restore`]: new connections pass; frozen ones go on where they stood.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,7 +41,8 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     weather: watch::Sender<Weather>,
-    target: SocketAddr,
+    /// Of connections that are made from now on.
+    target: Mutex<SocketAddr>,
     up: AtomicU64,
     down: AtomicU64,
     /// Connections that stand now.
@@ -58,7 +59,7 @@ impl Proxy {
         let (stopped, _) = watch::channel(false);
         let shared = Arc::new(Shared {
             weather,
-            target,
+            target: Mutex::new(target),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
             open: AtomicU64::new(0),
@@ -71,6 +72,11 @@ impl Proxy {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// New connections go there.
+    pub fn retarget(&self, target: SocketAddr) {
+        *self.shared.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
     }
 
     pub fn cut(&self) {
@@ -132,8 +138,9 @@ async fn connection(client: TcpStream, shared: Arc<Shared>) {
     let _ = client.set_zero_linger();
     let mut weather = shared.weather.subscribe();
     let go = weather.wait_for(|weather| *weather != Weather::Frozen).await.map(|weather| *weather);
+    let target = *shared.target.lock().unwrap_or_else(PoisonError::into_inner);
     if matches!(go, Ok(Weather::Fair))
-        && let Ok(server) = TcpStream::connect(shared.target).await
+        && let Ok(server) = TcpStream::connect(target).await
     {
         let _ = server.set_nodelay(true);
         let _ = server.set_zero_linger();

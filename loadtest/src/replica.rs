@@ -102,6 +102,12 @@ impl Replica {
         Transact::transact(&self.doc).state_vector()
     }
 
+    /// Everything that this author wrote lies below it.
+    #[must_use]
+    pub fn own_clock(&self) -> u32 {
+        self.state_vector().get(&self.doc.client_id())
+    }
+
     #[must_use]
     pub fn state_vector_bytes(&self) -> Bytes {
         self.state_vector().encode_v1().into()

@@ -139,9 +139,9 @@ impl Counts {
 
 /// The messages of one writer, encoded before the clock starts.
 #[derive(Debug)]
-struct Script {
-    create: Bytes,
-    edits: Vec<Bytes>,
+pub(crate) struct Script {
+    pub(crate) create: Bytes,
+    pub(crate) edits: Vec<Bytes>,
 }
 
 /// Runs one shape against one target and measures the process `pid` meanwhile.
@@ -231,7 +231,7 @@ fn message(frame: &ClientFrame) -> Message {
 }
 
 /// All that one writer will say.
-fn script(writer: usize, client_id: u64, edits: usize) -> Script {
+pub(crate) fn script(writer: usize, client_id: u64, edits: usize) -> Script {
     let mut replica = Replica::new(client_id);
     let id = format!("writer-{client_id}");
     let create = replica.edit(|roots, txn| canvas::put_node(roots, txn, &id, "Writer", 0.0, 0.0));

@@ -34,9 +34,15 @@ pub fn seed() -> u64 {
 
 /// How long the long runs of one test last: `name` in seconds. `None`: the short run.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the one reader of the environment in this crate")]
 pub fn long_run(name: &str) -> Option<Duration> {
-    std::env::var(name).ok().and_then(|text| text.trim().parse().ok()).map(Duration::from_secs)
+    long_count(name).map(Duration::from_secs)
+}
+
+/// How often something is done in the long runs of one test. `None`: in the short run.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one reader of the environment in this crate")]
+pub fn long_count(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.trim().parse().ok())
 }
 
 /// Where what is thrown away lies meanwhile.

@@ -14,7 +14,7 @@ import { Server } from './lib/server.mjs'
 import { StockClient } from './lib/stock-client.mjs'
 import { say, seeded, sleep, until } from './lib/wait.mjs'
 
-const KILLS = Number(process.env.ATLAS_KILLS ?? 20)
+const KILLS = Number(process.env.ATLAS_STOCK_KILLS ?? 20)
 const ATTEMPTS_MAX = 3 * KILLS
 /** A kill counts only if something was acknowledged this shortly before. */
 const FRESH_MS = 100

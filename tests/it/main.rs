@@ -6,6 +6,7 @@
     reason = "in a test a failure is a panic and figures are printed, helpers included"
 )]
 
+mod faults;
 mod support;
 
 mod accounts;
@@ -13,8 +14,11 @@ mod command_line;
 mod damage;
 mod edit;
 mod fifty;
+mod folding;
 mod holes;
+mod kills;
 mod openapi;
+mod outages;
 mod permissions_rest;
 mod rest;
 mod socket_basics;

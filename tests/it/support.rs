@@ -25,6 +25,8 @@ pub(crate) struct Server {
     child: Child,
     addr: SocketAddr,
     settings: Vec<(String, String)>,
+    /// A program that starts the server in its own place, with its arguments. None: nothing stands between.
+    wrapper: Vec<String>,
     data: TempDir,
 }
 
@@ -35,11 +37,29 @@ impl Server {
 
     /// Starts with more settings than the address and the data folder.
     pub(crate) fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_inside(&[], settings)
+    }
+
+    /// Its data lies on a file system of its own, of this size in MiB and in memory, which nobody else sees and which
+    /// goes with the process: see [`Self::inner_path`]. `Err`: this machine does not let us.
+    pub(crate) fn start_on_small_disk(mib: u32, settings: &[(&str, &str)]) -> Result<Self, String> {
+        let may = Command::new("unshare").args(["-m", "true"]).output();
+        if !may.as_ref().is_ok_and(|output| output.status.success()) {
+            return Err(format!("no file system of a server's own can be mounted here: {may:?}"));
+        }
+        let mount = format!(
+            "mkdir -p \"$ATLAS_DATA_DIR\" && mount -t tmpfs -o size={mib}m small \"$ATLAS_DATA_DIR\" && exec \"$@\""
+        );
+        Ok(Self::start_inside(&["unshare", "-m", "sh", "-c", &mount, "sh"], settings))
+    }
+
+    fn start_inside(wrapper: &[&str], settings: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let settings: Vec<_> = settings.collect();
-        let (child, addr) = spawn(&data, "127.0.0.1:0", &settings);
-        Self { child, addr, settings, data }
+        let wrapper: Vec<_> = wrapper.iter().map(|&part| part.to_owned()).collect();
+        let (child, addr) = spawn(&wrapper, &data, "127.0.0.1:0", &settings);
+        Self { child, addr, settings, wrapper, data }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -52,6 +72,18 @@ impl Server {
 
     pub(crate) fn data_folder(&self) -> PathBuf {
         self.data.path().to_owned()
+    }
+
+    /// Its files are not where everybody else would look for them.
+    pub(crate) fn has_own_disk(&self) -> bool {
+        !self.wrapper.is_empty()
+    }
+
+    /// A file of the data folder as the server itself sees it, whatever it has mounted.
+    pub(crate) fn inner_path(&self, file: &str) -> PathBuf {
+        let data = self.data.path().join("data");
+        let inner = format!("/proc/{}/root{}", self.pid(), data.display());
+        PathBuf::from(inner).join(file)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -78,9 +110,16 @@ impl Server {
 
     /// Starts again on the same data and the same port, after a kill or a stop.
     pub(crate) fn restart(&mut self) {
-        let (child, addr) = spawn(&self.data, &self.addr.to_string(), &self.settings);
+        let (child, addr) = spawn(&self.wrapper, &self.data, &self.addr.to_string(), &self.settings);
         self.child = child;
         self.addr = addr;
+    }
+
+    /// Another subcommand of the same binary, under the server's own settings.
+    pub(crate) fn run(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atlas-collab"));
+        command.args(arguments).env_clear().env("ATLAS_DATA_DIR", self.data.path().join("data"));
+        command.envs(self.settings.iter().map(|(name, value)| (name, value))).output().unwrap()
     }
 
     /// What the server wrote to its log so far.
@@ -127,16 +166,24 @@ impl Drop for Server {
     }
 }
 
-fn spawn(data: &TempDir, listen: &str, settings: &[(String, String)]) -> (Child, SocketAddr) {
+fn spawn(
+    wrapper: &[String],
+    data: &TempDir,
+    listen: &str,
+    settings: &[(String, String)],
+) -> (Child, SocketAddr) {
     let log = File::options().create(true).append(true).open(data.path().join("test.log")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_atlas-collab"));
+    let server = [env!("CARGO_BIN_EXE_atlas-collab").to_owned(), "serve".to_owned()];
+    let mut words = wrapper.iter().chain(&server);
+    let mut command = Command::new(words.next().unwrap());
     command
-        .arg("serve")
+        .args(words)
         // Settings of the machine that runs the tests stay outside.
         .env_clear()
         .env("ATLAS_LISTEN", listen)
         .env("ATLAS_DATA_DIR", data.path().join("data"))
         .env("ATLAS_DRAIN_SECS", "10")
+        .envs((!wrapper.is_empty()).then_some(("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")))
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

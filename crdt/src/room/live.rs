@@ -397,6 +397,13 @@ impl Live {
         }
     }
 
+    /// The store could be read again. Healthy is only what can also be written.
+    pub(super) fn store_was_read(&mut self, effects: &mut Vec<Effect>) {
+        if self.durability.writes_well() {
+            self.set_degraded(false, effects);
+        }
+    }
+
     pub(super) fn set_degraded(&mut self, degraded: bool, effects: &mut Vec<Effect>) {
         if self.durability.degraded != degraded {
             self.durability.degraded = degraded;

@@ -2,30 +2,43 @@
 
 use std::fmt;
 
-/// Rows of a measure, the server's figure, the relay's, and how many times the relay's the server's is.
-#[derive(Debug, Default)]
+/// Rows of a measure, one's figure, the other's, and how many times the other's the one's is.
+#[derive(Debug)]
 pub struct Table {
+    head: [String; 4],
     rows: Vec<[String; 4]>,
 }
 
+impl Default for Table {
+    /// The server beside the relay.
+    fn default() -> Self {
+        Self::of("server", "relay")
+    }
+}
+
 impl Table {
-    /// A measure that both have.
-    pub fn compare(&mut self, what: &str, unit: &str, server: f64, relay: f64) {
-        let ratio = if relay == 0.0 { "-".into() } else { format!("{:.2}", server / relay) };
-        self.rows.push([what.into(), figure(server, unit), figure(relay, unit), ratio]);
+    #[must_use]
+    pub fn of(one: &str, other: &str) -> Self {
+        Self { head: ["measure", one, other, "ratio"].map(ToOwned::to_owned), rows: Vec::new() }
     }
 
-    /// A measure that a relay does not have.
-    pub fn alone(&mut self, what: &str, unit: &str, server: f64) {
-        self.rows.push([what.into(), figure(server, unit), "-".into(), "-".into()]);
+    /// A measure that both have.
+    pub fn compare(&mut self, what: &str, unit: &str, one: f64, other: f64) {
+        let ratio = if other == 0.0 { "-".into() } else { format!("{:.2}", one / other) };
+        self.rows.push([what.into(), figure(one, unit), figure(other, unit), ratio]);
+    }
+
+    /// A measure that only the first has.
+    pub fn alone(&mut self, what: &str, unit: &str, one: f64) {
+        self.rows.push([what.into(), figure(one, unit), "-".into(), "-".into()]);
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = ["measure", "server", "relay", "ratio"].map(ToOwned::to_owned);
+        let head = &self.head;
         let mut widths = [0; 4];
-        for row in [&head].into_iter().chain(&self.rows) {
+        for row in [head].into_iter().chain(&self.rows) {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
@@ -38,7 +51,7 @@ impl fmt::Display for Table {
                 row[0], row[1], row[2], row[3]
             )
         };
-        line(&head)?;
+        line(head)?;
         line(&widths.map(|width| "-".repeat(width)))?;
         self.rows.iter().try_for_each(line)
     }

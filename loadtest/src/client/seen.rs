@@ -1,5 +1,8 @@
 //! What a client saw of its server.
 
+use std::collections::VecDeque;
+use std::time::Instant;
+
 use atlas_crdt::wire::ServerFrame;
 use serde_json::Value;
 
@@ -48,9 +51,17 @@ pub struct Seen {
     pub subprotocol: Option<String>,
     /// How this socket ended; `None` while it is open.
     pub closed: Option<Closed>,
+    /// Document messages of this socket without their `Saved`: number, and the author's clock that it brings the server to.
+    sent_clocks: VecDeque<(u64, u32)>,
 
     /// Sockets opened so far.
     pub sockets: u64,
+    /// `Saved` messages.
+    pub acknowledgements: u64,
+    /// When the newest `Saved` came.
+    pub acknowledged_at: Option<Instant>,
+    /// Everything that this author wrote below this clock was acknowledged, on whichever socket.
+    pub acknowledged_clock: u32,
     pub notices: Vec<Value>,
     /// Reasons of permission-denied messages, which stock clients get in place of `refused` notices.
     pub denied: Vec<String>,
@@ -107,6 +118,7 @@ impl Seen {
         self.answered = false;
         self.subprotocol = subprotocol;
         self.closed = None;
+        self.sent_clocks.clear();
         self.sockets += 1;
         self.sockets
     }
@@ -119,7 +131,12 @@ impl Seen {
         self.faults.push(fault);
     }
 
-    pub(super) fn take_saved(&mut self, n: u64) {
+    /// The newest document message holds all that its author wrote below `clock` and the server had not.
+    pub(super) fn sent_up_to(&mut self, clock: u32) {
+        self.sent_clocks.push_back((self.sent_documents, clock));
+    }
+
+    pub(super) fn take_saved(&mut self, n: u64, now: Instant) {
         if n < self.saved {
             self.fault(format!("Saved({n}) after Saved({})", self.saved));
         }
@@ -127,6 +144,11 @@ impl Seen {
             self.fault(format!("Saved({n}), but only {} document messages were sent", self.sent_documents));
         }
         self.saved = n;
+        self.acknowledgements += 1;
+        self.acknowledged_at = Some(now);
+        while let Some((_, clock)) = self.sent_clocks.pop_front_if(|(number, _)| *number <= n) {
+            self.acknowledged_clock = self.acknowledged_clock.max(clock);
+        }
     }
 
     pub(super) fn count_received(&mut self, frame: &ServerFrame, bytes: usize) {
@@ -149,11 +171,12 @@ mod tests {
     #[test]
     fn a_saved_that_goes_back_or_ahead_is_a_fault() {
         let mut seen = Seen { sent_documents: 3, ..Seen::default() };
-        seen.take_saved(1);
-        seen.take_saved(3);
+        let now = crate::world::now();
+        seen.take_saved(1, now);
+        seen.take_saved(3, now);
         assert_eq!(seen.faults, Vec::<String>::new());
-        seen.take_saved(2);
-        seen.take_saved(4);
+        seen.take_saved(2, now);
+        seen.take_saved(4, now);
         assert_eq!(seen.faults.len(), 2);
     }
 
@@ -164,5 +187,23 @@ mod tests {
         assert_eq!(seen.begin(None), 1);
         assert_eq!((seen.sent_documents, seen.saved), (0, 0));
         assert_eq!(seen.notice("hello").map(|notice| &notice["seq"]), Some(&1.into()));
+    }
+
+    #[test]
+    fn what_is_acknowledged_stays_so_on_the_next_socket() {
+        let mut seen = Seen::default();
+        seen.begin(None);
+        for clock in [10, 20, 30] {
+            seen.sent_documents += 1;
+            seen.sent_up_to(clock);
+        }
+        seen.take_saved(2, crate::world::now());
+        assert_eq!(seen.acknowledged_clock, 20);
+        seen.begin(None);
+        assert_eq!(seen.acknowledged_clock, 20);
+        seen.sent_documents = 1;
+        seen.sent_up_to(40);
+        seen.take_saved(1, crate::world::now());
+        assert_eq!((seen.acknowledged_clock, seen.acknowledgements), (40, 2));
     }
 }

@@ -40,7 +40,8 @@ impl PgBouncer {
              admin_users = {USER}\n\
              pool_mode = transaction\n\
              default_pool_size = {sessions}\n\
-             max_client_conn = 500\n",
+             max_client_conn = 500\n\
+             server_login_retry = 1\n",
             postgres.port()
         );
         let file = folder.path().join("pgbouncer.ini");
@@ -66,6 +67,11 @@ impl PgBouncer {
         let is_ready = self.kept.is_running() && TcpStream::connect(address).await.is_ok();
         anyhow::ensure!(is_ready, "PgBouncer is not ready (apt-get install pgbouncer): {}", self.kept.log());
         Ok(())
+    }
+
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// What a client connects to.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::kept::{End, Kept};
@@ -18,6 +19,8 @@ use crate::world;
 const PROGRAMS: &str = "/usr/lib/postgresql";
 /// The system's user for it.
 pub(super) const USER: &str = "postgres";
+/// In its folder.
+const DATA: &str = "data";
 /// How long a start may take, the replay of the log after a crash included.
 const START_PATIENCE: Duration = Duration::from_mins(1);
 const START_TRIES: usize = 5;
@@ -59,16 +62,75 @@ impl Postgres {
     }
 
     async fn copy(template: &Path, programs: &Path, user: User) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("atlas-postgres-").tempdir_in(world::temp_dir())?;
-        user.give(folder.path())?;
-        let data = folder.path().join("data");
+        let folder = own_folder(user)?;
+        let data = folder.path().join(DATA);
         run(Command::new("cp").args(["-a", "--reflink=auto"]).arg(template).arg(&data)).await?;
+        Self::in_folder(folder, programs, user, Vec::new())
+    }
+
+    /// `wrapper` are words before its command that it takes the place of.
+    fn in_folder(
+        folder: TempDir,
+        programs: &Path,
+        user: User,
+        wrapper: Vec<OsString>,
+    ) -> anyhow::Result<Self> {
         let port = free_port()?;
-        let mut command = user.prefix();
-        command.extend([programs.join("postgres").into(), "-D".into(), data.into_os_string()]);
+        let mut command = wrapper;
+        command.extend(user.prefix());
+        command.extend([programs.join("postgres").into(), "-D".into(), folder.path().join(DATA).into()]);
         command.extend(["-p".into(), port.to_string().into()]);
         command.extend(SETTINGS.iter().flat_map(|setting| [OsString::from("-c"), setting.into()]));
         Ok(Self { kept: Kept::new(folder.keep(), &command)?, programs: programs.to_owned(), port })
+    }
+
+    /// Its tables lie on a file system of their own, of this size in MiB and in memory, which nobody else sees and which
+    /// goes with its processes: see [`Self::inner_path`]. Its write-ahead log lies elsewhere. For root alone.
+    pub async fn start_on_small_disk(mib: u32) -> anyhow::Result<Self> {
+        let programs = programs()?;
+        let user = User::named_if_root(USER).await?;
+        let template = template(&programs, user).await?;
+        let folder = own_folder(user)?;
+        let (data, log) = (folder.path().join(DATA), folder.path().join("wal"));
+        std::fs::create_dir(&data)?;
+        let script = format!(
+            "mount -t tmpfs -o size={mib}m small \"$0\" && cp -a \"$1/.\" \"$0\" && chown --reference=\"$1\" \"$0\" &&
+             chmod 700 \"$0\" && mv \"$0/pg_wal\" \"$2\" && ln -s \"$2\" \"$0/pg_wal\" && shift 2 && exec \"$@\""
+        );
+        let mut wrapper: Vec<OsString> = ["unshare", "-m", "sh", "-c"].map(Into::into).into();
+        wrapper.extend([script.into(), data.into(), template.into(), log.into()]);
+        let mut cluster = Self::in_folder(folder, &programs, user, wrapper)?;
+        cluster.begin().await?;
+        Ok(cluster)
+    }
+
+    /// A file among its tables as it sees it itself, whatever it has mounted.
+    pub fn inner_path(&self, file: &str) -> anyhow::Result<PathBuf> {
+        let pid = self.pid().context("it does not run")?;
+        let data = self.kept.folder().join(DATA);
+        Ok(PathBuf::from(format!("/proc/{pid}/root{}", data.display())).join(file))
+    }
+
+    /// A second cluster that follows this one. From now on this one acknowledges nothing that the other has not, too.
+    pub async fn standby(&self) -> anyhow::Result<Self> {
+        let user = User::named_if_root(USER).await?;
+        let folder = own_folder(user)?;
+        let mut backup = user.command(&self.programs.join("pg_basebackup"));
+        backup.args(["-h", "127.0.0.1", "-U", USER, "-p", &self.port.to_string()]);
+        backup.args(["-R", "-X", "stream", "-c", "fast", "-D"]).arg(folder.path().join(DATA));
+        run(&mut backup).await?;
+        let mut standby = Self::in_folder(folder, &self.programs, user, Vec::new())?;
+        standby.begin().await?;
+        self.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'").await?;
+        self.sql("postgres", "SELECT pg_reload_conf()").await?;
+        Ok(standby)
+    }
+
+    /// Makes a standby a cluster that takes writes.
+    pub async fn promote(&self) -> anyhow::Result<()> {
+        let promoted = self.sql("postgres", "SELECT pg_promote()").await?;
+        anyhow::ensure!(promoted == "t", "it was not promoted: {}", self.log());
+        Ok(())
     }
 
     async fn begin(&mut self) -> anyhow::Result<()> {
@@ -152,6 +214,12 @@ impl Postgres {
     pub fn log(&self) -> String {
         self.kept.log()
     }
+}
+
+fn own_folder(user: User) -> anyhow::Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("atlas-postgres-").tempdir_in(world::temp_dir())?;
+    user.give(folder.path())?;
+    Ok(folder)
 }
 
 /// Of the newest version that is installed.
