@@ -219,7 +219,6 @@ pub(super) struct World {
     pub(super) data: TempDir,
     pub(super) clock: Clock,
     pub(super) ids: Ids,
-    pub(super) tasks: Tasks,
     pub(super) store: Arc<SqliteStore>,
     pub(super) upkeep: Arc<Faulty>,
     pub(super) blobs: Arc<MoodyBlobs>,
@@ -267,20 +266,8 @@ impl World {
         store.create_user(new).await.unwrap();
         let docs = (1..=3).map(Doc::with_client_id).collect();
         let design = DesignId::from_u128(0);
-        let mut world = Self {
-            data,
-            clock,
-            ids,
-            tasks,
-            store,
-            upkeep,
-            blobs,
-            archive,
-            design,
-            user,
-            docs,
-            written: Vec::new(),
-        };
+        let mut world =
+            Self { data, clock, ids, store, upkeep, blobs, archive, design, user, docs, written: Vec::new() };
         world.design = world.create().await;
         world
     }
