@@ -113,8 +113,9 @@ pub trait BlobStore: Send + Sync + 'static {
     async fn get(&self, prefix: &str, hash: BlobHash) -> Result<Option<Bytes>, BlobError>;
     /// Durable on return. Nothing there: nothing happens.
     async fn delete(&self, prefix: &str, hash: BlobHash) -> Result<(), BlobError>;
-    /// Blobs below `<prefix>/`, at any depth, in the order of their keys' bytes: those behind `after`, at most `limit`.
-    /// Fewer than `limit`: there are no more.
+    /// Blobs below `<prefix>/`, at any depth, at most `limit`: the first, or those behind `after`, which a call before
+    /// gave; it may be gone by now. The order is the store's own and stays the same. Fewer than `limit`: there are no
+    /// more.
     async fn list(
         &self,
         prefix: &str,

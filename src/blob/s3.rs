@@ -34,7 +34,7 @@ const PAGE_KEYS: usize = 1_000;
 /// Of a server that has a region in name only.
 const ANY_REGION: &str = "us-east-1";
 /// How often a put is begun anew that met another one, or a delete, of the same key.
-const CONFLICTS_MAX: usize = 3;
+const CONFLICTS_MAX: u32 = 3;
 /// The object that a check writes. No blob has this key: prefixes have no dots.
 const CHECKED: &str = ".check";
 
@@ -106,8 +106,8 @@ pub struct S3Blobs {
     bucket: String,
     key_prefix: String,
     encryption: S3Encryption,
-    /// For what the client does not limit: reading a body.
-    operation: Duration,
+    /// For what the client does not limit and wait for itself: the reading of a body, a put that meets another.
+    patience: S3Patience,
 }
 
 /// Keys as they are in the bucket.
@@ -153,13 +153,7 @@ impl S3Blobs {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .build();
-        Self {
-            client: Client::from_conf(config),
-            bucket,
-            key_prefix,
-            encryption,
-            operation: patience.operation,
-        }
+        Self { client: Client::from_conf(config), bucket, key_prefix, encryption, patience }
     }
 
     fn key(&self, prefix: &str, hash: BlobHash) -> Result<String> {
@@ -277,7 +271,10 @@ impl BlobStore for S3Blobs {
         loop {
             match self.put_object(&key, &bytes, true).await {
                 // What met it may have been a delete, or a put that failed then.
-                Err(Failed { status: Some(409), .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                Err(Failed { status: Some(409), .. }) if conflicts < CONFLICTS_MAX => {
+                    conflicts += 1;
+                    tokio::time::sleep(self.patience.backoff * conflicts).await;
+                }
                 Err(Failed { status: Some(501), .. }) => {
                     return Ok(self.put_object(&key, &bytes, false).await?);
                 }
@@ -295,7 +292,7 @@ impl BlobStore for S3Blobs {
                 Err(error) => Err(Failed::of("GetObject", &error).into()),
             }
         };
-        let read = tokio::time::timeout(self.operation, read).await;
+        let read = tokio::time::timeout(self.patience.operation, read).await;
         read.unwrap_or_else(|_| Err(BlobError::Unavailable(anyhow!("GetObject took too long"))))
     }
 
@@ -397,5 +394,7 @@ fn chain(error: &dyn StdError) -> String {
     text
 }
 
+#[cfg(test)]
+mod answers;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! What every [`Store`] keeps, as tests. One function per promise; [`run_all`] runs them against one implementation.
+//! What every [`Store`] keeps, as tests. One function per promise; [`run_all`] runs them against one implementation, and
+//! [`run_upkeep`] those of [`Upkeep`](super::upkeep::Upkeep).
 //!
 //! `open(place)` opens the store of that place: the same name finds the same data again (after `close`), another
 //! name an empty store. The implementation dates appends with the real time; everything else here happens in 2020.
@@ -15,10 +16,16 @@ use futures_util::future::join_all;
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use super::{ListDesigns, NewDesign, NewSession, NewTicket, NewUser, RotateRefresh, Store, StoreError};
+use super::{
+    ListDesigns, NewDesign, NewSession, NewTicket, NewUser, RotateRefresh, Store, StoreError, Stores,
+};
 
+mod backlog;
+mod checks;
 mod claims;
 mod designs;
+mod folds;
+mod jobs;
 mod people;
 mod quarantine;
 
@@ -60,6 +67,35 @@ pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     people::sessions_end(open("sessions").await).await;
     people::a_ticket_is_consumed_once(open("ticket").await).await;
     people::a_ticket_fits_its_design_and_its_minute(open("ticket-fits").await).await;
+}
+
+/// Runs every promise about folding, jobs, backlog and checks against a store of its own.
+pub async fn run_upkeep(open: impl AsyncFn(&'static str) -> Stores) {
+    folds::a_folded_log_loads_as_it_was(&open).await;
+    folds::rows_come_with_everything_that_is_known(open("archive-rows").await).await;
+    folds::folding_and_appending_never_meet(open("fold-race").await).await;
+    folds::a_fold_that_does_not_fit_changes_nothing(open("fold-fits").await).await;
+    folds::a_fold_whose_answer_was_lost_may_be_noted_again(open("fold-again").await).await;
+    folds::a_folded_log_is_pruned_in_steps(open("prune").await).await;
+    folds::nothing_goes_that_is_young_or_not_folded(open("prune-young").await).await;
+    folds::an_append_is_found_when_its_row_is_gone(open("folded-appends").await).await;
+    folds::append_ids_are_forgotten_in_the_end(open("forget").await).await;
+    folds::a_reader_is_told_that_its_rows_are_folded(open("folded").await).await;
+    folds::long_logs_and_quiet_logs_need_folding(open("unfolded").await).await;
+    jobs::a_job_waits_and_runs_once(open("jobs").await).await;
+    jobs::one_job_is_never_held_twice(open("jobs-race").await).await;
+    jobs::the_job_that_is_due_longest_comes_first(open("jobs-order").await).await;
+    jobs::a_job_asked_for_while_it_runs_runs_once_more(open("jobs-again").await).await;
+    jobs::what_failed_is_tried_again_and_counted(open("jobs-failed").await).await;
+    jobs::a_lease_holds_until_it_runs_out(open("jobs-lease").await).await;
+    jobs::who_lost_a_lease_writes_nothing(open("jobs-fenced").await).await;
+    jobs::a_deleted_design_is_erased_and_never_folded(open("jobs-deleted").await).await;
+    jobs::jobs_survive_closing(&open).await;
+    backlog::blobs_wait_in_their_order(open("backlog").await).await;
+    backlog::a_blob_waits_once(open("backlog-once").await).await;
+    backlog::no_blob_waits_for_a_deleted_design(open("backlog-deleted").await).await;
+    checks::every_design_is_listed(open("design-ids").await).await;
+    checks::what_remains_is_told_as_it_is(open("remains").await).await;
 }
 
 // --- what the promises share

@@ -37,7 +37,7 @@ impl JobKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub lease: JobLease,
-    /// How often it was claimed before and neither finished nor put off.
+    /// How often it was claimed before, since it was last finished or put off.
     pub failures: u32,
 }
 

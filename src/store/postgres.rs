@@ -21,7 +21,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use time::OffsetDateTime;
 
 use self::lanes::Lanes;
-use self::pool::{Line, Pool, Terms};
+use self::pool::{Pool, Server, Terms};
 use self::values::micros;
 use super::{
     DesignRow, Head, ListDesigns, ListedDesign, Member, NewDesign, NewSession, NewTicket, NewUser, Page,
@@ -41,8 +41,17 @@ mod claims;
 mod quarantine;
 mod designs;
 mod people;
+mod upkeep;
+mod folds;
+mod jobs;
+mod backlog;
+mod checks;
+#[cfg(test)]
+mod folded;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trouble;
 
 /// How many connections, and how long they may take. One process opens at most
 /// `connections + loads + lanes + asides` of them.
@@ -71,7 +80,7 @@ impl Default for PgSettings {
             connections: 8,
             loads: 4,
             lanes: 4,
-            asides: 2,
+            asides: 4,
             call_limit: Duration::from_secs(5),
             load_limit: Duration::from_secs(30),
             lock_limit: Duration::from_secs(2),
@@ -113,7 +122,7 @@ impl PgStore {
     pub async fn open(url: &str, settings: PgSettings, clock: Clock, tasks: &Tasks) -> anyhow::Result<Self> {
         let options = connect_options(url)?;
         migrate::run(&options).await?;
-        let line = Arc::new(Line::new(options, clock.clone()));
+        let server = Arc::new(Server::new(options, clock.clone()));
         let terms = AllTerms {
             read: Terms::read(settings.call_limit, settings.lock_limit),
             write: Terms::write(settings.call_limit, settings.lock_limit),
@@ -121,9 +130,9 @@ impl PgStore {
             long_write: Terms::write(settings.load_limit, settings.lock_limit),
         };
         Ok(Self {
-            requests: Pool::new(Arc::clone(&line), settings.connections.max(1)),
-            loads: Pool::new(Arc::clone(&line), settings.loads.max(1)),
-            lanes: Lanes::start(&line, &settings, &clock, tasks),
+            requests: Pool::new(Arc::clone(&server), settings.connections.max(1)),
+            loads: Pool::new(Arc::clone(&server), settings.loads.max(1)),
+            lanes: Lanes::start(&server, &settings, &clock, tasks),
             clock,
             terms,
         })
@@ -162,12 +171,13 @@ fn connect_options(url: &str) -> anyhow::Result<PgConnectOptions> {
     // The cause may repeat the address, and with it a password.
     let options: PgConnectOptions =
         url.parse().map_err(|_| ()).ok().context("the address of the database cannot be read")?;
-    // A pooler in transaction mode refuses this setting at the start of a session.
-    Ok(options
-        .extra_float_digits(None)
-        .statement_cache_capacity(0)
-        .application_name("atlas-collab")
-        .disable_statement_logging())
+    let options = match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("atlas-collab"),
+    };
+    // A pooler in transaction mode refuses this setting at the start of a session, and statements live no longer than
+    // their transactions.
+    Ok(options.extra_float_digits(None).statement_cache_capacity(0).disable_statement_logging())
 }
 
 #[async_trait]

@@ -35,6 +35,8 @@ mod backlog;
 mod checks;
 mod claims;
 mod designs;
+#[cfg(test)]
+mod folded;
 mod folds;
 mod jobs;
 mod log;

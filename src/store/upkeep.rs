@@ -16,7 +16,7 @@ pub trait Upkeep: Send + Sync + 'static {
     /// `None`: no such design.
     async fn fold_state(&self, design: DesignId) -> Result<Option<FoldState>>;
     /// Rows after `after`, oldest first, without holes (`Damaged`): at most `rows` of them, and no more than `bytes` of
-    /// payload once there is one.
+    /// payload once there is one. `Folded` when the first of them is gone because a snapshot holds it.
     async fn archive_rows(
         &self,
         design: DesignId,
@@ -25,20 +25,22 @@ pub trait Upkeep: Send + Sync + 'static {
         bytes: usize,
     ) -> Result<Vec<ArchivedRow>>;
     /// Notes segments, snapshot and columns in one short transaction that does not touch the head. `Fenced` when the
-    /// lease is lost, the generation changed, or a newer snapshot is there. Deletes nothing.
+    /// lease is lost, the generation changed, or a newer snapshot is there; `Damaged` when the fold contradicts itself.
+    /// Deletes nothing. Once more changes nothing: the answer may have been lost.
     async fn commit_fold(&self, lease: JobLease, fold: Fold) -> Result<()>;
     /// Deletes at most `rows` of the log rows that the newest snapshot holds and segments archive, oldest first, if they
     /// are older than `keep`, and the snapshots before the newest. Their append ids stay known: an append that is
     /// repeated after its row is gone still finds its `seq`.
     async fn prune_folded(&self, lease: JobLease, rows: usize, keep: Duration) -> Result<Pruned>;
-    /// Designs whose logs need folding, at most `limit`, the longest first.
+    /// Designs whose logs need folding, at most `limit`, the longest first. Not those that have a `Compact` job already: one
+    /// that failed keeps its time.
     async fn unfolded(&self, policy: FoldPolicy, limit: usize) -> Result<Vec<DesignId>>;
     /// Forgets append ids of rows deleted longer ago than `keep`; how many.
     async fn forget_appends(&self, keep: Duration) -> Result<u64>;
 
     // --- jobs
     /// One (kind, design) waits or runs at a time. Asked for again while it waits: the earlier time holds. While it
-    /// runs: it runs once more afterwards.
+    /// runs: it runs once more afterwards, and if it fails that is its next try. The design need not be there.
     async fn enqueue(&self, kind: JobKind, design: DesignId, delay: Duration) -> Result<()>;
     /// The job that is due longest and that nobody holds. Pods never get the same one.
     async fn claim_job(&self, kind: JobKind, holder: PodId, lease: Duration) -> Result<Option<Job>>;
@@ -48,7 +50,8 @@ pub trait Upkeep: Send + Sync + 'static {
     async fn end_job(&self, lease: JobLease, end: JobEnd) -> Result<()>;
 
     // --- blobs that their store did not take yet
-    /// One with the same prefix and hash is there already: nothing changes.
+    /// One with the same prefix and hash is there already: nothing changes. `NoSuchDesign` for the prefix of a design that
+    /// is not there (any more): nobody would erase the blob.
     async fn add_to_backlog(&self, blob: BacklogBlob) -> Result<()>;
     /// The oldest, at most `limit`, and no more than `bytes` once there is one. They stay.
     async fn backlog(&self, limit: usize, bytes: usize) -> Result<Vec<BacklogBlob>>;

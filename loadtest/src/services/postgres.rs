@@ -22,7 +22,7 @@ pub(super) const USER: &str = "postgres";
 /// In its folder.
 const DATA: &str = "data";
 /// How long a start may take, the replay of the log after a crash included.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 const START_TRIES: usize = 5;
 /// What makes it small. What makes a commit durable stays as Postgres has it, and is said here so that it shows.
 const SETTINGS: &[&str] = &[
@@ -167,6 +167,11 @@ impl Postgres {
     /// An empty database of this name: letters, digits, `_` and `-`.
     pub async fn create_database(&self, name: &str) -> anyhow::Result<()> {
         self.sql("postgres", &format!("CREATE DATABASE \"{name}\"")).await.map(drop)
+    }
+
+    /// A database of this name that begins as a copy of another, to which nobody may be connected.
+    pub async fn copy_database(&self, from: &str, name: &str) -> anyhow::Result<()> {
+        self.sql("postgres", &format!("CREATE DATABASE \"{name}\" TEMPLATE \"{from}\"")).await.map(drop)
     }
 
     /// What `psql` prints for this: rows without heads, columns separated by `|`. As an operator would, beside

@@ -40,6 +40,8 @@ const SETTINGS: &[&str] = &[
     "-ip=127.0.0.1",
     "-ip.bind=127.0.0.1",
     "-master.telemetry=false",
+    // After a kill it waits for so long before it trusts itself.
+    "-master.electionTimeout=1s",
     "-master.volumeSizeLimitMB=64",
     "-volume.max=100",
     "-volume.preStopSeconds=0",

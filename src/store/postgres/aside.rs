@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::PgSettings;
 use super::batch::{self, Locked, PendingAppend};
-use super::pool::{Line, Place, Terms, is_closed};
+use super::pool::{Place, Server, Terms, is_closed};
 use super::values::{Fault, again, micros, told};
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -25,7 +25,7 @@ const WAITING_MAX: usize = 1_024;
 const SUSPECTS_MAX: usize = 1_024;
 
 pub(super) struct Aside {
-    line: Arc<Line>,
+    server: Arc<Server>,
     terms: Terms,
     clock: Clock,
     state: Mutex<State>,
@@ -49,9 +49,14 @@ struct State {
 }
 
 impl Aside {
-    pub(super) fn start(line: &Arc<Line>, settings: &PgSettings, clock: &Clock, tasks: &Tasks) -> Arc<Self> {
+    pub(super) fn start(
+        server: &Arc<Server>,
+        settings: &PgSettings,
+        clock: &Clock,
+        tasks: &Tasks,
+    ) -> Arc<Self> {
         let aside = Arc::new(Self {
-            line: Arc::clone(line),
+            server: Arc::clone(server),
             terms: Terms::write(settings.call_limit, settings.lock_limit),
             clock: clock.clone(),
             state: Mutex::default(),
@@ -75,7 +80,9 @@ impl Aside {
             state.waiting.contains_key(&pending.design) || state.suspects.contains(&pending.design)
         };
         let (ours, free): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_ours);
-        ours.into_iter().for_each(|pending| self.push_into(&mut state, pending));
+        for pending in ours {
+            self.push_into(&mut state, pending);
+        }
         free
     }
 
@@ -210,6 +217,6 @@ impl Aside {
         let now = micros(self.clock.utc());
         let limit = batch::limit(&self.terms, batch);
         let work = async |tx: &mut _| batch::write(tx, batch, Locked::Wait, now).await;
-        self.line.run(place, &self.terms, limit, work).await
+        self.server.run(place, &self.terms, limit, work).await
     }
 }

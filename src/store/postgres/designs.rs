@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::claims::NewClaims;
+use super::jobs;
 use super::values::{counter, id, micros, or_conflict, role, search_key, text};
 use crate::store::{DesignRow, ListDesigns, ListedDesign, Member, NewDesign, Page, Result, StoreError};
 
@@ -184,9 +185,13 @@ pub(super) async fn delete(tx: &mut PgConnection, design: DesignId) -> Result<bo
     let done = sqlx::query("DELETE FROM designs WHERE id = $1")
         .persistent(false)
         .bind(id(design.as_u128()))
-        .execute(tx)
+        .execute(&mut *tx)
         .await?;
-    Ok(0 < done.rows_affected())
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    jobs::follow_deletion(tx, design).await?;
+    Ok(true)
 }
 
 pub(super) async fn members(tx: &mut PgConnection, design: DesignId) -> Result<Vec<Member>> {

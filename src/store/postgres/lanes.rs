@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::PgSettings;
 use super::aside::Aside;
 use super::batch::{self, Locked, PendingAppend};
-use super::pool::{Line, Place, Terms, is_closed};
+use super::pool::{Place, Server, Terms, is_closed};
 use super::values::{Fault, again, micros, told};
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -44,21 +44,21 @@ pub(super) struct Lanes {
     limit: Duration,
     /// Cancelled by `close`: take what waits already, nothing new.
     closing: CancellationToken,
-    lanes: TaskTracker,
+    running: TaskTracker,
 }
 
 impl Lanes {
     /// The tasks run until the lanes are closed or dropped, and until everything accepted has been answered.
-    pub(super) fn start(line: &Arc<Line>, settings: &PgSettings, clock: &Clock, tasks: &Tasks) -> Self {
+    pub(super) fn start(server: &Arc<Server>, settings: &PgSettings, clock: &Clock, tasks: &Tasks) -> Self {
         let terms = Terms::write(settings.call_limit, settings.lock_limit.min(LOCK_LIMIT_MAX));
-        let aside = Aside::start(line, settings, clock, tasks);
+        let aside = Aside::start(server, settings, clock, tasks);
         let closing = CancellationToken::new();
-        let lanes = TaskTracker::new();
+        let running = TaskTracker::new();
         let mut queues = Vec::new();
         for _ in 0..settings.lanes.max(1) {
             let (queue, appends) = mpsc::channel(QUEUE_MAX);
             let lane = Lane {
-                line: Arc::clone(line),
+                server: Arc::clone(server),
                 place: Place::default(),
                 terms: terms.clone(),
                 clock: clock.clone(),
@@ -66,12 +66,12 @@ impl Lanes {
                 aside: Arc::clone(&aside),
                 closing: closing.clone(),
             };
-            tasks.spawn("a writer lane of the store", lanes.track_future(lane.run()));
+            tasks.spawn("a writer lane of the store", running.track_future(lane.run()));
             queues.push(queue);
         }
         // What is ahead of it in the lane, its own batch, and its turn aside.
         let limit = settings.call_limit * 3;
-        Self { queues, aside, limit, closing, lanes }
+        Self { queues, aside, limit, closing, running }
     }
 
     /// Waits for the commit that carries it.
@@ -94,8 +94,8 @@ impl Lanes {
     /// Returns when everything that waits has been answered and every connection is closed.
     pub(super) async fn close(&self) {
         self.closing.cancel();
-        self.lanes.close();
-        self.lanes.wait().await;
+        self.running.close();
+        self.running.wait().await;
         self.aside.close().await;
     }
 }
@@ -108,7 +108,7 @@ impl Drop for Lanes {
 }
 
 struct Lane {
-    line: Arc<Line>,
+    server: Arc<Server>,
     place: Place,
     terms: Terms,
     clock: Clock,
@@ -165,7 +165,9 @@ impl Lane {
                 }
                 // Whom it waited for cannot be told. Each by itself, and the lane goes on.
                 Err(Fault::Statement(_) | Fault::Refused(_) | Fault::Slow(_)) => {
-                    batch.into_iter().for_each(|pending| self.aside.push(pending));
+                    for pending in batch {
+                        self.aside.push(pending);
+                    }
                 }
                 Err(Fault::Store(error)) => {
                     tracing::error!(appends = batch.len(), error = %told(&error), "no append could be committed");
@@ -185,7 +187,7 @@ impl Lane {
         let now = micros(self.clock.utc());
         let limit = batch::limit(&self.terms, batch);
         let work = async |tx: &mut _| batch::write(tx, batch, Locked::Skip, now).await;
-        self.line.run(&mut self.place, &self.terms, limit, work).await
+        self.server.run(&mut self.place, &self.terms, limit, work).await
     }
 }
 

@@ -27,28 +27,18 @@ pub(super) async fn head(tx: &mut PgConnection, design: DesignId) -> Result<Opti
 /// In a transaction that sees one moment.
 pub(super) async fn load(tx: &mut PgConnection, design: DesignId) -> Result<Option<Loaded>> {
     let Some(head) = head(tx, design).await? else { return Ok(None) };
-    let snapshot: Option<(i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT seq, payload FROM design_snapshots WHERE design_id = $1 ORDER BY seq DESC LIMIT 1",
-    )
-    .persistent(false)
-    .bind(id(design.as_u128()))
-    .fetch_optional(&mut *tx)
-    .await?;
-    let snapshot = match snapshot {
-        Some((seq, payload)) => Some((Seq::new(counter(seq)?), Bytes::from(payload))),
-        None => None,
-    };
+    let snapshot = snapshot(tx, design).await?;
     let folded = snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
     let tail = match rows_after(tx, design, folded, i64::MAX).await? {
         Rows::Whole(tail) => tail,
-        Rows::Missing(seq) => return Err(hole(design, seq)),
+        Rows::Missing(seq) => return Err(lost(design, seq)),
     };
     let claims = claims::all(tx, design).await?;
     let announced = claims::announced(tx, design).await?;
     let quarantined = quarantine::marks(tx, design).await?;
     let end = tail.last().map_or(folded, |row| row.seq);
     if end != head.seq {
-        return Err(hole(design, end.next()));
+        return Err(lost(design, end.next()));
     }
     Ok(Some(Loaded {
         generation: head.generation,
@@ -82,15 +72,25 @@ pub(super) async fn log_after(
             claims::fill(tx, design, &mut rows).await?;
             Ok(rows)
         }
-        // Rows go from the oldest on: only the first can be gone for a good reason.
-        (_, Some(seq)) if seq == after.next() && seq <= folded_until(tx, design).await? => {
-            Err(StoreError::Folded)
-        }
-        (_, seq) => Err(hole(design, seq.unwrap_or(after))),
+        (_, missing) => Err(hole(tx, design, after, missing.unwrap_or(after)).await),
     }
 }
 
-async fn folded_until(tx: &mut PgConnection, design: DesignId) -> Result<Seq> {
+/// The newest snapshot and up to where it holds the log.
+pub(super) async fn snapshot(tx: &mut PgConnection, design: DesignId) -> Result<Option<(Seq, Bytes)>> {
+    let found: Option<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT seq, payload FROM design_snapshots WHERE design_id = $1 ORDER BY seq DESC LIMIT 1",
+    )
+    .persistent(false)
+    .bind(id(design.as_u128()))
+    .fetch_optional(tx)
+    .await?;
+    let Some((seq, payload)) = found else { return Ok(None) };
+    Ok(Some((Seq::new(counter(seq)?), Bytes::from(payload))))
+}
+
+/// Up to where the newest snapshot holds the log; zero without one.
+pub(super) async fn folded(tx: &mut PgConnection, design: DesignId) -> Result<Seq> {
     let newest: Option<i64> =
         sqlx::query_scalar("SELECT max(seq) FROM design_snapshots WHERE design_id = $1")
             .persistent(false)
@@ -130,6 +130,16 @@ async fn rows_after(tx: &mut PgConnection, design: DesignId, after: Seq, limit: 
     Ok(Rows::Whole(rows))
 }
 
-fn hole(design: DesignId, missing: Seq) -> StoreError {
+/// What is said to a reader of the rows after `after`, of which one is not there. Rows go from the oldest on: only the
+/// first can be gone for a good reason.
+pub(super) async fn hole(tx: &mut PgConnection, design: DesignId, after: Seq, missing: Seq) -> StoreError {
+    match folded(tx, design).await {
+        Ok(folded) if missing == after.next() && missing <= folded => StoreError::Folded,
+        Ok(_) => lost(design, missing),
+        Err(error) => error,
+    }
+}
+
+fn lost(design: DesignId, missing: Seq) -> StoreError {
     StoreError::Damaged(format!("the log of {design} has no row {missing}"))
 }

@@ -82,6 +82,8 @@ async fn bring_up_to_date(connection: &mut PgConnection) -> anyhow::Result<()> {
     let mut tx = connection.begin().await?;
     sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").execute(&mut *tx).await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").persistent(false).bind(LOCK).execute(&mut *tx).await?;
+    // Everybody who wants a table waits behind us while we wait for it.
+    sqlx::raw_sql("SET LOCAL lock_timeout = '5s'").execute(&mut *tx).await?;
     migrator().run(&mut *tx).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) => anyhow::anyhow!(
             "the database was made by a newer version of the server: this one does not know its step {version}"

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::store::{Result, StoreError};
 
 /// A connection that waited longer is not used again: something between may have dropped it without a word.
-const IDLE_MAX: Duration = Duration::from_secs(60);
+const IDLE_MAX: Duration = Duration::from_mins(1);
 /// How long saying goodbye may take.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -82,12 +82,12 @@ impl Place {
 }
 
 /// The way to the database.
-pub(super) struct Line {
+pub(super) struct Server {
     options: PgConnectOptions,
     clock: Clock,
 }
 
-impl Line {
+impl Server {
     pub(super) fn new(options: PgConnectOptions, clock: Clock) -> Self {
         Self { options, clock }
     }
@@ -140,12 +140,8 @@ impl Line {
         if let Some(Idle { mut connection, since }) = place.0.take()
             && u128::from(self.clock.now().get().saturating_sub(since.get())) <= IDLE_MAX.as_millis()
         {
-            match begin().execute(&mut connection).await {
-                Ok(_) => return Ok(connection),
-                Err(error) => {
-                    tracing::debug!(%error, "a connection to the database had ended; opening another")
-                }
-            }
+            let Err(error) = begin().execute(&mut connection).await else { return Ok(connection) };
+            tracing::debug!(%error, "a connection to the database had ended; opening another");
         }
         let mut connection = self.options.connect().await?;
         begin().execute(&mut connection).await?;
@@ -155,7 +151,7 @@ impl Line {
 
 /// A number of places for whoever comes.
 pub(super) struct Pool {
-    line: Arc<Line>,
+    server: Arc<Server>,
     /// A permit for each transaction that may run now.
     turns: Semaphore,
     turns_max: u32,
@@ -166,9 +162,9 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(line: Arc<Line>, turns_max: u32) -> Self {
+    pub(super) fn new(server: Arc<Server>, turns_max: u32) -> Self {
         let turns = Semaphore::new(turns_max as usize);
-        Self { line, turns, turns_max, idle: Mutex::default(), is_closing: AtomicBool::new(false) }
+        Self { server, turns, turns_max, idle: Mutex::default(), is_closing: AtomicBool::new(false) }
     }
 
     /// Runs `work` in one transaction: committed when it returns `Ok`, rolled back otherwise. The time to wait for a turn
@@ -184,7 +180,7 @@ impl Pool {
         let attempt = async {
             let _turn = self.turns.acquire().await.map_err(|_| Fault::Store(is_closed()))?;
             let mut place = self.idle().pop().unwrap_or_default();
-            let outcome = self.line.attempt(&mut place, terms, work).await;
+            let outcome = self.server.attempt(&mut place, terms, work).await;
             if place.0.is_some() {
                 self.idle().push(place);
             }

@@ -1,6 +1,7 @@
 //! Between our types and what Postgres stores. migrations/README.md has the table.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use time::OffsetDateTime;
@@ -11,6 +12,35 @@ use crate::store::{Result, StoreError};
 /// A text column cannot hold U+0000, and nobody's edit may fail for it.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
+
+/// JSON text for a column of JSONB, which holds no U+0000 either: written out or as the escape `\u0000`, it becomes U+FFFD.
+pub(super) fn json(text: &str) -> Cow<'_, str> {
+    const NUL: &str = "u0000";
+    if !text.contains('\0') && !text.contains(NUL) {
+        return Cow::Borrowed(text);
+    }
+    let mut written = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['\0', '\\']) {
+        let (before, found) = rest.split_at(at);
+        written.push_str(before);
+        // A backslash takes the character behind it along, so that one that is escaped itself begins nothing.
+        let length = if found.starts_with('\0') {
+            written.push('\u{fffd}');
+            1
+        } else if found[1..].starts_with(NUL) {
+            written.push('\u{fffd}');
+            1 + NUL.len()
+        } else {
+            let length = 1 + found[1..].chars().next().map_or(0, char::len_utf8);
+            written.push_str(&found[..length]);
+            length
+        };
+        rest = &found[length..];
+    }
+    written.push_str(rest);
+    Cow::Owned(written)
 }
 
 /// A name as the filter searches it.
@@ -36,6 +66,22 @@ pub(super) fn column(counter: u64) -> i64 {
 
 pub(super) fn counter(column: i64) -> Result<u64> {
     u64::try_from(column).map_err(|_| StoreError::Damaged(format!("a counter is negative: {column}")))
+}
+
+/// As microseconds, for `now() + $n * interval '1 microsecond'`. Cut off at a thousand years, which every column holds.
+pub(super) fn duration(duration: Duration) -> i64 {
+    const MAX: i64 = 1_000 * 365 * 86_400 * 1_000_000;
+    i64::try_from(duration.as_micros()).unwrap_or(MAX).min(MAX)
+}
+
+/// At most so many rows.
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// A SHA-256.
+pub(super) fn hash(column: Vec<u8>) -> Result<[u8; 32]> {
+    column.try_into().map_err(|_| StoreError::Damaged("a hash is not of 32 bytes".to_owned()))
 }
 
 /// A word of one of the closed sets in `atlas_crdt::roles`.
@@ -142,6 +188,25 @@ mod tests {
         assert_eq!(text("a\0b\0"), "a\u{fffd}b\u{fffd}");
         assert!(matches!(text("größe"), Cow::Borrowed("größe")));
         assert_eq!(search_key("ÄR\0GER"), "är\u{fffd}ger");
+    }
+
+    #[test]
+    fn json_that_postgres_cannot_store_is_replaced() {
+        let same =
+            [r#"{"a":"b"}"#, r#"["\\u0000"]"#, r#"["\\\\u0000", "u0000"]"#, r#"["\u0001\n\"é☃"]"#, "[\"\\"];
+        for text in same {
+            assert_eq!(json(text), text);
+        }
+        assert_eq!(json(r#"["\u0000a\u0000"]"#), "[\"\u{fffd}a\u{fffd}\"]");
+        assert_eq!(json(r#"{"\\\u0000":"\"\u0000\é"}"#), "{\"\\\\\u{fffd}\":\"\\\"\u{fffd}\\é\"}");
+        assert_eq!(json("[\"\0\"]"), "[\"\u{fffd}\"]");
+        assert_eq!(json("\\\0"), "\\\0", "no JSON");
+    }
+
+    #[test]
+    fn durations_fit_a_column() {
+        assert_eq!(duration(Duration::from_millis(3)), 3_000);
+        assert!(duration(Duration::MAX) < 1 << 55);
     }
 
     #[test]

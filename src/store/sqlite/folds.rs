@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::values::{column, counter, hash, id, instant, limit, micros};
 use super::{jobs, log};
-use crate::store::folds::{ArchivedRow, Candidate, Fold, FoldPolicy, FoldState, PruneStep, Pruned, Segment};
+use crate::store::folds::{ArchivedRow, Candidate, Fold, FoldPolicy, FoldState, PruneStep, Segment};
 use crate::store::jobs::{JobKind, JobLease};
 use crate::store::{Result, StoreError};
 
@@ -62,11 +62,10 @@ pub(super) async fn rows(
     .bind(limit(rows))
     .fetch_all(&mut *tx)
     .await?;
-    let folded = log::folded(&mut tx, design).await?;
     let (mut last, mut total) = (after, 0);
     for (seq, size) in sizes {
         if counter(seq)? != last.next().get() {
-            return Err(log::hole(design, last.next(), folded));
+            return Err(log::hole(&mut tx, design, after, last.next()).await);
         }
         total += usize::try_from(size).unwrap_or(usize::MAX);
         if last != after && bytes < total {
@@ -75,7 +74,7 @@ pub(super) async fn rows(
         last = last.next();
     }
     if 0 < rows && last == after && after < head.seq {
-        return Err(log::hole(design, after.next(), folded));
+        return Err(log::hole(&mut tx, design, after, after.next()).await);
     }
     let found: Vec<Stored> = sqlx::query_as(
         "SELECT seq, append_id, payload, authors, created_at FROM design_updates
@@ -176,25 +175,28 @@ async fn insert_segment(
     Ok(())
 }
 
-/// Rows from before `young_since` may go. Times in microseconds.
-pub(super) async fn prune(
-    tx: &mut SqliteConnection,
-    lease: JobLease,
+/// What a step of pruning may delete.
+pub(super) struct PrunePlan {
+    design: DesignId,
+    /// Up to where the newest snapshot holds the log.
+    folded: Seq,
+    pub(super) step: PruneStep,
+}
+
+/// Finds what may go: rows from before `young_since` (microseconds). Read outside of the writer, and still true when the
+/// writer comes to it: under one lease snapshots and segments are only added, and rows only get older.
+pub(super) async fn plan(
+    connection: &mut SqliteConnection,
+    design: DesignId,
     rows: usize,
-    (young_since, now): (i64, i64),
-) -> Result<Pruned> {
-    require_compaction(tx, lease, lease.design).await?;
-    let design = id(lease.design.as_u128());
-    let folded = log::folded(tx, lease.design).await?;
-    sqlx::query("DELETE FROM design_snapshots WHERE design_id = ?1 AND seq < ?2")
-        .bind(design)
-        .bind(column(folded.get()))
-        .execute(&mut *tx)
-        .await?;
+    young_since: i64,
+) -> Result<PrunePlan> {
+    let mut tx = connection.begin().await?;
+    let folded = log::folded(&mut tx, design).await?;
     let newest: Option<i64> = sqlx::query_scalar(
         "SELECT created_at FROM design_updates WHERE design_id = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1",
     )
-    .bind(design)
+    .bind(id(design.as_u128()))
     .bind(column(folded.get()))
     .fetch_optional(&mut *tx)
     .await?;
@@ -206,18 +208,36 @@ pub(super) async fn prune(
                 created_at, length(payload)
          FROM design_updates AS logged WHERE design_id = ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
     )
-    .bind(design)
+    .bind(id(design.as_u128()))
     .bind(column(folded.get()))
     .bind(limit(rows.saturating_add(1)))
     .fetch_all(&mut *tx)
     .await?;
+    tx.commit().await?;
     let candidate = |(seq, is_archived, at, size)| {
         let bytes = usize::try_from(size).unwrap_or(usize::MAX);
         Ok(Candidate { seq: Seq::new(counter(seq)?), is_archived, is_young: young_since < at, bytes })
     };
     let candidates: Vec<_> = candidates.into_iter().map(candidate).collect::<Result<_>>()?;
     let step = PruneStep::over(&candidates, rows, newest.is_some_and(|at| young_since < at));
-    let Some(last) = step.last else { return Ok(step.pruned) };
+    Ok(PrunePlan { design, folded, step })
+}
+
+/// `now` in microseconds.
+pub(super) async fn prune(
+    tx: &mut SqliteConnection,
+    lease: JobLease,
+    plan: &PrunePlan,
+    now: i64,
+) -> Result<()> {
+    require_compaction(tx, lease, plan.design).await?;
+    let design = id(plan.design.as_u128());
+    sqlx::query("DELETE FROM design_snapshots WHERE design_id = ?1 AND seq < ?2")
+        .bind(design)
+        .bind(column(plan.folded.get()))
+        .execute(&mut *tx)
+        .await?;
+    let Some(last) = plan.step.last else { return Ok(()) };
     sqlx::query(
         "INSERT INTO folded_appends (append_id, design_id, seq, folded_at)
          SELECT append_id, design_id, seq, ?3 FROM design_updates WHERE design_id = ?1 AND seq <= ?2
@@ -233,7 +253,7 @@ pub(super) async fn prune(
         .bind(column(last.get()))
         .execute(tx)
         .await?;
-    Ok(step.pruned)
+    Ok(())
 }
 
 /// `quiet_since` in microseconds.
@@ -245,12 +265,14 @@ pub(super) async fn unfolded(
 ) -> Result<Vec<DesignId>> {
     let found: Vec<Uuid> = sqlx::query_scalar(
         "SELECT d.id FROM designs AS d JOIN design_heads AS h ON h.design_id = d.id
-         WHERE ?1 <= h.head_seq - d.folded_seq OR (d.folded_seq < h.head_seq AND h.updated_at <= ?2)
+         WHERE (?1 <= h.head_seq - d.folded_seq OR (d.folded_seq < h.head_seq AND h.updated_at <= ?2))
+           AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = ?4 AND design_id = d.id)
          ORDER BY h.head_seq - d.folded_seq DESC, d.id LIMIT ?3",
     )
     .bind(column(policy.rows))
     .bind(quiet_since)
     .bind(limit)
+    .bind(JobKind::Compact.as_str())
     .fetch_all(connection)
     .await?;
     Ok(found.into_iter().map(|design| DesignId::from_u128(design.as_u128())).collect())

@@ -128,7 +128,7 @@ pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) ->
     tx.commit().await?;
     let end = tail.last().map_or(folded, |row| row.seq);
     if end != head.seq {
-        return Err(hole(design, end.next(), folded));
+        return Err(lost(design, end.next()));
     }
     Ok(Some(Loaded {
         generation: head.generation,
@@ -151,12 +151,11 @@ pub(super) async fn log_after(
     let Some(head) = head(&mut tx, design).await? else { return Err(StoreError::NoSuchDesign) };
     let mut rows = rows_after(&mut tx, design, after, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
     claims::fill(&mut tx, design, &mut rows).await?;
-    let folded = folded(&mut tx, design).await?;
-    tx.commit().await?;
     let end = rows.last().map_or(after, |row| row.seq);
     if rows.len() < limit && end < head.seq {
-        return Err(hole(design, end.next(), folded));
+        return Err(hole(&mut tx, design, after, end.next()).await);
     }
+    tx.commit().await?;
     Ok(rows)
 }
 
@@ -180,7 +179,7 @@ async fn rows_after(
     let mut expected = after.next();
     for (seq, payload) in found {
         if counter(seq)? != expected.get() {
-            return Err(hole(design, expected, folded(tx, design).await?));
+            return Err(hole(tx, design, after, expected).await);
         }
         rows.push(LogRow { seq: expected, update: Bytes::from(payload), claims: Vec::new() });
         expected = expected.next();
@@ -188,10 +187,21 @@ async fn rows_after(
     Ok(rows)
 }
 
-/// A row is not there: gone, if the snapshot up to `folded` holds it, and lost otherwise.
-pub(super) fn hole(design: DesignId, missing: Seq, folded: Seq) -> StoreError {
-    if missing <= folded {
-        return StoreError::Folded;
+/// What is said to a reader of the rows after `after`, of which one is not there. Rows go from the oldest on: only the
+/// first can be gone for a good reason.
+pub(super) async fn hole(
+    tx: &mut SqliteConnection,
+    design: DesignId,
+    after: Seq,
+    missing: Seq,
+) -> StoreError {
+    match folded(tx, design).await {
+        Ok(folded) if missing == after.next() && missing <= folded => StoreError::Folded,
+        Ok(_) => lost(design, missing),
+        Err(error) => error,
     }
+}
+
+fn lost(design: DesignId, missing: Seq) -> StoreError {
     StoreError::Damaged(format!("the log of {design} has no row {missing}"))
 }

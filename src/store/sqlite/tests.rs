@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use sqlx::{Connection, SqliteConnection};
 
 use super::*;
-use crate::store::{QUARANTINE_BYTES_MAX, QUARANTINE_PAYLOADS_MAX, StoreError, conformance};
+use crate::store::{QUARANTINE_BYTES_MAX, QUARANTINE_PAYLOADS_MAX, StoreError, Stores, conformance};
 
 pub(super) async fn open(dir: &Path) -> SqliteStore {
     SqliteStore::open(dir, Clock::system(), &Tasks::new()).await.unwrap()
@@ -74,6 +74,13 @@ async fn it_keeps_the_contract() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path();
     conformance::run_all(async |place| Arc::new(open(&path.join(place)).await) as Arc<dyn Store>).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_keeps_the_contract_of_upkeep() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path();
+    conformance::run_upkeep(async |place| Stores::new(open(&path.join(place)).await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,8 +40,12 @@ impl Upkeep for SqliteStore {
 
     async fn prune_folded(&self, lease: JobLease, rows: usize, keep: Duration) -> Result<Pruned> {
         let now = self.now();
-        let times = (before(now, keep), now);
-        self.writer.write(move |tx| Box::pin(folds::prune(tx, lease, rows, times))).await
+        let plan = folds::plan(&mut *self.loader().await?, lease.design, rows, before(now, keep)).await?;
+        let pruned = plan.step.pruned;
+        self.writer
+            .write(move |tx| Box::pin(async move { folds::prune(tx, lease, &plan, now).await }))
+            .await?;
+        Ok(pruned)
     }
 
     async fn unfolded(&self, policy: FoldPolicy, limit_rows: usize) -> Result<Vec<DesignId>> {

@@ -1,0 +1,491 @@
+//! Checks what is stored of designs: that nothing is missing, that everything can be read, and that what was made of something
+//! else still equals it.
+//!
+//! It changes nothing, and may run beside servers. What they change while it looks is looked at again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use atlas_crdt::gate;
+use atlas_crdt::ids::{DesignId, Seq};
+use atlas_crdt::view::{Element, hex};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::compact::{segments_of, snapshots_of};
+use super::fold::{Folding, column};
+use super::segment;
+use crate::blob::archive::Archive;
+use crate::blob::{BlobError, BlobHash, BlobKey};
+use crate::clock::Ids;
+use crate::store::StoreError;
+use crate::store::folds::{Remains, Segment};
+use crate::store::upkeep::Upkeep;
+
+/// Designs listed at once.
+const PAGE: usize = 500;
+/// Rows, and bytes of them, in memory at once.
+const PIECE_ROWS: usize = 2_000;
+const PIECE_BYTES: usize = 4 << 20;
+/// Names of blobs listed at once.
+const NAMES: usize = 1_000;
+/// How often a design that changes while it is looked at is looked at.
+const LOOKS_MAX: usize = 4;
+
+/// How much is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The database alone.
+    Database,
+    /// Also that every blob it names is there.
+    Names,
+    /// Also what they hold, and that the log's segments make the snapshot.
+    Contents,
+}
+
+/// Something that is not as it should be. One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub design: DesignId,
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "design {}: {}", self.design, self.what)
+    }
+}
+
+/// What was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    pub designs: u64,
+    pub rows: u64,
+    pub snapshots: u64,
+    pub segments: u64,
+    pub problems: u64,
+}
+
+/// The check.
+pub struct Fsck {
+    pub upkeep: Arc<dyn Upkeep>,
+    pub archive: Archive,
+    pub ids: Ids,
+    pub depth: Depth,
+}
+
+impl fmt::Debug for Fsck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fsck").field("depth", &self.depth).finish_non_exhaustive()
+    }
+}
+
+/// What came of one look at a design.
+#[derive(Default)]
+struct Look {
+    problems: Vec<String>,
+    /// By which a change is noticed.
+    state: Option<State>,
+    summary: Summary,
+}
+
+/// What servers and jobs change of a design.
+#[derive(PartialEq, Eq)]
+struct State {
+    head: Seq,
+    first_row: Option<Seq>,
+    snapshots: Vec<Seq>,
+    segments: usize,
+    backlog: usize,
+}
+
+impl State {
+    fn of(remains: &Remains) -> Self {
+        Self {
+            head: remains.head,
+            first_row: remains.rows.first().map(|(seq, _)| *seq),
+            snapshots: remains.snapshots.iter().map(|(seq, ..)| *seq).collect(),
+            segments: remains.segments.len(),
+            backlog: remains.backlog.len(),
+        }
+    }
+}
+
+impl Fsck {
+    /// Checks every design, and hands each problem to `tell` as soon as it is found.
+    ///
+    /// # Errors
+    /// When the database, or a blob store that is to be looked at, cannot be asked: then nothing is known.
+    pub async fn all(&self, tell: &mut (dyn FnMut(Problem) + Send)) -> anyhow::Result<Summary> {
+        let mut summary = Summary::default();
+        let mut after = None;
+        loop {
+            let page = self.upkeep.design_ids(after, PAGE).await.context("designs cannot be listed")?;
+            for design in &page {
+                // One that was deleted meanwhile has no problems.
+                let checked = self.one(*design, tell).await?.unwrap_or_default();
+                summary.designs += checked.designs;
+                summary.rows += checked.rows;
+                summary.snapshots += checked.snapshots;
+                summary.segments += checked.segments;
+                summary.problems += checked.problems;
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(*last),
+                _ => return Ok(summary),
+            }
+        }
+    }
+
+    /// Checks one design. `None`: there is none.
+    ///
+    /// # Errors
+    /// As [`Self::all`].
+    pub async fn one(
+        &self,
+        design: DesignId,
+        tell: &mut (dyn FnMut(Problem) + Send),
+    ) -> anyhow::Result<Option<Summary>> {
+        let mut looks = 1;
+        loop {
+            let looked =
+                self.look(design).await.with_context(|| format!("design {design} cannot be checked"))?;
+            let Some(look) = looked else { return Ok(None) };
+            let is_sure =
+                look.problems.is_empty() || LOOKS_MAX <= looks || !self.changed(design, &look).await?;
+            if is_sure {
+                let problems = look.problems.len() as u64;
+                look.problems.into_iter().for_each(|what| tell(Problem { design, what }));
+                return Ok(Some(Summary { designs: 1, problems, ..look.summary }));
+            }
+            looks += 1;
+        }
+    }
+
+    async fn changed(&self, design: DesignId, look: &Look) -> anyhow::Result<bool> {
+        match self.upkeep.remains(design).await {
+            Ok(now) => Ok(now.as_ref().map(State::of) != look.state),
+            Err(StoreError::Damaged(_)) => Ok(look.state.is_some()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn look(&self, design: DesignId) -> anyhow::Result<Option<Look>> {
+        let mut look = Look::default();
+        let remains = match self.upkeep.remains(design).await {
+            Ok(Some(remains)) => remains,
+            Ok(None) => return Ok(None),
+            Err(StoreError::Damaged(what)) => {
+                look.problems.push(what);
+                return Ok(Some(look));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        look.state = Some(State::of(&remains));
+        look.summary.rows = remains.rows.len() as u64;
+        look.summary.snapshots = remains.snapshots.len() as u64;
+        look.summary.segments = remains.segments.len() as u64;
+        look.problems = structure(&remains);
+        let folded = self.snapshot(&remains, &mut look.problems).await?;
+        if self.depth != Depth::Database {
+            self.names(design, &remains, &mut look.problems).await?;
+        }
+        if self.depth == Depth::Contents {
+            self.contents(design, &remains, folded.as_ref(), &mut look.problems).await?;
+        }
+        self.rows(design, &remains, folded, &mut look.problems).await?;
+        Ok(Some(look))
+    }
+
+    /// The document of the newest snapshot. `None`: there is one that cannot be read.
+    async fn snapshot(
+        &self,
+        remains: &Remains,
+        problems: &mut Vec<String>,
+    ) -> anyhow::Result<Option<Folding>> {
+        let client = self.ids.client();
+        let Some((seq, payload, hash)) = remains.snapshots.last().cloned() else {
+            return Ok(Folding::start(client, None).ok());
+        };
+        if hash.is_some_and(|hash| BlobHash::of(&payload).0 != hash) {
+            problems.push(format!("the snapshot of row {seq} is not what its hash says"));
+        }
+        let columns = remains.columns.clone();
+        let read = aside(move || {
+            let folding = Folding::start(client, Some(&(seq, payload)))?;
+            let odd = columns.and_then(|columns| odd_columns(&folding, &columns));
+            Ok::<_, super::fold::FoldFault>((folding, odd))
+        });
+        match read.await? {
+            Ok((folding, odd)) => {
+                problems.extend(odd);
+                Ok(Some(folding))
+            }
+            Err(fault) => {
+                problems.push(fault.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    /// Every row can be read, and those above the snapshot make a document with it.
+    async fn rows(
+        &self,
+        design: DesignId,
+        remains: &Remains,
+        mut folding: Option<Folding>,
+        problems: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let Some((first, _)) = remains.rows.first() else { return Ok(()) };
+        let mut after = Seq::new(first.get().saturating_sub(1));
+        // Rows that do not join have been told by their numbers.
+        folding = folding.filter(|document| after <= document.seq());
+        while after < remains.head {
+            let rows = match self.upkeep.archive_rows(design, after, PIECE_ROWS, PIECE_BYTES).await {
+                Ok(rows) => rows,
+                Err(StoreError::Damaged(what)) => {
+                    // Of a hole the numbers have told already. What is behind it cannot be read in order.
+                    if !has_holes(remains) {
+                        problems.push(what);
+                    }
+                    return Ok(());
+                }
+                Err(StoreError::Folded | StoreError::NoSuchDesign) => {
+                    problems.push("it changed while it was looked at".to_owned());
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let Some(last) = rows.last().map(|row| row.seq) else { return Ok(()) };
+            let (back, faults) = aside(move || {
+                let mut faults = Vec::new();
+                for row in &rows {
+                    if let Err(fault) = gate::scan_stored(&row.update) {
+                        faults.push(format!("row {} cannot be read: {fault}", row.seq));
+                    }
+                }
+                if let Some(document) = &mut folding {
+                    let above = rows.partition_point(|row| row.seq <= document.seq());
+                    match document.take(&rows[above..]) {
+                        Ok(()) => {}
+                        Err(_) if !faults.is_empty() => folding = None,
+                        Err(fault) => {
+                            faults.push(fault.to_string());
+                            folding = None;
+                        }
+                    }
+                }
+                (folding, faults)
+            })
+            .await?;
+            folding = back;
+            problems.extend(faults);
+            after = last;
+        }
+        Ok(())
+    }
+
+    /// Every blob that the database names is there, or waits.
+    async fn names(
+        &self,
+        design: DesignId,
+        remains: &Remains,
+        problems: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let (segments, snapshots) = (segments_of(design), snapshots_of(design));
+        let waits = |prefix: &str, hash: &[u8; 32]| {
+            remains.backlog.iter().any(|(waits, name)| waits == prefix && name == hash)
+        };
+        let there = self.listed(&segments).await?;
+        for Segment { first, last, hash, .. } in &remains.segments {
+            if !there.contains(hash) && !waits(&segments, hash) {
+                let hash = hex(hash);
+                problems.push(format!("the segment of rows {first} to {last} is nowhere: {segments}/{hash}"));
+            }
+        }
+        let there = self.listed(&snapshots).await?;
+        for (seq, _, hash) in &remains.snapshots {
+            if let Some(hash) = hash.filter(|hash| !there.contains(hash) && !waits(&snapshots, hash)) {
+                let hash = hex(&hash);
+                problems.push(format!("the snapshot of row {seq} is not archived: {snapshots}/{hash}"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn listed(&self, prefix: &str) -> anyhow::Result<BTreeSet<[u8; 32]>> {
+        let mut there = BTreeSet::new();
+        let mut after: Option<BlobKey> = None;
+        loop {
+            let listed = self.archive.blobs().list(prefix, after.as_ref(), NAMES).await;
+            let page = listed.context("blobs cannot be listed")?;
+            there.extend(page.iter().filter(|key| key.prefix == prefix).map(|key| key.hash.0));
+            if page.len() < NAMES {
+                return Ok(there);
+            }
+            after = page.into_iter().next_back();
+        }
+    }
+
+    /// What the segments say, and whether they make the snapshot.
+    async fn contents(
+        &self,
+        design: DesignId,
+        remains: &Remains,
+        snapshot: Option<&Folding>,
+        problems: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let mut folding = Folding::start(self.ids.client(), None).ok();
+        for segment in &remains.segments {
+            let Segment { first, last, hash, .. } = *segment;
+            // Segments that do not join have been told by their numbers.
+            folding = folding.filter(|document| document.seq().next() == first);
+            let Some(content) = self.content(&segments_of(design), hash, problems).await? else {
+                // It waits, or is missing: from here on nothing can be compared.
+                folding = None;
+                continue;
+            };
+            let generation = remains.generation;
+            let (back, fault) = aside(move || {
+                let read = match segment::decode(&content) {
+                    Ok(read) => read,
+                    Err(fault) => return (None, Some(fault.to_string())),
+                };
+                let ends = (read.rows.first().map(|row| row.seq), read.rows.last().map(|row| row.seq));
+                if read.design != design || generation < read.generation || ends != (Some(first), Some(last))
+                {
+                    return (None, Some("it says that it is another".to_owned()));
+                }
+                let Some(mut document) = folding else { return (None, None) };
+                match document.take(&read.rows) {
+                    Ok(()) => (Some(document), None),
+                    Err(fault) => (None, Some(fault.to_string())),
+                }
+            })
+            .await?;
+            folding = back;
+            problems.extend(fault.map(|fault| format!("the segment of rows {first} to {last}: {fault}")));
+        }
+        for (_, _, hash) in &remains.snapshots {
+            if let Some(hash) = hash {
+                self.content(&snapshots_of(design), *hash, problems).await?;
+            }
+        }
+        if let (Some(folding), Some(snapshot)) = (folding, snapshot)
+            && folding.seq() == snapshot.seq()
+            && let Err(what) = snapshot.same_as(&folding)
+        {
+            let seq = snapshot.seq();
+            problems
+                .push(format!("the snapshot of row {seq} is not what the segments make: its {what} differs"));
+        }
+        Ok(())
+    }
+
+    /// `None`: it is not there, which is told elsewhere, or cannot be read, which is told here.
+    async fn content(
+        &self,
+        prefix: &str,
+        hash: [u8; 32],
+        problems: &mut Vec<String>,
+    ) -> anyhow::Result<Option<Bytes>> {
+        match self.archive.get(prefix, BlobHash(hash)).await {
+            Ok(content) => Ok(content),
+            Err(error @ (BlobError::Unavailable(_) | BlobError::Refused(_))) => {
+                Err(error).context("blobs cannot be read")
+            }
+            Err(error) => {
+                problems.push(format!("{prefix}: {error}"));
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// What the numbers alone tell.
+fn structure(remains: &Remains) -> Vec<String> {
+    let mut problems = Vec::new();
+    let Remains { head, rows, snapshots, segments, owner, .. } = remains;
+    let folded = snapshots.last().map_or(Seq::ZERO, |(seq, ..)| *seq);
+    let first = rows.first().map_or(folded.next(), |(seq, _)| *seq);
+    if folded.next() < first {
+        let last = first.get() - 1;
+        problems.push(format!("rows {} to {last} are missing: no snapshot has them", folded.next()));
+    }
+    for pair in rows.windows(2) {
+        let (before, after) = (pair[0].0, pair[1].0);
+        if before.next() != after {
+            problems.push(format!("rows {} to {} are missing", before.next(), after.get().saturating_sub(1)));
+        }
+    }
+    let end = rows.last().map_or(folded, |(seq, _)| (*seq).max(folded));
+    if end < *head {
+        problems.push(format!("rows {} to {head} are missing at the end of the log", end.next()));
+    }
+    if *head < end {
+        problems.push(format!("the log goes to row {end}, and its head says {head}"));
+    }
+    let mut archived = Seq::ZERO;
+    for Segment { first, last, .. } in segments {
+        if *first != archived.next() || last < first {
+            problems.push(format!("a segment of rows {first} to {last} follows on row {archived}"));
+        }
+        archived = *last;
+    }
+    // What a fold notes is one transaction, so that both end together.
+    if archived != folded {
+        problems.push(format!("segments go to row {archived}, and the snapshot to row {folded}"));
+    }
+    if snapshots.is_empty() == remains.columns.is_some() {
+        problems.push("the columns of nodes and edges do not belong to a snapshot".to_owned());
+    }
+    if !remains.owner_is_member {
+        problems.push(format!("its owner {owner} is not a member"));
+    }
+    problems
+}
+
+fn has_holes(remains: &Remains) -> bool {
+    remains.rows.windows(2).any(|pair| pair[0].0.next() != pair[1].0)
+        || remains.rows.last().is_some_and(|(last, _)| *last < remains.head)
+}
+
+/// Whether nodes and edges in the columns are those of the snapshot.
+fn odd_columns(folding: &Folding, (nodes, edges): &(String, String)) -> Option<String> {
+    let view = folding.view();
+    let is_odd = |stored: &str, elements: &[Element]| {
+        let stored: Result<Value, _> = serde_json::from_str(stored);
+        let made: Result<Value, _> = serde_json::from_str(&column(elements));
+        !matches!((stored, made), (Ok(stored), Ok(made)) if is_same(&stored, &made))
+    };
+    let columns = [("nodes", is_odd(nodes, &view.nodes)), ("edges", is_odd(edges, &view.edges))];
+    let odd: Vec<_> = columns.iter().filter(|(_, is_odd)| *is_odd).map(|(name, _)| *name).collect();
+    (!odd.is_empty()).then(|| format!("the columns are not what the snapshot shows: {}", odd.join(", ")))
+}
+
+/// Databases write numbers in other ways, and one of them has no NUL in a text.
+fn is_same(stored: &Value, made: &Value) -> bool {
+    let text = |text: &str| text.replace('\0', "\u{fffd}");
+    match (stored, made) {
+        (Value::Number(stored), Value::Number(made)) => stored.as_f64() == made.as_f64(),
+        (Value::String(stored), Value::String(made)) => text(stored) == text(made),
+        (Value::Array(stored), Value::Array(made)) => {
+            stored.len() == made.len() && stored.iter().zip(made).all(|(stored, made)| is_same(stored, made))
+        }
+        (Value::Object(stored), Value::Object(made)) => {
+            let made: BTreeMap<String, &Value> = made.iter().map(|(key, value)| (text(key), value)).collect();
+            stored.len() == made.len()
+                && stored
+                    .iter()
+                    .all(|(key, value)| made.get(&text(key)).is_some_and(|made| is_same(value, made)))
+        }
+        (stored, made) => stored == made,
+    }
+}
+
+/// Runs what takes a core for a while off the threads that serve.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work).await.context("the work panicked")
+}
