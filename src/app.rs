@@ -6,46 +6,67 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::AuthSettings;
 use crate::auth::keys::Keys;
-use crate::blob::BlobStore;
-use crate::blob::dir::DirBlobs;
 use crate::bus::local::LocalBus;
 use crate::clock::{Clock, Ids};
 use crate::config::{self, Config};
 use crate::http::accept::{self, AcceptLimits};
 use crate::http::credentials::Credentials;
+use crate::http::health::{self, Probes};
 use crate::http::{self, AppState, HttpSettings, Registration};
 use crate::hub::folds::FoldHints;
 use crate::hub::{Hub, HubDeps, Unsaved};
+use crate::jobs::{JobDeps, Jobs};
 use crate::lifecycle::Tasks;
-use crate::store::Store;
-use crate::store::sqlite::SqliteStore;
+use crate::store::Stores;
 
 pub mod commands;
+pub mod open;
 pub mod probe;
+
+use open::Use;
 
 /// After the drain window: for requests that are still being answered, and again for the store.
 const TASKS_GRACE: Duration = Duration::from_secs(5);
-
 /// Hints about long logs that wait for the jobs; more are dropped, since a sweep finds these logs, too.
 const FOLD_HINTS_MAX: usize = 1_024;
+
+/// What a server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    All,
+    /// Serves people, and leaves jobs to others.
+    Web,
+    /// Does jobs, and answers probes.
+    Worker,
+}
 
 /// A server that accepts connections. Ends with [`Running::stop`].
 #[derive(Debug)]
 pub struct Running {
     /// Where it listens; with port 0 in the settings, the port that the system chose.
     pub addr: SocketAddr,
-    state: AppState,
+    stores: Stores,
+    /// `None`: it serves nobody.
+    hub: Option<Hub>,
+    jobs: Jobs,
+    draining: http::Draining,
+    tasks: Tasks,
     /// Cancelled first: no more connections.
     accepting: CancellationToken,
     /// The store's own tasks: they outlive everything that stands on the store.
     store_tasks: Tasks,
     drain: Duration,
+    /// Keeps what it locks.
+    _blobs: open::Blobs,
 }
 
 /// Starts a server.
@@ -56,93 +77,148 @@ impl App {
     /// Opens everything, in the order of what needs what; the port last.
     ///
     /// # Errors
-    /// When the data folder, a key or the port cannot be used; the chain says which and why.
-    pub async fn start(config: Config) -> anyhow::Result<Running> {
+    /// When the database, the data folder, a key or the port cannot be used; the chain says which and why.
+    pub async fn start(config: Config, role: Role) -> anyhow::Result<Running> {
         let (clock, tasks, store_tasks) = (Clock::system(), Tasks::new(), Tasks::new());
         let ids = Ids::system(clock.clone());
-        let data = &config.storage.data_dir;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(data, clock.clone(), &store_tasks).await?);
-        let blobs = DirBlobs::open(&data.join("blobs"))?;
-        blobs.check().await.context("the blob folder cannot be written")?;
-        let keys = open_keys(&config.auth, data).await?;
-        let auth = Credentials::new(
-            Arc::clone(&store),
-            clock.clone(),
-            ids.clone(),
-            keys,
-            auth_settings(&config.auth)?,
-        );
-        let (folds, _) = tokio::sync::mpsc::channel(FOLD_HINTS_MAX);
-        let hub = Hub::new(HubDeps {
-            store: Arc::clone(&store),
-            bus: Arc::new(LocalBus::new()),
-            clock: clock.clone(),
-            ids: ids.clone(),
-            tasks: tasks.clone(),
-            pod: ids.pod(),
-            idle_evict: config.server.idle_evict,
-            folds: FoldHints { to: folds, rows: 1_000, bytes: 1 << 20, rows_at_leave: 32 },
-        });
+        let pod = ids.pod();
+        let stores = open::store(&config, Use::Serve, &clock, &store_tasks).await?;
+        let blobs = open::blobs(&config, Use::Serve, &ids)?;
+        blobs.look(&tasks);
+        open::warn_of_what_is_not_shared(&config, role);
+        let (folds, hints) = mpsc::channel(FOLD_HINTS_MAX);
+        let draining = http::Draining::default();
+        let base =
+            Base { clock: clock.clone(), ids: ids.clone(), tasks: tasks.clone(), draining: draining.clone() };
+        let (router, hub) = if role == Role::Worker {
+            let (store, upkeep) = (Arc::clone(&stores.store), Arc::clone(&stores.upkeep));
+            let draining = draining.clone();
+            let probes = Probes { store, upkeep, clock: clock.clone(), draining, hub: None };
+            (health::router(probes), None)
+        } else {
+            let jobs = &config.jobs;
+            let folds = FoldHints {
+                to: folds,
+                rows: jobs.compact_rows,
+                bytes: jobs.compact_bytes,
+                rows_at_leave: jobs.compact_leave_rows,
+            };
+            let hub = base.hub(&config, &stores, pod, folds);
+            (base.router(&config, &stores, hub.clone()).await?, Some(hub))
+        };
         let listener = TcpListener::bind(config.server.listen)
             .await
             .with_context(|| format!("cannot listen on {} (ATLAS_LISTEN)", config.server.listen))?;
         let addr = listener.local_addr().context("the listening socket has no address")?;
 
-        let accepting = CancellationToken::new();
-        let state = AppState {
-            store,
-            hub,
-            auth: Arc::new(auth),
+        let jobs = JobDeps {
+            upkeep: Arc::clone(&stores.upkeep),
+            archive: blobs.archive.clone(),
             clock,
             ids,
-            tasks,
-            settings: Arc::new(http_settings(&config)),
-            draining: http::Draining::default(),
-            heavy: http::HeavyWork::default(),
-            bodies: http::extract::Bodies::default(),
+            tasks: tasks.clone(),
+            pod,
+            settings: open::job_settings(&config.jobs),
         };
+        let jobs = Jobs::start(jobs, hints, role != Role::Web);
+        let accepting = CancellationToken::new();
         let limits = AcceptLimits {
             connections_max: config.server.connections_max,
             head_timeout: config.server.header_timeout,
         };
-        let router = http::router(state.clone());
-        let serve = accept::serve(listener, router, limits, accepting.clone(), state.tasks.clone());
-        state.tasks.spawn("accept loop", serve);
+        let serve = accept::serve(listener, router, limits, accepting.clone(), tasks.clone());
+        tasks.spawn("accept loop", serve);
         if atlas_crdt::design::CAN_BE_POISONED {
             tracing::warn!("this is a build for tests: it fails on purpose at certain updates");
         }
-        tracing::info!(%addr, data = %data.display(), "ready: the page under / says how to get in");
-        Ok(Running { addr, state, accepting, store_tasks, drain: config.server.drain })
+        let data = config.storage.data_dir.display();
+        let database = if config.storage.database.is_some() { "Postgres" } else { "in the data folder" };
+        tracing::info!(%addr, %data, database, ?role, "ready: the page under / says how to get in");
+        let drain = config.server.drain;
+        Ok(Running { addr, stores, hub, jobs, draining, tasks, accepting, store_tasks, drain, _blobs: blobs })
+    }
+}
+
+/// What everything that serves people stands on.
+struct Base {
+    clock: Clock,
+    ids: Ids,
+    tasks: Tasks,
+    draining: http::Draining,
+}
+
+impl Base {
+    fn hub(&self, config: &Config, stores: &Stores, pod: atlas_crdt::ids::PodId, folds: FoldHints) -> Hub {
+        Hub::new(HubDeps {
+            store: Arc::clone(&stores.store),
+            bus: Arc::new(LocalBus::new()),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            tasks: self.tasks.clone(),
+            pod,
+            idle_evict: config.server.idle_evict,
+            unsaved_bytes_max: config.server.unsaved_bytes_max,
+            folds,
+        })
+    }
+
+    async fn router(&self, config: &Config, stores: &Stores, hub: Hub) -> anyhow::Result<Router> {
+        let keys = open_keys(&config.auth, &config.storage.data_dir).await?;
+        let store = Arc::clone(&stores.store);
+        let settings = auth_settings(&config.auth)?;
+        let auth = Credentials::new(store, self.clock.clone(), self.ids.clone(), keys, settings);
+        Ok(http::router(AppState {
+            store: Arc::clone(&stores.store),
+            upkeep: Arc::clone(&stores.upkeep),
+            hub,
+            auth: Arc::new(auth),
+            clock: self.clock.clone(),
+            ids: self.ids.clone(),
+            tasks: self.tasks.clone(),
+            settings: Arc::new(http_settings(config)),
+            draining: self.draining.clone(),
+            heavy: http::HeavyWork::default(),
+            bodies: http::extract::Bodies::default(),
+        }))
     }
 }
 
 impl Running {
     /// Whether anybody can sign in. In doubt somebody can.
     pub async fn has_users(&self) -> bool {
-        self.state.store.has_users().await.unwrap_or(true)
+        let asked = tokio::time::timeout(TASKS_GRACE, self.stores.store.has_users()).await;
+        asked.is_ok_and(|answer| answer.unwrap_or(true))
     }
 
     /// Turns people away, closes every socket with 1012 once its edits are saved, lets requests finish, and closes
-    /// the store last. False: something was still at work after its time.
-    pub async fn stop(self) -> bool {
-        let Self { state, accepting, store_tasks, drain, .. } = self;
-        tracing::info!(drain_s = drain.as_secs(), "stopping");
-        state.draining.begin();
-        accepting.cancel();
-        let drained = state.hub.drain(drain).await;
-        name_unsaved(&drained.unsaved);
-        let tasks_ended = state.tasks.close_and_wait(TASKS_GRACE).await;
-        let store_closed = tokio::time::timeout(TASKS_GRACE, state.store.close()).await.is_ok();
-        let store_ended = store_tasks.close_and_wait(TASKS_GRACE).await;
+    /// the store last. Takes the drain window and three graces at most, whatever the store does. False: something was
+    /// still at work after its time, or unsaved.
+    pub async fn stop(&self) -> bool {
+        tracing::info!(drain_s = self.drain.as_secs(), "stopping");
+        self.draining.begin();
+        self.accepting.cancel();
+        self.jobs.stop();
+        let rooms_ended = match &self.hub {
+            Some(hub) => hub.drain(self.drain).await.is_whole(),
+            None => true,
+        };
+        let tasks_ended = self.tasks.close_and_wait(TASKS_GRACE).await;
+        // Rooms that were late may have saved their edits meanwhile.
+        let all_saved = self.name_unsaved();
+        let store_closed = tokio::time::timeout(TASKS_GRACE, self.stores.store.close()).await.is_ok();
+        let store_ended = self.store_tasks.close_and_wait(TASKS_GRACE).await;
         tracing::info!("stopped");
-        drained.is_whole() && tasks_ended && store_closed && store_ended
+        rooms_ended && tasks_ended && all_saved && store_closed && store_ended
     }
-}
 
-/// Nobody was told that these edits are saved: each is still in its author's client, and comes back with it.
-fn name_unsaved(unsaved: &[Unsaved]) {
-    for Unsaved { design, bytes } in unsaved {
-        tracing::error!(%design, unsaved_bytes = bytes, "a design stops with unsaved edits: they are with their authors");
+    /// One line for each design with edits that nobody was told are saved: each is still in its author's client, and comes
+    /// back with it. True: there is none.
+    pub fn name_unsaved(&self) -> bool {
+        let unsaved = self.hub.as_ref().map(Hub::unsaved).unwrap_or_default();
+        for Unsaved { design, bytes } in &unsaved {
+            tracing::error!(%design, unsaved_bytes = bytes, "a design stops with unsaved edits: they are with their authors");
+        }
+        unsaved.is_empty()
     }
 }
 

@@ -24,6 +24,7 @@ pub use settings::{SETTINGS, Setting};
 pub struct Config {
     pub server: Server,
     pub storage: Storage,
+    pub jobs: Jobs,
     pub auth: Auth,
     pub log: Log,
 }
@@ -44,12 +45,40 @@ pub struct Server {
     pub idle_evict: Duration,
     /// How long a stop may take before what still runs is cut off.
     pub drain: Duration,
+    /// Bytes that a design keeps unsaved while the database takes nothing.
+    pub unsaved_bytes_max: usize,
 }
 
 /// Where data lies.
 #[derive(Debug, Clone)]
 pub struct Storage {
     pub data_dir: PathBuf,
+    /// `None`: the embedded database in the data folder.
+    pub database: Option<Database>,
+}
+
+/// A Postgres database.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pub url: SecretString,
+    /// Of this process, all kinds together.
+    pub connections: u32,
+    /// Whether a server brings the schema up to date when it starts.
+    pub migrates: bool,
+}
+
+/// Folding of logs, and what belongs to it.
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    pub compact_rows: u64,
+    pub compact_bytes: u64,
+    pub compact_leave_rows: u64,
+    pub compact_quiet: Duration,
+    pub compact_keep: Duration,
+    pub sweep: Duration,
+    pub workers: usize,
+    pub backlog_bytes: u64,
+    pub append_ids_kept: Duration,
 }
 
 /// Accounts and tokens.
@@ -126,7 +155,8 @@ impl Config {
         let mut reader = Reader::new(environment, read_file);
         let config = Self {
             server: Server::read(&mut reader),
-            storage: Storage { data_dir: PathBuf::from(reader.text("ATLAS_DATA_DIR")) },
+            storage: Storage::read(&mut reader),
+            jobs: Jobs::read(&mut reader),
             auth: Auth::read(&mut reader),
             log: Log::read(&mut reader),
         };
@@ -156,6 +186,36 @@ impl Server {
             header_timeout: reader.millis("ATLAS_HEADER_TIMEOUT_MS", 1..=600_000),
             idle_evict: reader.millis("ATLAS_IDLE_EVICT_MS", 1..=86_400_000),
             drain: reader.seconds("ATLAS_DRAIN_SECS", 0..=3_600),
+            unsaved_bytes_max: reader.count("ATLAS_LIMIT_UNSAVED_BYTES", 4 << 20..=16 << 20),
+        }
+    }
+}
+
+impl Storage {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        let connections = reader.count("ATLAS_DB_CONNECTIONS", 8..=500);
+        let migrates = reader.choice("ATLAS_MIGRATE", &[("auto", true), ("off", false)]);
+        let database = reader.postgres_url("DATABASE_URL").map(|url| Database {
+            url: SecretString::from(url),
+            connections: u32::try_from(connections).unwrap_or(u32::MAX),
+            migrates,
+        });
+        Self { data_dir: PathBuf::from(reader.text("ATLAS_DATA_DIR")), database }
+    }
+}
+
+impl Jobs {
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            compact_rows: reader.number("ATLAS_COMPACT_ROWS", 10..=1_000_000),
+            compact_bytes: reader.number("ATLAS_COMPACT_BYTES", 1 << 10..=1 << 30),
+            compact_leave_rows: reader.number("ATLAS_COMPACT_LEAVE_ROWS", 1..=1_000_000),
+            compact_quiet: reader.seconds("ATLAS_COMPACT_QUIET_SECS", 1..=31_536_000),
+            compact_keep: reader.seconds("ATLAS_COMPACT_KEEP_SECS", 0..=86_400),
+            sweep: reader.seconds("ATLAS_SWEEP_SECS", 1..=86_400),
+            workers: reader.count("ATLAS_WORKERS", 1..=64),
+            backlog_bytes: reader.number("ATLAS_BACKLOG_BYTES", 1 << 20..=1 << 40),
+            append_ids_kept: reader.seconds("ATLAS_APPEND_IDS_KEPT_SECS", 3_600..=31_536_000),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::clock::{Clock, Ids};
 use crate::hub::Hub;
 use crate::lifecycle::Tasks;
 use crate::store::Store;
+use crate::store::upkeep::Upkeep;
 
 use credentials::Credentials;
 
@@ -40,6 +41,7 @@ pub mod tickets;
 #[derive(Clone)]
 pub struct AppState {
     pub store: Arc<dyn Store>,
+    pub upkeep: Arc<dyn Upkeep>,
     pub hub: Hub,
     pub auth: Arc<Credentials>,
     pub clock: Clock,

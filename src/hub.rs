@@ -60,6 +60,8 @@ pub struct HubDeps {
     pub pod: PodId,
     /// How long a room without connections stays.
     pub idle_evict: Duration,
+    /// Bytes. What a room keeps unsaved while the store takes nothing.
+    pub unsaved_bytes_max: usize,
     pub folds: FoldHints,
 }
 

@@ -6,9 +6,11 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use atlas_collab::app::commands::{ExportFormat, Folder, openapi};
-use atlas_collab::app::{App, probe};
+use atlas_collab::app::commands::{self, Depth, Desk, ExportFormat, openapi};
+use atlas_collab::app::open::Use;
+use atlas_collab::app::{App, Role, probe};
 use atlas_collab::config::{Config, LogFormat};
 use atlas_collab::{lifecycle, telemetry};
 use atlas_crdt::ids::DesignId;
@@ -18,6 +20,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 const STACK_BYTES: usize = 4 << 20;
 const FOUND_A_PROBLEM: u8 = 1;
 const WRONG_USAGE: u8 = 2;
+/// A check that could not be made says nothing about what it would have found.
+const NOT_CHECKED: u8 = 2;
+/// How long the end of the process waits for threads that are stuck.
+const LAST_GRACE: Duration = Duration::from_secs(1);
 
 /// Many architects edit one design at the same time: the collaboration server of Koh Atlas.
 #[derive(Debug, Parser)]
@@ -36,19 +42,39 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve designs until told to stop (Ctrl-C or SIGTERM).
-    Serve,
+    Serve {
+        /// What this server does.
+        #[arg(long, value_enum, default_value_t = ServerRole::All)]
+        role: ServerRole,
+    },
+    /// Do jobs and answer probes, until told to stop: `serve --role worker`.
+    Worker,
+    /// Bring the schema of the database up to date. Any number of servers may do this at once.
+    Migrate,
+    /// Check that nothing of what is stored is missing or damaged. One line for each problem; exit code 1 if there is any, 2 if
+    /// it could not be checked. Beside servers on Postgres; the embedded database must not be in use.
+    Fsck {
+        /// The design's id; without it, all designs.
+        design: Option<DesignId>,
+        /// Also read every blob, and make each snapshot again of the log's archived pieces.
+        #[arg(long, conflicts_with = "no_blobs")]
+        deep: bool,
+        /// The database alone: not even whether blobs are there.
+        #[arg(long)]
+        no_blobs: bool,
+    },
     /// Ask the server that runs with the same settings whether it is alive (exit code 0 or 1).
     Health,
     /// Write the OpenAPI document of the HTTP API to standard output.
     Openapi,
-    /// Write a design to standard output. The server must not be running.
+    /// Write a design to standard output. With the embedded database the server must not be running.
     Export {
         /// The design's id.
         design: DesignId,
         #[arg(long, value_enum, default_value_t = Format::Json)]
         format: Format,
     },
-    /// Make a new design of a file. The server must not be running.
+    /// Make a new design of a file. With the embedded database the server must not be running.
     Import {
         file: PathBuf,
         /// The e-mail address of the account that will own the design.
@@ -57,6 +83,16 @@ enum Command {
         #[arg(long, default_value = "auto")]
         format: String,
     },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ServerRole {
+    /// Everything.
+    All,
+    /// Serve people, and leave jobs to others.
+    Web,
+    /// Do jobs, and answer probes.
+    Worker,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -100,36 +136,83 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(FOUND_A_PROBLEM, &format!("no threads to run on: {error}\n")),
     };
-    match command {
-        Command::Serve => runtime.block_on(serve(config)),
-        command => match runtime.block_on(once(&config, command)) {
-            Ok(output) => say(&output),
-            Err(error) => fail(FOUND_A_PROBLEM, &format!("atlas-collab: {error:#}\n")),
-        },
+    let code = runtime.block_on(run(config, command));
+    // A thread that waits for a disk or a network that does not answer holds up nobody.
+    runtime.shutdown_timeout(LAST_GRACE);
+    code
+}
+
+async fn run(config: Config, command: Command) -> ExitCode {
+    let done = match command {
+        Command::Serve { role } => return serve(config, role).await,
+        Command::Worker => return serve(config, ServerRole::Worker).await,
+        Command::Fsck { design, deep, no_blobs } => {
+            let depth = if deep {
+                Depth::Contents
+            } else if no_blobs {
+                Depth::Database
+            } else {
+                Depth::Names
+            };
+            return fsck(&config, design, depth).await;
+        }
+        Command::Migrate => {
+            commands::migrate(&config).await.map(|()| b"The schema is up to date.\n".to_vec())
+        }
+        command => once(&config, command).await,
+    };
+    match done {
+        Ok(output) => say(&output),
+        Err(error) => fail(FOUND_A_PROBLEM, &format!("atlas-collab: {error:#}\n")),
     }
 }
 
-/// A command that does one thing to the data folder and ends. Returns what goes to standard output.
+/// A command that does one thing to the database and ends. Returns what goes to standard output.
 async fn once(config: &Config, command: Command) -> anyhow::Result<Vec<u8>> {
-    let folder = Folder::open(config).await?;
+    let desk = Desk::open(config, Use::Write).await?;
     let outcome = match command {
-        Command::Serve | Command::Health | Command::Openapi => Ok(Vec::new()),
-        Command::Export { design, format: Format::Json } => folder.export(design, ExportFormat::Json).await,
-        Command::Export { design, format: Format::Yjs } => folder.export(design, ExportFormat::Yjs).await,
+        Command::Export { design, format: Format::Json } => desk.export(design, ExportFormat::Json).await,
+        Command::Export { design, format: Format::Yjs } => desk.export(design, ExportFormat::Yjs).await,
         Command::Import { file, owner, format } => {
-            folder.import(&file, &format, &owner).await.map(|(design, report)| {
+            desk.import(&file, &format, &owner).await.map(|(design, report)| {
                 format!("{:#}\n", serde_json::json!({ "id": design, "report": report })).into_bytes()
             })
         }
+        _ => Ok(Vec::new()),
     };
-    folder.close().await;
+    desk.close().await;
     outcome
 }
 
-async fn serve(config: Config) -> ExitCode {
+async fn fsck(config: &Config, design: Option<DesignId>, depth: Depth) -> ExitCode {
+    let checked = async {
+        let desk = Desk::open(config, Use::Look).await?;
+        let mut tell = |line: &str| {
+            // Whoever closed the pipe has seen enough.
+            let _ = say(format!("{line}\n").as_bytes());
+        };
+        let checked = desk.fsck(config, design, depth, &mut tell).await;
+        desk.close().await;
+        checked
+    };
+    match checked.await {
+        Ok(summary) => {
+            let said = say(format!("{summary}\n").as_bytes());
+            if summary.problems == 0 { said } else { ExitCode::from(FOUND_A_PROBLEM) }
+        }
+        Err(error) => fail(NOT_CHECKED, &format!("atlas-collab: not checked: {error:#}\n")),
+    }
+}
+
+async fn serve(config: Config, role: ServerRole) -> ExitCode {
+    let role = match role {
+        ServerRole::All => Role::All,
+        ServerRole::Web => Role::Web,
+        ServerRole::Worker => Role::Worker,
+    };
     let public_url = config.server.public_url.clone();
     let listen = config.server.listen;
-    let running = match App::start(config).await {
+    let running = match App::start(config, role).await {
         Ok(running) => running,
         Err(error) => return fail(FOUND_A_PROBLEM, &format!("atlas-collab cannot start: {error:#}\n")),
     };
@@ -139,9 +222,13 @@ async fn serve(config: Config) -> ExitCode {
     } else {
         public_url
     };
-    let mut greeting =
-        format!("Atlas Collab is ready at {public_url} (open it in a browser; Ctrl-C stops).\n");
-    if !running.has_users().await {
+    let mut greeting = match role {
+        Role::Worker => {
+            format!("Atlas Collab does jobs; probes at http://{} (Ctrl-C stops).\n", running.addr)
+        }
+        _ => format!("Atlas Collab is ready at {public_url} (open it in a browser; Ctrl-C stops).\n"),
+    };
+    if role != Role::Worker && !running.has_users().await {
         greeting
             .push_str("Nobody has an account yet: whoever makes the first one there is the administrator.\n");
     }
@@ -155,6 +242,7 @@ async fn serve(config: Config) -> ExitCode {
         stopped = running.stop() => stopped,
         _ = lifecycle::stop_signal() => {
             tracing::warn!("asked again: stopping at once");
+            running.name_unsaved();
             false
         }
     };

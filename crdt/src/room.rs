@@ -48,12 +48,16 @@ pub struct RoomConfig {
     pub doc_client: ClientId,
     /// Milliseconds without connections after which the room goes.
     pub idle_evict_ms: u64,
+    /// Bytes. The unsaved budget: past it, with a store in trouble, the room closes its sockets with 1013. At most
+    /// [`limits::UNSAVED_BYTES_MAX`].
+    pub unsaved_bytes_max: usize,
 }
 
 impl RoomConfig {
     #[must_use]
     pub const fn new(seed: u64, append_salt: u128, doc_client: ClientId) -> Self {
-        Self { seed, append_salt, doc_client, idle_evict_ms: limits::IDLE_EVICT_MS }
+        let (idle_evict_ms, unsaved_bytes_max) = (limits::IDLE_EVICT_MS, limits::UNSAVED_BYTES_MAX);
+        Self { seed, append_salt, doc_client, idle_evict_ms, unsaved_bytes_max }
     }
 }
 

@@ -10,6 +10,9 @@ ALTER TABLE designs
     ADD COLUMN nodes JSONB,
     ADD COLUMN edges JSONB,
     SET (fillfactor = 70);
+-- For questions by containment: nodes @> '[{"data": {"type": "waf"}}]'.
+CREATE INDEX designs_by_nodes ON designs USING gin (nodes jsonb_path_ops);
+CREATE INDEX designs_by_edges ON designs USING gin (edges jsonb_path_ops);
 
 -- SHA-256 of the payload: the name of the blob that archives it.
 ALTER TABLE design_snapshots ADD COLUMN hash BYTEA;

@@ -1,19 +1,21 @@
-//! What the command line does to a data folder that no server has open: designs in and out.
+//! What the command line does besides serving: designs in and out, the schema, and checks.
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use atlas_crdt::design::create;
 use atlas_crdt::ids::{AppendId, DesignId};
 use atlas_crdt::room::Claim;
 use atlas_crdt::view::SnapshotHead;
 
+use super::open::{self, Use};
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::formats;
+pub use crate::jobs::fsck::Depth;
+use crate::jobs::fsck::{Fsck, Problem, Summary};
 use crate::lifecycle::Tasks;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{NewDesign, Store};
+use crate::store::{NewDesign, Stores};
 
 /// How a design leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,39 +32,43 @@ pub fn openapi() -> &'static str {
     crate::http::openapi::text()
 }
 
-/// A data folder, opened for one command.
+/// Brings the schema up to date, and says so. Any number of processes may do this at once.
+///
+/// # Errors
+/// When the database cannot be used.
+pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+    open::migrate(config).await
+}
+
+/// A database, opened for one command.
 #[derive(Debug)]
-pub struct Folder {
-    store: SqliteStore,
+pub struct Desk {
+    stores: Stores,
     clock: Clock,
     ids: Ids,
     tasks: Tasks,
 }
 
-impl Folder {
+impl Desk {
     /// # Errors
-    /// When there is no data in the folder yet, or when a server has it open.
-    pub async fn open(config: &Config) -> anyhow::Result<Self> {
-        let data = &config.storage.data_dir;
-        if !data.is_dir() {
-            bail!("there is no data folder {} (ATLAS_DATA_DIR)", data.display());
-        }
+    /// When the database cannot be used; the embedded one, also when a server has it open.
+    pub async fn open(config: &Config, purpose: Use) -> anyhow::Result<Self> {
         let (clock, tasks) = (Clock::system(), Tasks::new());
         let ids = Ids::system(clock.clone());
-        let store = SqliteStore::open(data, clock.clone(), &tasks).await?;
-        Ok(Self { store, clock, ids, tasks })
+        let stores = open::store(config, purpose, &clock, &tasks).await?;
+        Ok(Self { stores, clock, ids, tasks })
     }
 
-    /// Releases the folder.
+    /// Releases it.
     pub async fn close(self) {
-        self.store.close().await;
+        self.stores.store.close().await;
         drop(self.tasks);
     }
 
     /// # Errors
     /// When there is no such design, or what is stored of it is damaged.
     pub async fn export(&self, design: DesignId, format: ExportFormat) -> anyhow::Result<Vec<u8>> {
-        let loaded = self.store.load(design).await?.context("there is no such design")?;
+        let loaded = self.stores.store.load(design).await?.context("there is no such design")?;
         let head = SnapshotHead { id: design, epoch: loaded.epoch, seq: loaded.head() };
         let doc = loaded.document(self.ids.client())?;
         Ok(match format {
@@ -86,7 +92,7 @@ impl Folder {
         owner: &str,
     ) -> anyhow::Result<(DesignId, serde_json::Value)> {
         let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let owner = self.store.user_by_email(&owner.to_lowercase()).await?;
+        let owner = self.stores.store.user_by_email(&owner.to_lowercase()).await?;
         let owner = owner.context("nobody has this e-mail address: register first")?.id;
         let imported = formats::import(&bytes, format)?;
         let report = serde_json::to_value(&imported.report)?;
@@ -102,6 +108,26 @@ impl Folder {
             append_id: AppendId::from_u128(self.ids.append_salt()),
             now: self.clock.utc(),
         };
-        Ok((self.store.create_design(new).await?.id, report))
+        Ok((self.stores.store.create_design(new).await?.id, report))
+    }
+
+    /// Checks one design, or all of them. Each problem is told as one line, as soon as it is found.
+    ///
+    /// # Errors
+    /// When the database or the blobs cannot be asked, or there is no such design: then nothing is known.
+    pub async fn fsck(
+        &self,
+        config: &Config,
+        design: Option<DesignId>,
+        depth: Depth,
+        tell: &mut (dyn FnMut(&str) + Send),
+    ) -> anyhow::Result<Summary> {
+        let open::Blobs { archive, .. } = open::blobs(config, Use::Look, &self.ids)?;
+        let fsck = Fsck { upkeep: self.stores.upkeep.clone(), archive, ids: self.ids.clone(), depth };
+        let mut tell = |problem: Problem| tell(&problem.to_string());
+        match design {
+            Some(design) => fsck.one(design, &mut tell).await?.context("there is no such design"),
+            None => fsck.all(&mut tell).await,
+        }
     }
 }

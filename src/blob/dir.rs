@@ -38,6 +38,12 @@ impl DirBlobs {
         Ok(opened)
     }
 
+    /// For looking at the folder beside the process that uses it: touches nothing.
+    #[must_use]
+    pub fn beside(folder: &Path) -> Self {
+        Self { folder: folder.into(), unfinished: Arc::default(), placing: Arc::default() }
+    }
+
     fn prepare(&self) -> io::Result<()> {
         match fs::remove_dir_all(self.unfinished_dir()) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         Duration::from_secs(self.number(name, range))
     }
 
-    fn number(&mut self, name: &'static str, range: RangeInclusive<u64>) -> u64 {
+    pub(super) fn number(&mut self, name: &'static str, range: RangeInclusive<u64>) -> u64 {
         let text = self.value(name).unwrap_or_default();
         match text.trim().parse() {
             Ok(number) if range.contains(&number) => number,
@@ -119,6 +119,16 @@ impl<'a> Reader<'a> {
             }
         }
         Some(origins)
+    }
+
+    /// The address of a Postgres database. It may hold a password, so nothing of it is ever told.
+    pub(super) fn postgres_url(&mut self, name: &'static str) -> Option<String> {
+        let url = self.value(name)?.trim().to_owned();
+        let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| url.strip_prefix(scheme));
+        if rest.is_none_or(str::is_empty) {
+            self.mistake(name, "is not an address such as postgres://user:password@host/database");
+        }
+        Some(url)
     }
 
     /// A key in PEM. Only its first line is looked at here.

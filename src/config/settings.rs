@@ -72,6 +72,86 @@ pub const SETTINGS: &[Setting] = &[
         "./data",
         "Folder of the embedded database, the blobs and the generated keys. One process at a time.",
     ),
+    Setting {
+        name: "DATABASE_URL",
+        key: "storage.database_url",
+        default: "",
+        has_file: true,
+        is_secret: true,
+        what: "Postgres 13 or newer, directly or behind PgBouncer: `postgres://user:password@host/database`. None: the embedded database in the data folder.",
+    },
+    plain(
+        "ATLAS_DB_CONNECTIONS",
+        "storage.db_connections",
+        "18",
+        "Connections to Postgres that this server opens at most. 8 to 500.",
+    ),
+    plain(
+        "ATLAS_MIGRATE",
+        "storage.migrate",
+        "auto",
+        "`auto`: a server brings the schema of Postgres up to date when it starts; `off`: it refuses to start when the schema is behind, and `atlas-collab migrate` brings it up to date.",
+    ),
+    plain(
+        "ATLAS_COMPACT_ROWS",
+        "jobs.compact_rows",
+        "1000",
+        "Edits in a design's log, above its snapshot, at which the log is folded. 10 to 1000000.",
+    ),
+    plain(
+        "ATLAS_COMPACT_BYTES",
+        "jobs.compact_bytes",
+        "1048576",
+        "Bytes of such edits at which the log is folded. 1024 to 1073741824.",
+    ),
+    plain(
+        "ATLAS_COMPACT_LEAVE_ROWS",
+        "jobs.compact_leave_rows",
+        "32",
+        "Such edits at which the log is folded when the last person leaves the design. 1 to 1000000.",
+    ),
+    plain(
+        "ATLAS_COMPACT_QUIET_SECS",
+        "jobs.compact_quiet_secs",
+        "3600",
+        "Seconds without an edit after which a log is folded, however short it is. 1 to 31536000.",
+    ),
+    plain(
+        "ATLAS_COMPACT_KEEP_SECS",
+        "jobs.compact_keep_secs",
+        "600",
+        "Seconds that an edit stays in the log after it is folded, so that servers which read on find it there. 0 to 86400.",
+    ),
+    plain(
+        "ATLAS_SWEEP_SECS",
+        "jobs.sweep_secs",
+        "300",
+        "Seconds between two looks for logs that need folding and that no server spoke of. 1 to 86400.",
+    ),
+    plain(
+        "ATLAS_WORKERS",
+        "jobs.workers",
+        "1",
+        "Logs that this server folds at once. Each takes a core while it works, and memory for one design. 1 to 64.",
+    ),
+    plain(
+        "ATLAS_BACKLOG_BYTES",
+        "jobs.backlog_bytes",
+        "1073741824",
+        "Bytes of blobs that may wait in the database while their store is away, of all servers together. Beyond it logs are not folded. 1048576 to 1099511627776.",
+    ),
+    plain(
+        "ATLAS_APPEND_IDS_KEPT_SECS",
+        "jobs.append_ids_kept_secs",
+        "604800",
+        "Seconds for which an edit whose log row is gone is still known when it comes again. 3600 to 31536000.",
+    ),
+    plain(
+        "ATLAS_LIMIT_UNSAVED_BYTES",
+        "limits.unsaved_bytes",
+        "16777216",
+        "Bytes of edits that a design keeps in memory while the database takes none; beyond it people are sent away, with their edits in their browsers. 4194304 to 16777216.",
+    ),
     plain(
         "ATLAS_JWT_ISSUER",
         "auth.jwt_issuer",
@@ -132,7 +212,6 @@ pub(super) const CONFIG_FILE: &str = "ATLAS_CONFIG";
 
 /// Settings of a later version. Set here, they would be ignored and somebody would believe that they are not.
 pub(super) const NOT_YET: &[(&str, &str)] = &[
-    ("DATABASE_URL", "Postgres is not supported by this build yet: it keeps its data in ATLAS_DATA_DIR"),
     ("REDIS_URL", "Redis is not supported by this build yet: it runs as a single process"),
     ("S3_BUCKET", "S3 is not supported by this build yet: it keeps its blobs in ATLAS_DATA_DIR"),
     ("ATLAS_ADMIN_LISTEN", "metrics are not supported by this build yet"),

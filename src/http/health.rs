@@ -1,25 +1,71 @@
-//! Probes: alive, ready, started, and the details for operators.
+//! Probes: alive, ready, started, and the details for operators. A server that only does jobs offers nothing else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::AppState;
 use super::openapi::problems;
 use super::problem::Problem;
+use super::{AppState, Draining};
+use crate::clock::Clock;
+use crate::hub::Hub;
+use crate::store::Store;
+use crate::store::folds::BacklogSize;
+use crate::store::upkeep::Upkeep;
 
 /// A store that takes longer to answer is not one to send people to.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
-pub fn routes() -> OpenApiRouter<AppState> {
+/// What probes look at.
+#[derive(Clone)]
+pub struct Probes {
+    pub store: Arc<dyn Store>,
+    pub upkeep: Arc<dyn Upkeep>,
+    pub clock: Clock,
+    pub draining: Draining,
+    /// `None`: no design is ever open here.
+    pub hub: Option<Hub>,
+}
+
+impl std::fmt::Debug for Probes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Probes").finish_non_exhaustive()
+    }
+}
+
+impl FromRef<AppState> for Probes {
+    fn from_ref(state: &AppState) -> Self {
+        Self {
+            store: Arc::clone(&state.store),
+            upkeep: Arc::clone(&state.upkeep),
+            clock: state.clock.clone(),
+            draining: state.draining.clone(),
+            hub: Some(state.hub.clone()),
+        }
+    }
+}
+
+/// The probes alone.
+pub fn router(probes: Probes) -> Router {
+    let (router, _) = routes::<Probes>().split_for_parts();
+    router.with_state(probes)
+}
+
+pub fn routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Probes: FromRef<S>,
+{
     OpenApiRouter::new()
         .routes(routes!(health))
         .routes(routes!(ready))
@@ -53,6 +99,8 @@ struct HealthJson {
     /// A stop has begun.
     draining: bool,
     database: DatabaseJson,
+    /// Archived pieces of logs, and snapshots, that wait in the database for the blob store. `null`: the store does not say.
+    blob_backlog: Option<BacklogJson>,
     /// Designs that are open.
     rooms: usize,
     /// Open sockets.
@@ -73,6 +121,17 @@ struct DatabaseJson {
     status: Database,
     /// Milliseconds that the check took.
     latency_ms: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = BlobBacklog)]
+struct BacklogJson {
+    blobs: u64,
+    bytes: u64,
+    /// Since when the oldest waits.
+    #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    oldest: Option<OffsetDateTime>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -106,11 +165,11 @@ async fn startup() -> Response {
 /// The store answers and no stop has begun.
 #[utoipa::path(get, path = "/ready", operation_id = "ready", tag = "operations",
     responses((status = 200, description = "They can.", body = ProbeJson), problems::Trouble))]
-async fn ready(State(state): State<AppState>) -> Result<Response, Problem> {
-    if state.draining.has_begun() {
+async fn ready(State(probes): State<Probes>) -> Result<Response, Problem> {
+    if probes.draining.has_begun() {
         return Err(Problem::unavailable("draining", "This server is going away.", 5));
     }
-    if !store_answers(&state).await {
+    if !store_answers(&probes).await {
         return Err(Problem::unavailable("store_unavailable", "The store does not answer.", 5));
     }
     Ok(ok(ProbeStatus::Ready))
@@ -121,20 +180,22 @@ async fn ready(State(state): State<AppState>) -> Result<Response, Problem> {
     responses(
         (status = 200, description = "The store answers.", body = HealthJson),
         (status = 503, description = "The store does not answer.", body = HealthJson)))]
-async fn details(State(state): State<AppState>) -> Response {
-    let began = state.clock.now();
-    let store = store_answers(&state).await;
-    let latency_ms = state.clock.now().since(began);
-    let hub = state.hub.stats();
+async fn details(State(probes): State<Probes>) -> Response {
+    let began = probes.clock.now();
+    let store = store_answers(&probes).await;
+    let latency_ms = probes.clock.now().since(began);
+    let hub = probes.hub.as_ref().map(Hub::stats).unwrap_or_default();
+    let blob_backlog = if store { backlog(&probes).await } else { None };
     let body = HealthJson {
         status: if store { Health::Ok } else { Health::Degraded },
         version: env!("CARGO_PKG_VERSION"),
-        uptime_s: state.clock.now().get() / 1_000,
-        draining: state.draining.has_begun(),
+        uptime_s: probes.clock.now().get() / 1_000,
+        draining: probes.draining.has_begun(),
         database: DatabaseJson {
             status: if store { Database::Ok } else { Database::Unavailable },
             latency_ms,
         },
+        blob_backlog,
         rooms: hub.rooms,
         connections: hub.connections,
     };
@@ -142,8 +203,14 @@ async fn details(State(state): State<AppState>) -> Response {
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-async fn store_answers(state: &AppState) -> bool {
-    match tokio::time::timeout(CHECK_TIMEOUT, state.store.check()).await {
+async fn backlog(probes: &Probes) -> Option<BacklogJson> {
+    let size = tokio::time::timeout(CHECK_TIMEOUT, probes.upkeep.backlog_size()).await;
+    let BacklogSize { blobs, bytes, oldest } = size.ok()?.ok()?;
+    Some(BacklogJson { blobs, bytes, oldest })
+}
+
+async fn store_answers(probes: &Probes) -> bool {
+    match tokio::time::timeout(CHECK_TIMEOUT, probes.store.check()).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::warn!(cause = format!("{:#}", anyhow::Error::from(error)), "the store does not answer");

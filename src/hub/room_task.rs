@@ -144,7 +144,11 @@ pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc
     });
     let ids = &hub.deps.ids;
     let idle_evict_ms = u64::try_from(hub.deps.idle_evict.as_millis()).unwrap_or(u64::MAX);
-    let config = RoomConfig { idle_evict_ms, ..RoomConfig::new(ids.seed(), ids.append_salt(), ids.client()) };
+    let config = RoomConfig {
+        idle_evict_ms,
+        unsaved_bytes_max: hub.deps.unsaved_bytes_max,
+        ..RoomConfig::new(ids.seed(), ids.append_salt(), ids.client())
+    };
     let task = RoomTask {
         design,
         hub: Arc::clone(hub),

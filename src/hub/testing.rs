@@ -317,6 +317,7 @@ impl Pod {
             tasks: Tasks::new(),
             pod: ids.pod(),
             idle_evict: Duration::from_millis(atlas_crdt::limits::IDLE_EVICT_MS),
+            unsaved_bytes_max: atlas_crdt::limits::UNSAVED_BYTES_MAX,
             folds: FoldHints { to, rows: 20, bytes: 1 << 20, rows_at_leave: 5 },
         });
         let design = ids.design();

@@ -68,6 +68,14 @@ pub struct Summary {
     pub problems: u64,
 }
 
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { designs, rows, snapshots, segments, problems } = self;
+        let found = if *problems == 0 { "no problem".to_owned() } else { format!("{problems} problems") };
+        write!(f, "{designs} designs, {rows} log rows, {snapshots} snapshots, {segments} segments: {found}")
+    }
+}
+
 /// The check.
 pub struct Fsck {
     pub upkeep: Arc<dyn Upkeep>,

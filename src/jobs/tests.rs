@@ -11,7 +11,7 @@ use atlas_crdt::room::Append;
 use bytes::Bytes;
 
 use super::compact::{Compact, segments_of};
-use super::testing::{LEASE, SETTINGS, World};
+use super::testing::{LEASE, SETTINGS, World, eventually};
 use super::*;
 use crate::blob::BlobHash;
 use crate::store::folds::ArchivedRow;
@@ -119,16 +119,12 @@ async fn what_the_blob_store_does_not_take_waits_and_drains() {
     let drained = async {
         let away = world.blobs.refusals.load(Ordering::SeqCst);
         // It asks again and again, until the store is back.
-        super::testing::eventually(&world.clock, "asking", async || {
-            away + 3 < world.blobs.refusals.load(Ordering::SeqCst)
-        })
-        .await;
+        eventually(&world.clock, "asking", async || away + 3 < world.blobs.refusals.load(Ordering::SeqCst))
+            .await;
         assert_eq!(world.store.backlog_size().await.unwrap(), size);
         world.blobs.is_away.store(false, Ordering::SeqCst);
-        super::testing::eventually(&world.clock, "draining", async || {
-            world.store.backlog_size().await.unwrap().blobs == 0
-        })
-        .await;
+        eventually(&world.clock, "draining", async || world.store.backlog_size().await.unwrap().blobs == 0)
+            .await;
         stop.cancel();
     };
     tokio::join!(compact.outbound.drain(&stop), drained);
@@ -174,10 +170,8 @@ async fn a_full_backlog_stops_folding_and_nothing_else() {
     world.blobs.is_away.store(false, Ordering::SeqCst);
     let stop = CancellationToken::new();
     let drained = async {
-        super::testing::eventually(&world.clock, "draining", async || {
-            world.store.backlog_size().await.unwrap().blobs == 0
-        })
-        .await;
+        eventually(&world.clock, "draining", async || world.store.backlog_size().await.unwrap().blobs == 0)
+            .await;
         stop.cancel();
     };
     tokio::join!(compact.outbound.drain(&stop), drained);
@@ -239,7 +233,7 @@ async fn a_design_that_goes_ends_its_fold_and_loses_its_blobs() {
     let job = world.claim().await;
     assert!(world.store.delete_design(world.design).await.unwrap());
     assert_eq!(world.compact().run(job).await, JobEnd::Done);
-    let erase = erase::Erase::new(world.archive.clone(), world.ids.clone());
+    let erase = Erase::new(world.archive.clone(), world.ids.clone());
     let claim = async || world.store.claim_job(JobKind::Erase, PodId::new(1), LEASE).await.unwrap();
     let list = async || world.archive.blobs().list("designs", None, 10).await.unwrap();
     assert!(!list().await.is_empty());

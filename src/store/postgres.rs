@@ -49,6 +49,8 @@ mod checks;
 #[cfg(test)]
 mod folded;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod trouble;
@@ -72,6 +74,8 @@ pub struct PgSettings {
     pub load_limit: Duration,
     /// How long a transaction waits for a lock.
     pub lock_limit: Duration,
+    /// Whether opening brings the schema up to date.
+    pub migrates: bool,
 }
 
 impl Default for PgSettings {
@@ -84,6 +88,7 @@ impl Default for PgSettings {
             call_limit: Duration::from_secs(5),
             load_limit: Duration::from_secs(30),
             lock_limit: Duration::from_secs(2),
+            migrates: true,
         }
     }
 }
@@ -118,10 +123,15 @@ impl PgStore {
     /// `tasks` until the store is closed or dropped.
     ///
     /// # Errors
-    /// When the database cannot be reached, has another encoding than UTF-8, or was made by a newer version.
+    /// When the database cannot be reached, has another encoding than UTF-8, or was made by a newer version; also when its
+    /// schema is behind and is not to be brought up to date here.
     pub async fn open(url: &str, settings: PgSettings, clock: Clock, tasks: &Tasks) -> anyhow::Result<Self> {
         let options = connect_options(url)?;
-        migrate::run(&options).await?;
+        if settings.migrates {
+            migrate::run(&options).await?;
+        } else {
+            migrate::check(&options).await?;
+        }
         let server = Arc::new(Server::new(options, clock.clone()));
         let terms = AllTerms {
             read: Terms::read(settings.call_limit, settings.lock_limit),

@@ -86,9 +86,7 @@ impl SqliteStore {
     /// When another process has the folder open, when it cannot be written, or when the database is damaged or was
     /// made by a newer version.
     pub async fn open(data_dir: &Path, clock: Clock, tasks: &Tasks) -> anyhow::Result<Self> {
-        make_private_dir(data_dir)
-            .with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
-        let lock = lock_folder(data_dir)?;
+        let lock = own_folder(data_dir)?;
         let path = data_dir.join("atlas.db");
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -145,6 +143,16 @@ fn make_private_dir(dir: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)
+}
+
+/// Makes the data folder if need be, and makes sure that one process uses it at a time, for as long as the file lives.
+///
+/// # Errors
+/// When it cannot be written, or another process has it.
+pub fn own_folder(data_dir: &Path) -> anyhow::Result<File> {
+    make_private_dir(data_dir)
+        .with_context(|| format!("cannot make the data folder {}", data_dir.display()))?;
+    lock_folder(data_dir)
 }
 
 /// The system releases the lock when the process ends, however it ends.

@@ -61,6 +61,7 @@ pub(super) struct Live {
     pub(super) name: Option<String>,
     /// Since when nobody is here.
     pub(super) idle_since: Option<Millis>,
+    unsaved_bytes_max: usize,
     rng: SplitMix,
 }
 
@@ -89,6 +90,7 @@ impl Live {
             read_only,
             name,
             idle_since: Some(now),
+            unsaved_bytes_max: config.unsaved_bytes_max.min(limits::UNSAVED_BYTES_MAX),
             rng: SplitMix(config.seed),
         })
     }
@@ -383,7 +385,8 @@ impl Live {
     /// Too much is unsaved while the store is in trouble: the waiting edits go back to their authors, who still have
     /// them and bring them again by state vector. None of them was acknowledged or shown.
     pub(super) fn shed_if_over_budget(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        let is_over = |of: &Durability| of.degraded && limits::UNSAVED_BYTES_MAX <= of.unsaved_bytes();
+        let max = self.unsaved_bytes_max;
+        let is_over = |of: &Durability| of.degraded && max <= of.unsaved_bytes();
         if is_over(&self.durability) {
             self.turn_edits_away(CloseCode::Overloaded, TROUBLE, effects);
         }

@@ -73,11 +73,11 @@ fn tail(loaded: &Loaded) -> Vec<(u64, Bytes)> {
     loaded.tail.iter().map(|row| (row.seq.get(), row.update.clone())).collect()
 }
 
-pub(super) fn assert_fenced<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
+pub(super) fn assert_fenced<T: std::fmt::Debug>(answer: &Result<T, StoreError>) {
     assert!(matches!(answer, Err(StoreError::Fenced)), "{answer:?}");
 }
 
-fn assert_folded<T: std::fmt::Debug>(answer: Result<T, StoreError>) {
+fn assert_folded<T: std::fmt::Debug>(answer: &Result<T, StoreError>) {
     assert!(matches!(answer, Err(StoreError::Folded)), "{answer:?}");
 }
 
@@ -213,14 +213,14 @@ pub(super) async fn a_fold_that_does_not_fit_changes_nothing(stores: Stores) {
     upkeep.commit_fold(lease, fold(design, 0, 5)).await.unwrap();
 
     let good = fold(design, 5, 8);
-    assert_fenced(upkeep.commit_fold(lease, Fold { generation: Generation::new(2), ..good.clone() }).await);
+    assert_fenced(&upkeep.commit_fold(lease, Fold { generation: Generation::new(2), ..good.clone() }).await);
     // Somebody else's snapshot is as new, or newer.
-    assert_fenced(upkeep.commit_fold(lease, fold(design, 0, 4)).await);
-    assert_fenced(upkeep.commit_fold(lease, Fold { hash: hash(99), ..fold(design, 0, 5) }).await);
+    assert_fenced(&upkeep.commit_fold(lease, fold(design, 0, 4)).await);
+    assert_fenced(&upkeep.commit_fold(lease, Fold { hash: hash(99), ..fold(design, 0, 5) }).await);
     // Rows that were archived already, and rows left out.
-    assert_fenced(upkeep.commit_fold(lease, fold(design, 0, 8)).await);
-    assert_fenced(upkeep.commit_fold(lease, fold(design, 6, 8)).await);
-    assert_fenced(upkeep.commit_fold(lease, Fold { segments: Vec::new(), ..good.clone() }).await);
+    assert_fenced(&upkeep.commit_fold(lease, fold(design, 0, 8)).await);
+    assert_fenced(&upkeep.commit_fold(lease, fold(design, 6, 8)).await);
+    assert_fenced(&upkeep.commit_fold(lease, Fold { segments: Vec::new(), ..good.clone() }).await);
     // What contradicts itself.
     let hole = [fold(design, 5, 6).segments, fold(design, 7, 8).segments].concat();
     let short = fold(design, 5, 7).segments;
@@ -232,7 +232,7 @@ pub(super) async fn a_fold_that_does_not_fit_changes_nothing(stores: Stores) {
     assert!(matches!(beyond, Err(StoreError::Damaged(_))), "{beyond:?}");
     // The job is about another design.
     let other = design_of(&stores, 2, 9).await;
-    assert_fenced(upkeep.commit_fold(lease, fold(other, 0, 5)).await);
+    assert_fenced(&upkeep.commit_fold(lease, fold(other, 0, 5)).await);
 
     let remains = upkeep.remains(design).await.unwrap().unwrap();
     assert_eq!(remains.segments, fold(design, 0, 5).segments);
@@ -354,18 +354,18 @@ pub(super) async fn a_reader_is_told_that_its_rows_are_folded(stores: Stores) {
     };
     assert_eq!(read(3, 2).await.unwrap(), [4, 5], "rows are served for as long as they are there");
     upkeep.prune_folded(lease, 4, Duration::ZERO).await.unwrap();
-    assert_folded(read(0, 100).await);
-    assert_folded(read(3, 1).await);
+    assert_folded(&read(0, 100).await);
+    assert_folded(&read(3, 1).await);
     assert_eq!(read(4, 100).await.unwrap(), [5, 6, 7, 8, 9]);
     prune(&stores, lease).await;
-    assert_folded(read(0, 100).await);
-    assert_folded(read(8, 100).await);
+    assert_folded(&read(0, 100).await);
+    assert_folded(&read(8, 100).await);
     assert_eq!(read(9, 100).await.unwrap(), [0; 0]);
     assert_eq!(read(20, 100).await.unwrap(), [0; 0]);
     append(store, design, 9, 11).await;
-    assert_folded(read(8, 100).await);
+    assert_folded(&read(8, 100).await);
     assert_eq!(read(9, 100).await.unwrap(), [10, 11]);
-    assert_folded(upkeep.archive_rows(design, Seq::new(8), 100, 1 << 20).await);
+    assert_folded(&upkeep.archive_rows(design, Seq::new(8), 100, 1 << 20).await);
 }
 
 pub(super) async fn long_logs_and_quiet_logs_need_folding(stores: Stores) {

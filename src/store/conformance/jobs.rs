@@ -39,7 +39,7 @@ pub(super) async fn a_job_waits_and_runs_once(stores: Stores) {
     assert_eq!(claim(upkeep, 1, HOUR).await, None);
     upkeep.end_job(job.lease, JobEnd::Done).await.unwrap();
     assert_eq!(claim(upkeep, 1, HOUR).await, None, "asked for twice while it waited, it runs once");
-    assert_fenced(upkeep.end_job(job.lease, JobEnd::Done).await);
+    assert_fenced(&upkeep.end_job(job.lease, JobEnd::Done).await);
 
     // The earlier time holds, whichever is said first.
     upkeep.enqueue(COMPACT, design, HOUR).await.unwrap();
@@ -48,7 +48,14 @@ pub(super) async fn a_job_waits_and_runs_once(stores: Stores) {
     upkeep.enqueue(COMPACT, design, Duration::MAX).await.unwrap();
     let again = claim(upkeep, 1, HOUR).await.unwrap();
     assert!(job.lease.token < again.lease.token, "a row that is made anew does not repeat a token");
-    assert_fenced(upkeep.renew_job(job.lease, HOUR).await);
+    assert_fenced(&upkeep.renew_job(job.lease, HOUR).await);
+    upkeep.end_job(again.lease, JobEnd::Done).await.unwrap();
+    upkeep.enqueue(COMPACT, design, NOW).await.unwrap();
+    upkeep.enqueue(COMPACT, design, Duration::from_millis(20)).await.unwrap();
+    let last = claim(upkeep, 1, HOUR).await.unwrap();
+    upkeep.end_job(last.lease, JobEnd::Done).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert_eq!(claim(upkeep, 1, HOUR).await, None, "both were one");
 }
 
 pub(super) async fn one_job_is_never_held_twice(stores: Stores) {
@@ -128,7 +135,7 @@ pub(super) async fn a_job_asked_for_while_it_runs_runs_once_more(stores: Stores)
     // Asked for while its holder is stalled: whoever claims it then does what was asked for.
     upkeep.enqueue(COMPACT, design, NOW).await.unwrap();
     let sixth = claim(upkeep, 2, HOUR).await.unwrap();
-    assert_fenced(upkeep.end_job(fifth.lease, JobEnd::Done).await);
+    assert_fenced(&upkeep.end_job(fifth.lease, JobEnd::Done).await);
     end(&sixth, JobEnd::Done).await;
     assert_eq!(claim(upkeep, 1, HOUR).await, None);
 }
@@ -169,7 +176,7 @@ pub(super) async fn a_lease_holds_until_it_runs_out(stores: Stores) {
     upkeep.renew_job(job.lease, NOW).await.unwrap();
     let next = claim(upkeep, 2, HOUR).await.unwrap();
     assert!(job.lease.token < next.lease.token);
-    assert_fenced(upkeep.renew_job(job.lease, HOUR).await);
+    assert_fenced(&upkeep.renew_job(job.lease, HOUR).await);
     upkeep.renew_job(next.lease, Duration::MAX).await.unwrap();
     assert_eq!(claim(upkeep, 3, HOUR).await, None);
 }
@@ -189,12 +196,12 @@ pub(super) async fn who_lost_a_lease_writes_nothing(stores: Stores) {
         crate::store::jobs::JobLease { kind: JobKind::Erase, ..held },
     ];
     for lease in forged {
-        assert_fenced(upkeep.commit_fold(lease, fold(design, 4, 8)).await);
-        assert_fenced(upkeep.prune_folded(lease, 100, NOW).await);
-        assert_fenced(upkeep.renew_job(lease, HOUR).await);
+        assert_fenced(&upkeep.commit_fold(lease, fold(design, 4, 8)).await);
+        assert_fenced(&upkeep.prune_folded(lease, 100, NOW).await);
+        assert_fenced(&upkeep.renew_job(lease, HOUR).await);
         let failed = JobEnd::Failed { retry_in: NOW, reason: String::new() };
         for end in [JobEnd::Done, JobEnd::Later(NOW), failed] {
-            assert_fenced(upkeep.end_job(lease, end).await);
+            assert_fenced(&upkeep.end_job(lease, end).await);
         }
     }
     let remains = upkeep.remains(design).await.unwrap().unwrap();
@@ -202,7 +209,7 @@ pub(super) async fn who_lost_a_lease_writes_nothing(stores: Stores) {
     assert_eq!(claim(upkeep, 2, HOUR).await, None, "its holder has it still");
     assert_eq!(upkeep.prune_folded(held, 100, NOW).await.unwrap().deleted, 4);
     upkeep.end_job(held, JobEnd::Done).await.unwrap();
-    assert_fenced(upkeep.commit_fold(held, fold(design, 4, 8)).await);
+    assert_fenced(&upkeep.commit_fold(held, fold(design, 4, 8)).await);
     assert_eq!(load(&stores, design).await.tail.len(), 5);
 }
 
@@ -224,9 +231,9 @@ pub(super) async fn a_deleted_design_is_erased_and_never_folded(stores: Stores) 
     assert!(!store.delete_design(design).await.unwrap());
 
     // Whoever was at it is fenced; who comes later finds no design.
-    assert_fenced(upkeep.commit_fold(lease, fold(design, 4, 9)).await);
-    assert_fenced(upkeep.prune_folded(lease, 100, NOW).await);
-    assert_fenced(upkeep.end_job(lease, JobEnd::Done).await);
+    assert_fenced(&upkeep.commit_fold(lease, fold(design, 4, 9)).await);
+    assert_fenced(&upkeep.prune_folded(lease, 100, NOW).await);
+    assert_fenced(&upkeep.end_job(lease, JobEnd::Done).await);
     assert_eq!(claim(upkeep, 1, HOUR).await, None, "it is not to be folded any more");
     let late = compaction(&stores, design).await;
     assert!(upkeep.fold_state(design).await.unwrap().is_none());

@@ -124,6 +124,17 @@ async fn who_loses_the_lease_in_the_middle_of_a_transaction_is_fenced() {
     assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
     assert!(store.load(design).await.unwrap().unwrap().snapshot.is_none());
 
+    // Or somebody else notes a fold at the same moment.
+    let mut held =
+        stranger(&postgres, "INSERT INTO design_snapshots SELECT id, 5, 'x', now() FROM designs").await;
+    let note = async {
+        somebody_waits(&postgres).await;
+        sqlx::raw_sql("COMMIT").execute(&mut held).await.unwrap();
+    };
+    let (refused, ()) = join(other.commit_fold(next, fold(design, 0, 5)), note).await;
+    assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
+    postgres.sql("one", "DELETE FROM design_snapshots").await.unwrap();
+
     other.commit_fold(next, fold(design, 0, 8)).await.unwrap();
     let held = stranger(&postgres, "SELECT FROM designs FOR UPDATE").await;
     let claim = async {
@@ -132,10 +143,30 @@ async fn who_loses_the_lease_in_the_middle_of_a_transaction_is_fenced() {
         held.close().await.unwrap();
         job.unwrap().lease
     };
-    let (refused, last) = join(other.prune_folded(next, 100, Duration::ZERO), claim).await;
+    let (refused, newest) = join(other.prune_folded(next, 100, Duration::ZERO), claim).await;
     assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
     assert_eq!(store.fold_state(design).await.unwrap().unwrap().folded_rows, 8);
-    assert_eq!(store.prune_folded(last, 100, Duration::ZERO).await.unwrap().deleted, 8);
+    assert_eq!(store.prune_folded(newest, 100, Duration::ZERO).await.unwrap().deleted, 8);
+}
+
+/// The design first, then its log: the same order for all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pruning_waits_for_a_deletion_and_never_the_other_way_round() {
+    let postgres = cluster("one").await;
+    let store = open(&postgres.url("one")).await;
+    let design = some_designs(&store, 1).await[0];
+    for n in 1..=9 {
+        store.append(design, step(design, n)).await.unwrap();
+    }
+    let lease = compaction(&store, design, HOUR).await;
+    store.commit_fold(lease, fold(design, 0, 8)).await.unwrap();
+    let mut held = stranger(&postgres, "SELECT FROM designs FOR UPDATE").await;
+    let delete = async {
+        somebody_waits(&postgres).await;
+        sqlx::raw_sql("DELETE FROM designs; COMMIT").execute(&mut held).await.unwrap();
+    };
+    let (pruned, ()) = join(store.prune_folded(lease, 100, Duration::ZERO), delete).await;
+    assert_eq!(pruned.unwrap().deleted, 0, "there is nothing left");
 }
 
 /// Pods claim, fold, ask and delete at once: each answer is one of those that are foreseen, and nobody waits in a circle.

@@ -24,11 +24,8 @@ fn migrator() -> Migrator {
 /// Brings the schema up to date, in one transaction under a lock that ends with it: any number of processes may do
 /// this at once, also through a pooler that gives each transaction another session.
 pub(super) async fn run(options: &PgConnectOptions) -> anyhow::Result<()> {
-    let connecting = tokio::time::timeout(LOOK_LIMIT, options.connect()).await;
-    let mut connection =
-        connecting.context("the database does not answer")?.context("cannot connect to the database")?;
-    let looked = tokio::time::timeout(LOOK_LIMIT, is_up_to_date(&mut connection)).await;
-    if looked.context("the database does not answer")?? {
+    let (mut connection, is_up_to_date) = look(options).await?;
+    if is_up_to_date {
         let _ = connection.close().await;
         return Ok(());
     }
@@ -38,6 +35,26 @@ pub(super) async fn run(options: &PgConnectOptions) -> anyhow::Result<()> {
         .context("cannot bring the database to the schema of this version of the server")?;
     let _ = connection.close().await;
     Ok(())
+}
+
+/// Refuses a schema that is not this version's, and changes nothing.
+pub(super) async fn check(options: &PgConnectOptions) -> anyhow::Result<()> {
+    let (connection, is_up_to_date) = look(options).await?;
+    let _ = connection.close().await;
+    anyhow::ensure!(
+        is_up_to_date,
+        "the schema of the database is not that of this version of the server: run `atlas-collab migrate`"
+    );
+    Ok(())
+}
+
+async fn look(options: &PgConnectOptions) -> anyhow::Result<(PgConnection, bool)> {
+    let connecting = tokio::time::timeout(LOOK_LIMIT, options.connect()).await;
+    let mut connection =
+        connecting.context("the database does not answer")?.context("cannot connect to the database")?;
+    let looked = tokio::time::timeout(LOOK_LIMIT, is_up_to_date(&mut connection)).await;
+    let is_up_to_date = looked.context("the database does not answer")??;
+    Ok((connection, is_up_to_date))
 }
 
 /// Needs no right to change anything.

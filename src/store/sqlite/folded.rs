@@ -52,7 +52,7 @@ async fn rows_leases_and_delays_age_by_the_clock() {
         clock.advance(MINUTE);
         store.append(design, step(design, n)).await.unwrap();
     }
-    let just_less = |minutes: u32| MINUTE * minutes - Duration::from_millis(1);
+    let just_less = |minutes: u32| (MINUTE * minutes).saturating_sub(Duration::from_millis(1));
     let policy = |quiet_for| FoldPolicy { rows: 100, quiet_for };
     clock.advance(just_less(1));
     assert_eq!(store.unfolded(policy(MINUTE), 9).await.unwrap(), []);

@@ -344,6 +344,17 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        BlobBacklog: {
+            /** Format: int64 */
+            blobs: number;
+            /** Format: int64 */
+            bytes: number;
+            /**
+             * Format: date-time
+             * @description Since when the oldest waits.
+             */
+            oldest?: string | null;
+        };
         DatabaseHealth: {
             /**
              * Format: int64
@@ -659,6 +670,7 @@ export interface components {
         };
         /** @description How the server is. */
         ServerHealth: {
+            blob_backlog?: components["schemas"]["BlobBacklog"] | null;
             /** @description Open sockets. */
             connections: number;
             database: components["schemas"]["DatabaseHealth"];

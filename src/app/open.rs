@@ -1,0 +1,168 @@
+//! Opens what the settings name: the database, the blobs, and the folder between them.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use secrecy::ExposeSecret as _;
+
+use super::Role;
+use crate::blob::BlobStore;
+use crate::blob::archive::Archive;
+use crate::blob::dir::DirBlobs;
+use crate::clock::{Clock, Ids};
+use crate::config::{self, Config};
+use crate::jobs::{FoldSettings, JobSettings};
+use crate::lifecycle::Tasks;
+use crate::store::Stores;
+use crate::store::postgres::{PgSettings, PgStore};
+use crate::store::sqlite::{SqliteStore, own_folder};
+
+/// What a process may do with what it opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Everything.
+    Serve,
+    /// A command that changes designs. It makes no data folder where there is none.
+    Write,
+    /// A command that looks, also beside servers.
+    Look,
+}
+
+/// The database.
+pub async fn store(config: &Config, purpose: Use, clock: &Clock, tasks: &Tasks) -> anyhow::Result<Stores> {
+    let Some(database) = &config.storage.database else {
+        let data = &config.storage.data_dir;
+        if purpose != Use::Serve && !data.is_dir() {
+            bail!("there is no data folder {} (ATLAS_DATA_DIR)", data.display());
+        }
+        return Ok(Stores::new(SqliteStore::open(data, clock.clone(), tasks).await?));
+    };
+    let migrates = database.migrates && purpose != Use::Look;
+    let settings = PgSettings { migrates, ..shares(database.connections) };
+    let url = database.url.expose_secret();
+    let store = PgStore::open(url, settings, clock.clone(), tasks).await;
+    Ok(Stores::new(store.context("the database of DATABASE_URL cannot be used")?))
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+    if let Some(database) = &config.storage.database {
+        let url = database.url.expose_secret();
+        return PgStore::migrate(url).await.context("the database of DATABASE_URL cannot be used");
+    }
+    // Opening it is all that it takes.
+    let tasks = Tasks::new();
+    let stores = store(config, Use::Write, &Clock::system(), &tasks).await?;
+    stores.store.close().await;
+    Ok(())
+}
+
+/// How the connections of a process are shared out: most for requests, the rest for whole logs and for appends.
+fn shares(connections: u32) -> PgSettings {
+    let part = (connections / 5).max(1);
+    let asides = (connections / 10).max(1);
+    PgSettings {
+        connections: connections - 2 * part - asides,
+        loads: part,
+        lanes: part as usize,
+        asides: asides as usize,
+        ..PgSettings::default()
+    }
+}
+
+/// Where blobs lie.
+#[derive(Debug)]
+pub struct Blobs {
+    pub archive: Archive,
+    /// The data folder is this process's own for as long as it lives.
+    _lock: Option<File>,
+}
+
+/// The blobs. A blob store that is away is no reason not to start: what is to be archived waits.
+pub fn blobs(config: &Config, purpose: Use, ids: &Ids) -> anyhow::Result<Blobs> {
+    let data = &config.storage.data_dir;
+    let folder = data.join("blobs");
+    // The embedded database holds the lock itself.
+    let lock = match (&config.storage.database, purpose) {
+        (Some(_), Use::Serve) => Some(own_folder(data)?),
+        _ => None,
+    };
+    let blobs: Arc<dyn BlobStore> = if purpose == Use::Serve {
+        Arc::new(DirBlobs::open(&folder)?)
+    } else {
+        Arc::new(DirBlobs::beside(&folder))
+    };
+    Ok(Blobs { archive: Archive::new(blobs, Vec::new(), ids.clone()), _lock: lock })
+}
+
+impl Blobs {
+    /// Says so if they cannot be used, soon. What is to be archived waits in the database.
+    pub fn look(&self, tasks: &Tasks) {
+        let blobs = Arc::clone(self.archive.blobs());
+        let stop = tasks.token().clone();
+        drop(tasks.spawn("first look at the blobs", async move {
+            let looked = tokio::select! {
+                looked = blobs.check() => looked,
+                () = stop.cancelled() => return,
+            };
+            if let Err(error) = looked {
+                let cause = format!("{:#}", anyhow::Error::from(error));
+                tracing::error!(
+                    cause,
+                    "blobs cannot be stored: what is to be archived waits in the database"
+                );
+            }
+        }));
+    }
+}
+
+/// What works for one server and not for several.
+pub fn warn_of_what_is_not_shared(config: &Config, role: Role) {
+    let auth = &config.auth;
+    if config.storage.database.is_none() {
+        if role == Role::Web {
+            tracing::warn!(
+                "nobody else can use the embedded database: without jobs (`--role all`) logs grow for ever"
+            );
+        }
+        return;
+    }
+    tracing::warn!("blobs lie in this server's data folder: several servers on one database need S3_BUCKET");
+    if role != Role::Worker && auth.jwt_private_key.is_none() && auth.jwt_public_key.is_none() {
+        tracing::warn!(
+            "this server signs with a key of its own: several servers on one database need ATLAS_JWT_PRIVATE_KEY"
+        );
+    }
+}
+
+/// Settings of the jobs, as the jobs want them.
+pub fn job_settings(config: &config::Jobs) -> JobSettings {
+    JobSettings {
+        folds: FoldSettings {
+            rows: config.compact_rows,
+            bytes: config.compact_bytes,
+            rows_at_leave: config.compact_leave_rows,
+            quiet_for: config.compact_quiet,
+            keep: config.compact_keep,
+            sweep_every: config.sweep,
+        },
+        workers: config.workers,
+        backlog_bytes_max: config.backlog_bytes,
+        appends_kept: config.append_ids_kept,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_shared_out_to_the_last() {
+        for connections in [8, 10, 18, 19, 100, 500] {
+            let PgSettings { connections: requests, loads, lanes, asides, .. } = shares(connections);
+            assert!(2 <= requests && 0 < loads && 0 < lanes && 0 < asides, "{connections}");
+            assert_eq!(requests + loads + u32::try_from(lanes + asides).unwrap(), connections);
+        }
+    }
+}
