@@ -12,7 +12,7 @@ use crate::faults::{Bed, Crew, Stage};
 
 /// Fold every few rows, and delete them at once.
 pub(crate) const ALL_THE_TIME: [(&str, &str); 2] =
-    [("ATLAS_COMPACT_ROWS", "40"), ("ATLAS_COMPACT_KEEP_SECS", "0")];
+    [("ATLAS_COMPACT_ROWS", "10"), ("ATLAS_COMPACT_KEEP_SECS", "0")];
 const DESKS: usize = 2;
 const TYPISTS_PER_DESK: usize = 2;
 /// Between two who come.
