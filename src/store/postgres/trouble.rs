@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use sqlx::Connection;
 
-use super::tests::{cluster, open, open_with, some_designs, step};
+use super::tests::{cluster, open, open_with, owner, some_designs, step};
 use super::*;
 use crate::store::StoreError;
 
@@ -139,7 +139,7 @@ async fn a_design_that_is_deleted_meanwhile_is_not_there() {
     let design = some_designs(&store, 1).await[0];
     let (now, session) = (OffsetDateTime::UNIX_EPOCH, SessionId::from_u128(1));
     let expires_at = now + time::Duration::days(1);
-    let user = super::tests::owner();
+    let user = owner();
     let new = NewSession { id: session, user, token_hash: [1; 32], now, expires_at };
     store.create_session(new).await.unwrap();
     let ticket =
