@@ -83,7 +83,7 @@ impl App {
         let ids = Ids::system(clock.clone());
         let pod = ids.pod();
         let stores = open::store(&config, Use::Serve, &clock, &store_tasks).await?;
-        let blobs = open::blobs(&config, Use::Serve, &ids)?;
+        let blobs = open::blobs(&config, Use::Serve, &ids).await?;
         blobs.look(&tasks);
         open::warn_of_what_is_not_shared(&config, role);
         let (folds, hints) = mpsc::channel(FOLD_HINTS_MAX);

@@ -14,9 +14,11 @@ use secrecy::SecretString;
 
 use self::reader::Reader;
 
+mod blobs;
 mod reader;
 mod settings;
 
+pub use blobs::{Blobs, EncryptionKey, S3, Sse};
 pub use settings::{SETTINGS, Setting};
 
 /// Everything that can be set, one struct per concern.
@@ -24,6 +26,7 @@ pub use settings::{SETTINGS, Setting};
 pub struct Config {
     pub server: Server,
     pub storage: Storage,
+    pub blobs: Blobs,
     pub jobs: Jobs,
     pub auth: Auth,
     pub log: Log,
@@ -156,6 +159,7 @@ impl Config {
         let config = Self {
             server: Server::read(&mut reader),
             storage: Storage::read(&mut reader),
+            blobs: Blobs::read(&mut reader),
             jobs: Jobs::read(&mut reader),
             auth: Auth::read(&mut reader),
             log: Log::read(&mut reader),
@@ -264,5 +268,7 @@ impl Log {
     }
 }
 
+#[cfg(test)]
+mod blob_tests;
 #[cfg(test)]
 mod tests;

@@ -122,7 +122,7 @@ impl Desk {
         depth: Depth,
         tell: &mut (dyn FnMut(&str) + Send),
     ) -> anyhow::Result<Summary> {
-        let open::Blobs { archive, .. } = open::blobs(config, Use::Look, &self.ids)?;
+        let open::Blobs { archive, .. } = open::blobs(config, Use::Look, &self.ids).await?;
         let fsck = Fsck { upkeep: self.stores.upkeep.clone(), archive, ids: self.ids.clone(), depth };
         let mut tell = |problem: Problem| tell(&problem.to_string());
         match design {

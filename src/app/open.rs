@@ -8,8 +8,9 @@ use secrecy::ExposeSecret as _;
 
 use super::Role;
 use crate::blob::BlobStore;
-use crate::blob::archive::Archive;
+use crate::blob::archive::{Archive, SealKey};
 use crate::blob::dir::DirBlobs;
+use crate::blob::s3::{S3Blobs, S3Encryption, S3Patience, S3Settings};
 use crate::clock::{Clock, Ids};
 use crate::config::{self, Config};
 use crate::jobs::{FoldSettings, JobSettings};
@@ -80,20 +81,46 @@ pub struct Blobs {
 }
 
 /// The blobs. A blob store that is away is no reason not to start: what is to be archived waits.
-pub fn blobs(config: &Config, purpose: Use, ids: &Ids) -> anyhow::Result<Blobs> {
+pub async fn blobs(config: &Config, purpose: Use, ids: &Ids) -> anyhow::Result<Blobs> {
     let data = &config.storage.data_dir;
     let folder = data.join("blobs");
-    // The embedded database holds the lock itself.
-    let lock = match (&config.storage.database, purpose) {
-        (Some(_), Use::Serve) => Some(own_folder(data)?),
-        _ => None,
+    let mut lock = None;
+    let blobs: Arc<dyn BlobStore> = match (&config.blobs.s3, purpose) {
+        (Some(s3), _) => Arc::new(S3Blobs::open(s3_settings(s3)).await),
+        (None, Use::Serve) => {
+            // The embedded database holds the lock itself.
+            if config.storage.database.is_some() {
+                lock = Some(own_folder(data)?);
+            }
+            Arc::new(DirBlobs::open(&folder)?)
+        }
+        (None, Use::Write | Use::Look) => Arc::new(DirBlobs::beside(&folder)),
     };
-    let blobs: Arc<dyn BlobStore> = if purpose == Use::Serve {
-        Arc::new(DirBlobs::open(&folder)?)
-    } else {
-        Arc::new(DirBlobs::beside(&folder))
-    };
-    Ok(Blobs { archive: Archive::new(blobs, Vec::new(), ids.clone()), _lock: lock })
+    let keys = config.blobs.encryption_keys.iter().map(seal_key).collect::<anyhow::Result<Vec<_>>>();
+    let keys = keys.context("ATLAS_ENCRYPTION_KEYS")?;
+    Ok(Blobs { archive: Archive::new(blobs, keys, ids.clone()), _lock: lock })
+}
+
+fn seal_key(key: &config::EncryptionKey) -> anyhow::Result<SealKey> {
+    let bytes: &[u8; 32] = key.key.expose_secret().try_into().context("a key has not 32 bytes")?;
+    SealKey::new(&key.id, bytes)
+}
+
+fn s3_settings(s3: &config::S3) -> S3Settings {
+    S3Settings {
+        bucket: s3.bucket.clone(),
+        endpoint: s3.endpoint.clone(),
+        region: s3.region.clone(),
+        key_prefix: s3.key_prefix.clone(),
+        force_path_style: s3.force_path_style,
+        encryption: match &s3.sse {
+            config::Sse::None => S3Encryption::BucketDefault,
+            config::Sse::Aes256 => S3Encryption::Aes256,
+            config::Sse::Kms { key_id } => S3Encryption::Kms { key_id: key_id.clone() },
+        },
+        credentials: None,
+        patience: S3Patience::default(),
+    }
 }
 
 impl Blobs {
@@ -128,7 +155,11 @@ pub fn warn_of_what_is_not_shared(config: &Config, role: Role) {
         }
         return;
     }
-    tracing::warn!("blobs lie in this server's data folder: several servers on one database need S3_BUCKET");
+    if config.blobs.s3.is_none() {
+        tracing::warn!(
+            "blobs lie in this server's data folder: several servers on one database need S3_BUCKET"
+        );
+    }
     if role != Role::Worker && auth.jwt_private_key.is_none() && auth.jwt_public_key.is_none() {
         tracing::warn!(
             "this server signs with a key of its own: several servers on one database need ATLAS_JWT_PRIVATE_KEY"

@@ -8,6 +8,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use super::Mistake;
 use super::settings::{CONFIG_FILE, NOT_YET, SETTINGS, by_name};
 
@@ -91,6 +93,42 @@ impl<'a> Reader<'a> {
         let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
         self.mistake(name, format!("`{text}` is none of: {}", words.join(", ")));
         choices[0].1
+    }
+
+    /// A text that passes the check, if there is one. `what` goes on after its name and value.
+    pub(super) fn checked(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        is_fine: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        let text = self.value(name)?;
+        if !is_fine(&text) {
+            self.mistake(name, format!("`{text}` {what}"));
+        }
+        Some(text)
+    }
+
+    /// A text that no message repeats.
+    pub(super) fn secret(&mut self, name: &'static str) -> Option<SecretString> {
+        self.value(name).map(SecretString::from)
+    }
+
+    pub(super) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        let text = self.value(name)?;
+        let flag = text.parse().ok();
+        if flag.is_none() {
+            self.mistake(name, format!("`{text}` is none of: true, false"));
+        }
+        flag
+    }
+
+    /// Whether somebody set it to something other than its default.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        let is_other = |value: &String| {
+            !value.is_empty() && by_name(name).is_some_and(|setting| setting.default != value)
+        };
+        self.environment.get(name).is_some_and(is_other) || self.from_file.get(name).is_some_and(is_other)
     }
 
     /// A URL of scheme, host and perhaps port.
@@ -237,7 +275,7 @@ impl<'a> Reader<'a> {
             Some(text) => {
                 self.from_file.insert(setting.name, text);
             }
-            None => self.mistake(key, "must be a text, a number or a list of texts"),
+            None => self.mistake(key, "must be a text, a number, true, false or a list of texts"),
         }
     }
 }
@@ -252,6 +290,7 @@ fn as_text(value: toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(flag) => Some(flag.to_string()),
         toml::Value::Array(items) => {
             let items: Option<Vec<_>> =
                 items.into_iter().map(|item| Some(item.as_str()?.to_owned())).collect();

@@ -153,6 +153,56 @@ pub const SETTINGS: &[Setting] = &[
         "Bytes of edits that a design keeps in memory while the database takes none; beyond it people are sent away, with their edits in their browsers. 4194304 to 16777216.",
     ),
     plain(
+        "S3_BUCKET",
+        "blobs.s3_bucket",
+        "",
+        "Bucket that holds the blobs. None: the folder `blobs` of the data folder. Credentials come from the usual AWS variables, profiles or roles.",
+    ),
+    plain(
+        "S3_ENDPOINT",
+        "blobs.s3_endpoint",
+        "",
+        "URL of another vendor's S3 server, such as `https://s3.example.org:9000`. None: AWS.",
+    ),
+    plain(
+        "AWS_REGION",
+        "blobs.aws_region",
+        "",
+        "Region of the bucket. None: what the AWS profile or the machine says; with an endpoint `us-east-1`.",
+    ),
+    plain(
+        "S3_PREFIX",
+        "blobs.s3_prefix",
+        "",
+        "Stands before every key, with a `/` behind it, such as `atlas/production`: one bucket for several things. None: keys begin with `designs/`.",
+    ),
+    plain(
+        "S3_FORCE_PATH_STYLE",
+        "blobs.s3_force_path_style",
+        "",
+        "`true`: the bucket stands in the path of the URL; `false`: before the host. None: `true` with an endpoint, else `false`.",
+    ),
+    plain(
+        "S3_SSE",
+        "blobs.s3_sse",
+        "none",
+        "What S3 is asked to encrypt blobs with: `none` (the bucket's default), `AES256` or `aws:kms`.",
+    ),
+    plain(
+        "S3_SSE_KMS_KEY_ID",
+        "blobs.s3_sse_kms_key_id",
+        "",
+        "The key for `aws:kms`: id, alias or ARN. None: the account's default key.",
+    ),
+    Setting {
+        name: "ATLAS_ENCRYPTION_KEYS",
+        key: "blobs.encryption_keys",
+        default: "",
+        has_file: true,
+        is_secret: true,
+        what: "Keys that encrypt blobs before they leave the server: `id:key`, the key being base64 of 32 bytes; separated by commas or line ends. The first encrypts, all decrypt. None: blobs are stored unencrypted.",
+    },
+    plain(
         "ATLAS_JWT_ISSUER",
         "auth.jwt_issuer",
         "https://api.kohatlas.com",
@@ -213,7 +263,6 @@ pub(super) const CONFIG_FILE: &str = "ATLAS_CONFIG";
 /// Settings of a later version. Set here, they would be ignored and somebody would believe that they are not.
 pub(super) const NOT_YET: &[(&str, &str)] = &[
     ("REDIS_URL", "Redis is not supported by this build yet: it runs as a single process"),
-    ("S3_BUCKET", "S3 is not supported by this build yet: it keeps its blobs in ATLAS_DATA_DIR"),
     ("ATLAS_ADMIN_LISTEN", "metrics are not supported by this build yet"),
     ("ATLAS_JWKS_URL", "keys from a URL are not supported by this build yet: use ATLAS_JWT_PUBLIC_KEY"),
     ("ATLAS_TRUSTED_PROXIES", "proxy headers are not supported by this build yet"),

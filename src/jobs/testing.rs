@@ -266,19 +266,8 @@ impl World {
         store.create_user(new).await.unwrap();
         let docs = (1..=3).map(Doc::with_client_id).collect();
         let design = DesignId::from_u128(0);
-        let mut world = Self {
-            data,
-            clock,
-            ids,
-            store,
-            upkeep,
-            blobs,
-            archive,
-            design,
-            user,
-            docs,
-            written: Vec::new(),
-        };
+        let mut world =
+            Self { data, clock, ids, store, upkeep, blobs, archive, design, user, docs, written: Vec::new() };
         world.design = world.create().await;
         world
     }
@@ -303,8 +292,14 @@ impl World {
             doc.transact_mut().apply_update(Update::decode_v1(&first).unwrap()).unwrap();
         }
         let id = self.store.create_design(new).await.unwrap().id;
-        self.written =
-            vec![Append { append_id, update: first, authors: Vec::new(), claims: Vec::new(), name: None }];
+        self.written = vec![Append {
+            append_id,
+            after: Seq::ZERO,
+            update: first,
+            authors: Vec::new(),
+            claims: Vec::new(),
+            name: None,
+        }];
         id
     }
 
@@ -348,7 +343,7 @@ impl World {
         let wrote = vec![ClockRange { client: ClientId::new(doc.client_id().get()), start, end }];
         let author = Author { user: self.user, wrote, deleted };
         let append_id = AppendId::from_u128(self.ids.append_salt());
-        Append { append_id, update, authors: vec![author], claims: Vec::new(), name: None }
+        Append { append_id, after: Seq::ZERO, update, authors: vec![author], claims: Vec::new(), name: None }
     }
 
     /// What everything that was written shows.

@@ -40,7 +40,8 @@ pub trait Upkeep: Send + Sync + 'static {
 
     // --- jobs
     /// One (kind, design) waits or runs at a time. Asked for again while it waits: the earlier time holds. While it
-    /// runs: it runs once more afterwards, and if it fails that is its next try. The design need not be there.
+    /// waits to be tried again after a failure: it keeps its time. While it runs: it runs once more afterwards, and if
+    /// it fails that is its next try. The design need not be there.
     async fn enqueue(&self, kind: JobKind, design: DesignId, delay: Duration) -> Result<()>;
     /// The job that is due longest and that nobody holds. Pods never get the same one.
     async fn claim_job(&self, kind: JobKind, holder: PodId, lease: Duration) -> Result<Option<Job>>;

@@ -93,6 +93,11 @@ impl InFlight {
         [self.slow_at, self.retry_at].into_iter().flatten().min()
     }
 
+    /// The store has failed it, or takes its time.
+    fn is_in_trouble(&self) -> bool {
+        self.slow_at.is_none() || limits::APPEND_RETRY_MIN_MS < self.backoff_ms
+    }
+
     /// True once: the store takes its time.
     pub(super) fn became_slow(&mut self, now: Millis) -> bool {
         let slow = self.slow_at.is_some_and(|at| at <= now);
@@ -229,6 +234,11 @@ impl Durability {
     /// Bytes that are nowhere but here and in their authors' clients.
     pub(super) fn unsaved_bytes(&self) -> usize {
         self.waiting_bytes() + self.in_flight.as_ref().map_or(0, |flight| flight.append.update.len())
+    }
+
+    /// The append in flight, if there is one, has no trouble with the store.
+    pub(super) fn writes_well(&self) -> bool {
+        !self.in_flight.as_ref().is_some_and(InFlight::is_in_trouble)
     }
 
     pub(super) fn waiting_bytes(&self) -> usize {

@@ -34,13 +34,27 @@ impl Rebuild {
     pub(super) fn deadline(&self) -> Option<Millis> {
         self.retry_at
     }
+
+    /// Nobody waits for its outcome: a room that nobody is in may go instead, and the next one reads the store anew.
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.batch.passed.is_empty() && self.batch.acks.is_empty() && self.committed.is_none()
+    }
 }
 
 impl Live {
     pub(super) fn start_rebuild(&mut self, batch: Batch, fault: &ApplyFault, effects: &mut Vec<Effect>) {
         effects.push(Effect::Report { what: format!("the document is made anew: {fault}") });
+        self.make_anew(batch, effects);
+    }
+
+    fn make_anew(&mut self, batch: Batch, effects: &mut Vec<Effect>) {
         self.rebuild = Some(Rebuild { batch, retry_at: None, committed: None });
         effects.push(Effect::Load);
+    }
+
+    /// Nothing is wrong: what the document lacks is in the store, and no longer to be had row by row.
+    pub(super) fn read_snapshot(&mut self, effects: &mut Vec<Effect>) {
+        self.make_anew(Batch::default(), effects);
     }
 
     /// Damage elsewhere: make the document anew, with nothing of ours to apply.
@@ -48,9 +62,10 @@ impl Live {
         self.start_rebuild(Batch::default(), &ApplyFault::Incomplete, effects);
     }
 
-    pub(super) fn rebuild_load_failed(&mut self, now: Millis) {
+    pub(super) fn rebuild_load_failed(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         if let Some(rebuild) = &mut self.rebuild {
             rebuild.retry_at = Some(now.plus(limits::APPEND_RETRY_MAX_MS));
+            self.set_degraded(true, effects);
         }
     }
 
@@ -78,8 +93,9 @@ impl Live {
             self.close_all(now, CloseCode::Overloaded, "the stored design cannot be read", effects);
             self.rebuild =
                 Some(Rebuild { batch: Batch::default(), retry_at: None, committed: rebuild.committed });
-            return self.rebuild_load_failed(now);
+            return self.rebuild_load_failed(now, effects);
         };
+        self.store_was_read(effects);
         let Stored { doc, head, places, owners, marks, size, read_only } = replayed.stored;
         self.doc = doc;
         self.doc_version += 1;

@@ -78,6 +78,7 @@ impl Live {
     }
 
     pub(super) fn caught_up(&mut self, now: Millis, rows: Vec<LogRow>, effects: &mut Vec<Effect>) {
+        self.store_was_read(effects);
         self.remote.asking = false;
         self.remote.ask_at = None;
         let is_all = rows.len() < limits::CATCH_UP_ROWS_MAX;
@@ -100,7 +101,8 @@ impl Live {
         }
     }
 
-    pub(super) fn catch_up_failed(&mut self, now: Millis) {
+    pub(super) fn catch_up_failed(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        self.set_degraded(true, effects);
         self.remote.asking = false;
         self.remote.ask_at = Some(now.plus(limits::APPEND_RETRY_MAX_MS));
         self.durability.forget_question();
@@ -112,7 +114,7 @@ impl Live {
         self.remote.ask_at = None;
         self.durability.forget_question();
         if self.rebuild.is_none() {
-            self.reload(effects);
+            self.read_snapshot(effects);
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use atlas_crdt::ids::{Generation, Seq};
+use atlas_crdt::design::DesignDoc;
+use atlas_crdt::ids::{ClientId, Generation, Seq, UserId};
 use atlas_crdt::limits;
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Dialect, Effect, FrameKind, Input, LogRow};
+use atlas_crdt::room::{Claim, Dialect, Effect, FrameKind, Input, Loaded, LogRow};
 use atlas_crdt::wire::{ClientFrame, ServerFrame, decode_server};
 use bytes::Bytes;
 use yrs::{Map, StateVector, Transact};
@@ -174,6 +175,41 @@ fn other_pods_commits_are_shown_in_order_and_holes_are_filled_from_the_log() {
     });
     assert_eq!(stage.heard(ANA).len(), 2);
     assert_eq!(stage.room.stats().head, Seq::new(3));
+}
+
+// R-SYNC-11
+#[test]
+fn a_hole_whose_rows_are_folded_is_filled_from_the_snapshot() {
+    let mut stage = Stage::live();
+    stage.log_answers = false;
+    stage.sync(ANA, DesignRole::Editor, Dialect::Stock);
+    let ours = Writer::new(100);
+    stage.edit(ANA, &ours.node("ours"));
+    let append = stage.take_append().unwrap();
+    // Two commits of another server that the bus has lost, ours after them, and all of it is folded by now.
+    stage.commit(&append, 3);
+    stage.wait(100);
+    stage.effects.clear();
+    stage.input(Input::LogFolded);
+    assert!(stage.effects.iter().any(|effect| matches!(effect, Effect::Load)), "{:?}", stage.effects);
+
+    let theirs = Writer::new(500);
+    let rows = [theirs.node("one"), theirs.node("two"), append.update];
+    let folded = DesignDoc::load(ClientId::new(9), rows.iter().map(|row| &row[..])).unwrap();
+    let claims =
+        [100, 500].map(|id| Claim { client: ClientId::new(id), user: Some(UserId::from_u128(id.into())) });
+    stage.effects.clear();
+    stage.input(Input::Loaded(Loaded {
+        snapshot: Some((Seq::new(3), folded.encode())),
+        claims: claims.to_vec(),
+        ..Loaded::default()
+    }));
+    assert_eq!(stage.room.stats().head, Seq::new(3));
+    let heard = stage.heard(ANA);
+    let [ServerFrame::Update { update }] = &heard[..] else { panic!("{heard:?}") };
+    ours.take(update);
+    let all = DesignDoc::load(ClientId::new(9), [&ours.everything()[..]]).unwrap();
+    assert_eq!(all.view(), folded.view(), "what was lost arrives in one piece");
 }
 
 // R-SLOW-1

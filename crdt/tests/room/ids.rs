@@ -248,11 +248,21 @@ fn who_waits_for_the_log_holds_nobody_up_and_keeps_the_order() {
     stage.commit(&append, 1);
     stage.wait(20);
     assert!(stage.take_append().is_none(), "ANA's second waits behind her first");
+    stage.effects.clear();
     stage.input(Input::CatchUpFailed { reason: "away".into() });
+    let told = |heard: Vec<ServerFrame>| {
+        let of = |frame: &ServerFrame| match frame {
+            ServerFrame::Notice(notice) => notice["type"].as_str().map(str::to_owned),
+            _ => None,
+        };
+        heard.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(told(stage.heard(BEN)), ["store.degraded"], "whoever cannot read the log says so");
     stage.wait(20);
     assert!(!stage.heard(ANA).iter().any(|frame| matches!(frame, ServerFrame::SyncStep1 { .. })));
     stage.log_answers = true;
     stage.wait(6_000);
+    assert_eq!(told(stage.heard(BEN)).first().map(String::as_str), Some("store.healthy"));
     stage.wait(20);
     let append = stage.take_append().expect("the second one has no gap");
     stage.commit(&append, 2);

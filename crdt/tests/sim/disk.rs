@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use atlas_crdt::design::DesignDoc;
 use atlas_crdt::ids::{AppendId, ClientId, Epoch, Generation, Seq, UserId};
 use atlas_crdt::room::{Append, Claim, Loaded, LogRow, QuarantineMark};
+use bytes::Bytes;
 
 use crate::graph;
 use crate::programs::FIRST_CLIENT;
@@ -12,7 +13,10 @@ use crate::programs::FIRST_CLIENT;
 /// The durable truth of the simulated design.
 #[derive(Debug)]
 pub(crate) struct Disk {
+    /// Every row that ever was. Those that are folded are for the eyes of this simulation only.
     rows: Vec<LogRow>,
+    /// The newest snapshot, and up to where it goes.
+    snapshot: Option<(Seq, Bytes)>,
     by_append_id: BTreeMap<AppendId, Seq>,
     /// Everything in the log, applied: what "it is saved" means.
     doc: DesignDoc,
@@ -28,6 +32,7 @@ impl Disk {
     pub(crate) fn new() -> Self {
         Self {
             rows: Vec::new(),
+            snapshot: None,
             by_append_id: BTreeMap::new(),
             doc: DesignDoc::new(ClientId::new(1)),
             marks: BTreeSet::new(),
@@ -44,6 +49,7 @@ impl Disk {
             return *seq;
         }
         let seq = Seq::new(self.rows.len() as u64 + 1);
+        assert!(append.after < seq, "{:?} is further than the log ever was", append.after);
         for claim in &append.claims {
             assert!(self.claims.insert(claim.client, claim.user).is_none(), "{claim:?} is claimed twice");
         }
@@ -68,20 +74,39 @@ impl Disk {
         seq
     }
 
+    /// What is in the log so far becomes a snapshot, and its rows go. False: there was nothing to fold.
+    pub(crate) fn fold(&mut self) -> bool {
+        let head = Seq::new(self.rows.len() as u64);
+        if self.folded() == head {
+            return false;
+        }
+        // From what a load gives, as the job does it: not from the document that the simulation keeps.
+        let document = self.load().document(ClientId::new(1)).expect("what is stored can be loaded");
+        self.snapshot = Some((head, document.encode()));
+        true
+    }
+
+    fn folded(&self) -> Seq {
+        self.snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq)
+    }
+
     pub(crate) fn load(&self) -> Loaded {
+        let folded = self.folded();
         Loaded {
             generation: Generation::new(0),
             epoch: Epoch::new(0),
-            snapshot: None,
-            tail: self.rows.clone(),
+            snapshot: self.snapshot.clone(),
+            tail: self.rows.iter().filter(|row| folded < row.seq).cloned().collect(),
             claims: self.rows.iter().flat_map(|row| row.claims.iter().copied()).collect(),
             announced: self.announced.clone(),
             quarantined: self.quarantined.clone(),
         }
     }
 
-    pub(crate) fn rows_after(&self, after: Seq) -> Vec<LogRow> {
-        self.rows.iter().filter(|row| after < row.seq).cloned().collect()
+    /// `None`: they are folded.
+    pub(crate) fn rows_after(&self, after: Seq) -> Option<Vec<LogRow>> {
+        let is_there = self.folded() <= after;
+        is_there.then(|| self.rows.iter().filter(|row| after < row.seq).cloned().collect())
     }
 
     pub(crate) fn claimed(&self) -> Vec<ClientId> {

@@ -60,6 +60,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => who.prop_map(Action::Announce),
         3 => Just(Action::Ask),
         1 => Just(Action::Kill),
+        1 => Just(Action::Fold),
         1 => Just(Action::Attack),
     ]
 }

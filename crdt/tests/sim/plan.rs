@@ -20,6 +20,8 @@ pub(crate) struct Faults {
     pub(crate) attacks: u64,
     pub(crate) quarantined: u64,
     pub(crate) catch_ups: u64,
+    pub(crate) folds: u64,
+    pub(crate) looks_below_a_fold: u64,
     pub(crate) edits_made: u64,
     pub(crate) edits_stale: u64,
     pub(crate) edits_refused: u64,
@@ -47,6 +49,8 @@ pub(crate) enum Action {
     Announce(usize),
     /// kill -9 of the pod.
     Kill,
+    /// The log is folded into a snapshot, whatever the room is doing.
+    Fold,
     /// A program asks for an edit over HTTP.
     Ask,
     /// Somebody who may edit sends something evil.
@@ -80,6 +84,7 @@ impl Action {
             86..92 => Self::Connect(who),
             92..95 => Self::Cut(who),
             95..97 => Self::Stall(who),
+            97 if rng.one_in(2) => Self::Fold,
             97 => Self::Announce(who),
             98 => Self::Unstall(who),
             _ if rng.one_in(4) => Self::Kill,
@@ -106,6 +111,8 @@ impl Faults {
         self.attacks += other.attacks;
         self.quarantined += other.quarantined;
         self.catch_ups += other.catch_ups;
+        self.folds += other.folds;
+        self.looks_below_a_fold += other.looks_below_a_fold;
         self.edits_made += other.edits_made;
         self.edits_stale += other.edits_stale;
         self.edits_refused += other.edits_refused;
@@ -131,6 +138,8 @@ impl Faults {
             ("attacks", self.attacks),
             ("updates in quarantine", self.quarantined),
             ("looks into the log", self.catch_ups),
+            ("folds of the log", self.folds),
+            ("looks below a fold", self.looks_below_a_fold),
             ("edits over HTTP", self.edits_made),
             ("stale edits over HTTP", self.edits_stale),
             ("refused edits over HTTP", self.edits_refused),

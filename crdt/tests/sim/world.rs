@@ -82,6 +82,7 @@ impl World {
             Action::Announce(name) => self.architects[who(name)].announce(),
             Action::Ask => self.ask(),
             Action::Kill => self.kill(),
+            Action::Fold => self.faults.folds += u64::from(self.disk.fold()),
             Action::Attack => self.attack(),
         }
         self.check();
@@ -347,8 +348,14 @@ impl World {
                 self.handle(Input::CatchUpFailed { reason: "disk".to_owned() });
             }
             Some(Job::CatchUp { after }) => {
-                let rows = self.disk.rows_after(after);
-                self.handle(Input::CaughtUp { rows });
+                let answer = match self.disk.rows_after(after) {
+                    Some(rows) => Input::CaughtUp { rows },
+                    None => {
+                        self.faults.looks_below_a_fold += 1;
+                        Input::LogFolded
+                    }
+                };
+                self.handle(answer);
             }
             Some(Job::Append(append)) => {
                 let append_id = append.append_id;

@@ -143,3 +143,57 @@ impl Kept {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: &str = "services::kept::tests::an_owner_for_the_test_below";
+    /// A further filter of the test's process, that no test has as its name.
+    const OWN: &str = "own-and-wait";
+
+    /// A process of its own for the test below, which says so in its arguments.
+    #[tokio::test]
+    async fn an_owner_for_the_test_below() {
+        if !std::env::args().any(|arg| arg == OWN) {
+            return;
+        }
+        let folder = tempfile::Builder::new().prefix("atlas-kept-").tempdir().unwrap().keep();
+        let command = ["sh", "-c", "trap '' HUP; sleep 1000 & sleep 1000"].map(OsString::from);
+        let mut kept = Kept::new(folder.clone(), &command).unwrap();
+        let pid = kept.start().await.unwrap();
+        println!("owned {pid} {}", folder.display());
+        let mut word = String::new();
+        std::io::stdin().read_line(&mut word).unwrap();
+        drop(kept);
+        std::process::exit(0);
+    }
+
+    #[tokio::test]
+    async fn what_a_process_owned_is_gone_soon_however_it_ended() {
+        for is_killed in [true, false].repeat(10) {
+            let mut owner = Command::new(std::env::current_exe().unwrap());
+            owner.args(["--exact", OWNER, OWN, "--nocapture"]).kill_on_drop(true);
+            let mut owner = owner.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
+            let (pid, folder) = loop {
+                let line = lines.next_line().await.unwrap().expect("it says what it owns");
+                if let Some((_, rest)) = line.split_once("owned ") {
+                    let (pid, folder) = rest.split_once(' ').unwrap();
+                    break (pid.to_owned(), PathBuf::from(folder));
+                }
+            };
+            let running = PathBuf::from("/proc").join(pid);
+            assert!(running.exists() && folder.exists());
+            if is_killed {
+                owner.start_kill().unwrap();
+            } else {
+                owner.stdin.take().unwrap().write_all(b"leave\n").await.unwrap();
+            }
+            owner.wait().await.unwrap();
+            while running.exists() || folder.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+}

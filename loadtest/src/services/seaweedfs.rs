@@ -19,7 +19,7 @@ pub const SECRET_KEY: &str = "a-secret-for-tests-only";
 
 /// Where `scripts/tools` installs it.
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/services-venv/bin/weed");
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_mins(1);
 const START_TRIES: usize = 5;
 /// It answers what asks for encryption with S3's own keys only if it has one. For tests: it protects nothing.
 const SSE_KEY: &str = "WEED_S3_SSE_KEY=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";

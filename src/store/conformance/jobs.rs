@@ -165,6 +165,8 @@ pub(super) async fn what_failed_is_tried_again_and_counted(stores: Stores) {
     upkeep.enqueue(COMPACT, design, NOW).await.unwrap();
     upkeep.end_job(job.lease, failed(HOUR)).await.unwrap();
     assert_eq!(claim(upkeep, 1, HOUR).await, None, "who asked meanwhile waits for the next try");
+    upkeep.enqueue(COMPACT, design, NOW).await.unwrap();
+    assert_eq!(claim(upkeep, 1, HOUR).await, None, "and so does who asks now");
 }
 
 pub(super) async fn a_lease_holds_until_it_runs_out(stores: Stores) {

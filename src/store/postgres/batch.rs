@@ -180,6 +180,9 @@ impl Known {
         match self.appends.get(&append_id) {
             Some((owner, seq)) if *owner == design => return counter(*seq).map(Seq::new),
             Some(_) => return Err(StoreError::Conflict("this append id")),
+            None if counter(*head)? < pending.append.after.get() => {
+                return Err(StoreError::Behind { head: Seq::new(counter(*head)?) });
+            }
             None => {}
         }
         *head += 1;

@@ -16,11 +16,13 @@ pub(super) async fn enqueue(
     delay_us: i64,
 ) -> Result<()> {
     // A holder whose lease ran out may still come to its end: until somebody else claims the job it counts as running.
+    // One that failed keeps its time: asking must not end the wait between two tries.
     sqlx::query(
         "INSERT INTO jobs AS job (kind, design_id, due_at, created_at)
          VALUES ($1, $2, now() + $3 * interval '1 microsecond', now())
          ON CONFLICT (kind, design_id) DO UPDATE SET
-             due_at = CASE WHEN job.holder IS NULL THEN least(job.due_at, excluded.due_at) ELSE job.due_at END,
+             due_at = CASE WHEN job.holder IS NULL AND job.failures = 0
+                           THEN least(job.due_at, excluded.due_at) ELSE job.due_at END,
              again_at = CASE WHEN job.holder IS NULL THEN NULL ELSE least(job.again_at, excluded.due_at) END",
     )
     .persistent(false)

@@ -96,8 +96,12 @@ async fn is_up_to_date(connection: &mut PgConnection) -> anyhow::Result<bool> {
 }
 
 async fn bring_up_to_date(connection: &mut PgConnection) -> anyhow::Result<()> {
-    let mut tx = connection.begin().await?;
-    sqlx::raw_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0").execute(&mut *tx).await?;
+    // What is missing is read after the lock is ours, and must be what whoever had it before us left. Should we vanish in
+    // the middle, the lock goes soon.
+    let mut tx = connection.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    let limits = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+                  SET LOCAL idle_in_transaction_session_timeout = '60s'";
+    sqlx::raw_sql(limits).execute(&mut *tx).await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").persistent(false).bind(LOCK).execute(&mut *tx).await?;
     // Everybody who wants a table waits behind us while we wait for it.
     sqlx::raw_sql("SET LOCAL lock_timeout = '5s'").execute(&mut *tx).await?;

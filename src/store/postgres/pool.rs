@@ -42,9 +42,10 @@ impl Terms {
         )
     }
 
-    /// All statements see one moment.
+    /// All statements see one moment. They only read, and still ask for a transaction that may write: a standby refuses
+    /// that, whose moment may be one before edits that people have been told are saved.
     pub(super) fn read(limit: Duration, lock_limit: Duration) -> Self {
-        Self::new("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", limit, lock_limit)
+        Self::new("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE", limit, lock_limit)
     }
 
     fn new(begin: &str, limit: Duration, lock_limit: Duration) -> Self {

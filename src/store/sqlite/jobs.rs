@@ -16,10 +16,11 @@ pub(super) async fn enqueue(
     (at, now): (i64, i64),
 ) -> Result<()> {
     // A holder whose lease ran out may still come to its end: until somebody else claims the job it counts as running.
+    // One that failed keeps its time: asking must not end the wait between two tries.
     sqlx::query(
         "INSERT INTO jobs (kind, design_id, due_at, created_at) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (kind, design_id) DO UPDATE SET
-             due_at = CASE WHEN holder IS NULL THEN min(due_at, excluded.due_at) ELSE due_at END,
+             due_at = CASE WHEN holder IS NULL AND failures = 0 THEN min(due_at, excluded.due_at) ELSE due_at END,
              again_at = CASE WHEN holder IS NULL THEN NULL
                              ELSE min(coalesce(again_at, excluded.due_at), excluded.due_at) END",
     )
