@@ -18,6 +18,9 @@ use super::pool::Terms;
 use super::values::{column, counter, id, search_key, text};
 use crate::store::{Result, StoreError};
 
+/// Bytes of update that take as long as one claim.
+const CLAIM_BYTES: usize = 256;
+
 /// One append that waits for its commit.
 pub(super) struct PendingAppend {
     pub(super) design: DesignId,
@@ -26,8 +29,9 @@ pub(super) struct PendingAppend {
 }
 
 impl PendingAppend {
+    /// What it costs the database, about.
     pub(super) fn bytes(&self) -> usize {
-        self.append.update.len()
+        self.append.update.len() + self.append.claims.len() * CLAIM_BYTES
     }
 }
 
