@@ -31,7 +31,7 @@ impl BlobHash {
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-        if text.len() != 64 || !text.as_bytes().iter().all(|byte| is_digit(byte)) {
+        if text.len() != 64 || !text.as_bytes().iter().all(is_digit) {
             return None;
         }
         let mut hash = [0; 32];

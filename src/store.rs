@@ -46,6 +46,10 @@ pub enum StoreError {
     /// An append claims a client id that belongs to somebody else, or that the server wrote under.
     #[error("client id {client} belongs to somebody else")]
     Foreign { client: ClientId },
+    /// An append was made by somebody who knew a longer log than there is: rows are lost, as after a failover to a
+    /// database that had not got them all. It may build upon them, and is not taken.
+    #[error("the log ends at {head}, before what the append builds upon")]
+    Behind { head: Seq },
     /// The log rows that were asked for are folded into a snapshot: load the design anew.
     #[error("the log is folded beyond the rows that were asked for")]
     Folded,
@@ -71,6 +75,7 @@ pub trait Store: Send + Sync + 'static {
     /// The same `append_id` again returns the `seq` it got the first time and changes nothing.
     /// Its claims are written with it: a claim that holds already is none, one of somebody else's id fails the
     /// append as `Foreign` and changes nothing.
+    /// `Behind` when the log ends before [`Append::after`], unless the append is in it.
     /// `NoSuchDesign` for a deleted design. Concurrent appends of many designs share one commit.
     async fn append(&self, design: DesignId, append: Append) -> Result<Seq>;
     /// Snapshot, tail, every claim and every mark in quarantine in one consistent read; `None`: no such design. Refuses

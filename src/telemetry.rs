@@ -6,7 +6,9 @@
 use std::io::{self, IsTerminal};
 
 use anyhow::Context;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -17,7 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// When the filter cannot be read, or somebody set up logging before.
 pub fn init(json: bool, filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).with_context(|| format!("not a log filter: {filter}"))?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(is_fit));
     let started = if json {
         let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr);
         registry.with(layer).try_init()
@@ -28,4 +30,46 @@ pub fn init(json: bool, filter: &str) -> anyhow::Result<()> {
         registry.with(layer).try_init()
     };
     started.context("logging was set up before")
+}
+
+/// Below `info` the AWS crates log whole requests, session tokens and bodies among them.
+fn is_fit(event: &Metadata<'_>) -> bool {
+    *event.level() <= Level::INFO || !event.target().starts_with("aws_")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn requests_to_aws_are_logged_at_no_level() {
+        let written = Written::default();
+        let writer = written.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(EnvFilter::new("trace,aws_sigv4=trace"));
+        tracing::subscriber::with_default(subscriber.with(filter_fn(is_fit)).with(layer), || {
+            tracing::trace!(target: "aws_smithy_runtime::client", "secret 1");
+            tracing::debug!(target: "aws_sigv4", "secret 2");
+            tracing::info!(target: "aws_config", "harmless 1");
+            tracing::trace!(target: "atlas_collab::blob", "harmless 2");
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains("secret") && text.matches("harmless").count() == 2, "{text}");
+    }
 }

@@ -31,11 +31,15 @@ pub use edit::{Edit, EditOutcome, Edited, Expected, Tag};
 pub use effect::{Append, Author, Claim, ClockRange, Effect, FrameKind, Quarantine, QuarantineMark};
 pub use input::{Dialect, Input, Join, Loaded, LogRow};
 use phase::{Draining, Phase};
+use rebuild::Rebuild;
 
 use crate::ids::{ClientId, Epoch, Generation, Millis, Seq};
 use crate::limits;
 use crate::wire::{CloseCode, Notice};
-use live::Live;
+use live::{ASTRAY, Live};
+
+/// What is told of a design that is not there.
+const GONE: &str = "no such design";
 
 /// What a room is given at its birth.
 #[derive(Debug, Clone, Copy)]
@@ -156,11 +160,16 @@ impl Room {
                 return self.draining(now, draining, Input::Tick, effects);
             }
             Input::Deleted | Input::NoSuchDesign => {
-                live.edits_are_pointless(effects);
+                live.edits_are_pointless(CloseCode::NoSuchDesign, GONE, effects);
                 live.tell_all(&Notice::Deleted, effects);
                 live.close_all(now, CloseCode::NoSuchDesign, "the design was deleted", effects);
-                let reason = "no such design".to_owned();
+                let reason = GONE.to_owned();
                 return Phase::Draining(Draining::new(CloseCode::NoSuchDesign, reason, None, now));
+            }
+            Input::AppendRefused { append_id } if live.is_in_flight(append_id) => {
+                live.give_up(now, effects);
+                let reason = ASTRAY.to_owned();
+                return Phase::Draining(Draining::new(CloseCode::Overloaded, reason, None, now));
             }
             other => self.live_input(now, &mut live, other, effects),
         }
@@ -175,7 +184,7 @@ impl Room {
     /// INV-7: nobody is here and nothing is unsaved.
     fn is_idle(&self, now: Millis, live: &Live) -> bool {
         live.durability.is_clean()
-            && live.rebuild.is_none()
+            && live.rebuild.as_ref().is_none_or(Rebuild::holds_nothing)
             && live.idle_since.is_some_and(|since| since.plus(self.config.idle_evict_ms) <= now)
     }
 
@@ -198,7 +207,11 @@ impl Room {
             Input::RoleChanged { user, role } => live.role_changed(now, user, role, effects),
             Input::Loaded(loaded) => live.rebuild_loaded(&self.config, now, &loaded, effects),
             Input::LoadFailed { reason: _ } => live.rebuild_load_failed(now, effects),
-            Input::Tick | Input::Drain | Input::Deleted | Input::NoSuchDesign => {}
+            Input::Tick
+            | Input::Drain
+            | Input::Deleted
+            | Input::NoSuchDesign
+            | Input::AppendRefused { .. } => {}
         }
     }
 
@@ -214,7 +227,11 @@ impl Room {
             match input {
                 Input::Join(_) | Input::Edit(_) => {}
                 Input::Deleted | Input::NoSuchDesign => {
-                    live.edits_are_pointless(effects);
+                    live.edits_are_pointless(CloseCode::NoSuchDesign, GONE, effects);
+                    draining.work = None;
+                }
+                Input::AppendRefused { append_id } if live.is_in_flight(append_id) => {
+                    live.give_up(now, effects);
                     draining.work = None;
                 }
                 other => self.live_input(now, live, other, effects),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use atlas_loadtest::api::Api;
 use atlas_loadtest::bench;
+use atlas_loadtest::bench::stores::Part;
 use atlas_loadtest::client::Dialect;
 use atlas_loadtest::relay::Relay;
 use atlas_loadtest::traffic::{self, Shape, Target};
@@ -45,6 +46,9 @@ enum Command {
         /// The server's binary, built with --release.
         #[arg(long, default_value = "target/release/atlas-collab")]
         server: PathBuf,
+        /// All of them unless said otherwise; repeat it for several.
+        #[arg(long = "part", value_enum, default_values_t = [Part::Saving, Part::Archive, Part::History])]
+        parts: Vec<Part>,
     },
 }
 
@@ -94,8 +98,8 @@ async fn main() -> ExitCode {
         Command::Bench { server, secs } => {
             bench::run(&server, Duration::from_secs(secs)).await.and_then(|table| say(&format!("\n{table}")))
         }
-        Command::Stores { server } => {
-            bench::stores::run(&server).await.and_then(|table| say(&format!("\n{table}")))
+        Command::Stores { server, parts } => {
+            bench::stores::run(&server, &parts).await.and_then(|table| say(&format!("\n{table}")))
         }
     };
     match done {

@@ -43,6 +43,11 @@ impl Process {
         Self::start(command).await
     }
 
+    /// SIGKILL. Returns when it has ended.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
     /// SIGTERM. Returns when it has ended, with everything written.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         Command::new("kill").args(["-TERM", &self.pid.to_string()]).status().await?;

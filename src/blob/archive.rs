@@ -95,7 +95,7 @@ impl Archive {
     pub async fn get(&self, prefix: &str, hash: BlobHash) -> Result<Option<Bytes>> {
         let Some(stored) = self.blobs.get(prefix, hash).await? else { return Ok(None) };
         let archive = self.clone();
-        aside(move || archive.open(hash, stored)).await.map(Some)
+        aside(move || archive.open(hash, &stored)).await.map(Some)
     }
 
     /// [`seal`](Self::seal), on a thread that may be busy for long unless the content is small.
@@ -145,9 +145,9 @@ impl Archive {
     ///
     /// # Errors
     /// `Damaged`, `UnknownKey`, `NotOpened`.
-    pub fn open(&self, hash: BlobHash, stored: Bytes) -> Result<Bytes> {
+    pub fn open(&self, hash: BlobHash, stored: &[u8]) -> Result<Bytes> {
         let damaged = |what| BlobError::Damaged { hash, what };
-        let Envelope { header, header_bytes } = Envelope::read(&stored).map_err(damaged)?;
+        let Envelope { header, header_bytes } = Envelope::read(stored).map_err(damaged)?;
         let size = usize::try_from(header.content_bytes).unwrap_or(usize::MAX);
         if CONTENT_BYTES_MAX < size {
             return Err(damaged("it says that it is larger than any content"));

@@ -95,9 +95,9 @@ impl DirBlobs {
         let _placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let is_free = !path.try_exists()?;
         if is_free {
-            fs::rename(unfinished, path)?
+            fs::rename(unfinished, path)?;
         } else {
-            fs::remove_file(unfinished)?
+            fs::remove_file(unfinished)?;
         }
         Ok(is_free)
     }

@@ -145,8 +145,8 @@ impl S3Blobs {
             .with_max_attempts(patience.attempts)
             .with_initial_backoff(patience.backoff)
             .with_max_backoff(patience.operation / 4);
-        let loaded = loader.timeout_config(limits).retry_config(retries).load().await;
-        let config = aws_sdk_s3::config::Builder::from(&loaded)
+        let found = loader.timeout_config(limits).retry_config(retries).load().await;
+        let config = aws_sdk_s3::config::Builder::from(&found)
             .force_path_style(force_path_style)
             // Other vendors do not know the newer checksums. The signature covers the body's SHA-256 anyway, and what
             // is read is checked against its name.

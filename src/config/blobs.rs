@@ -147,7 +147,7 @@ fn read_keys(reader: &mut Reader<'_>) -> Vec<EncryptionKey> {
         }
         match base64.decode(key) {
             Ok(key) if key.len() == KEY_BYTES => {
-                keys.push(EncryptionKey { id: id.to_owned(), key: key.into() })
+                keys.push(EncryptionKey { id: id.to_owned(), key: key.into() });
             }
             _ => reader.mistake(NAME, format!("the key `{id}` is not base64 of 32 bytes")),
         }

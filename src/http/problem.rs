@@ -225,9 +225,11 @@ impl From<StoreError> for Problem {
                 2,
             )
             .with_cause(error),
-            StoreError::Damaged(_) | StoreError::Foreign { .. } | StoreError::Folded | StoreError::Fenced => {
-                Self::internal(error)
-            }
+            StoreError::Damaged(_)
+            | StoreError::Foreign { .. }
+            | StoreError::Folded
+            | StoreError::Fenced
+            | StoreError::Behind { .. } => Self::internal(error),
         }
     }
 }

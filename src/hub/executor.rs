@@ -223,8 +223,15 @@ impl Executor {
                     return Done { input, subscription: None, logged_bytes: bytes };
                 }
                 Err(StoreError::NoSuchDesign) => Input::Deleted,
-                // `Foreign` too: the room knows every claim of the log before it lets an update pass, and as the only
-                // writer of its design it makes the next ones itself. Only another process could have been faster.
+                // The room knew every claim of the log before it let an update pass: another pod was faster with one of its ids. Or
+                // the log is not the one that it knew.
+                Err(
+                    error
+                    @ (StoreError::Foreign { .. } | StoreError::Behind { .. } | StoreError::Conflict(_)),
+                ) => {
+                    log_store_error(design, &error, "an append was refused: the design is loaded anew");
+                    Input::AppendRefused { append_id }
+                }
                 Err(error) => {
                     log_store_error(design, &error, "an append failed and will be tried again");
                     Input::AppendFailed { append_id, reason: told(&error) }

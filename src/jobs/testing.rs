@@ -295,8 +295,14 @@ impl World {
             doc.transact_mut().apply_update(Update::decode_v1(&first).unwrap()).unwrap();
         }
         let id = self.store.create_design(new).await.unwrap().id;
-        self.written =
-            vec![Append { append_id, update: first, authors: Vec::new(), claims: Vec::new(), name: None }];
+        self.written = vec![Append {
+            append_id,
+            after: Seq::ZERO,
+            update: first,
+            authors: Vec::new(),
+            claims: Vec::new(),
+            name: None,
+        }];
         id
     }
 
@@ -343,7 +349,8 @@ impl World {
         let wrote = vec![ClockRange { client: ClientId::new(doc.client_id().get()), start, end }];
         let author = Author { user: self.user, wrote, deleted };
         let append_id = AppendId::from_u128(self.ids.append_salt());
-        let append = Append { append_id, update, authors: vec![author], claims: Vec::new(), name: None };
+        let (authors, claims) = (vec![author], Vec::new());
+        let append = Append { append_id, after: Seq::ZERO, update, authors, claims, name: None };
         self.written.push(append.clone());
         append
     }

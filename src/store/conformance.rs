@@ -38,6 +38,7 @@ pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     the_log_is_gap_free_under_concurrent_appends(open("gap-free").await).await;
     an_append_is_applied_once(open("idempotent").await).await;
     an_append_id_belongs_to_one_design(open("append-id").await).await;
+    a_log_that_lost_rows_takes_nothing_built_upon_them(open("behind").await).await;
     what_was_appended_survives_closing(&open).await;
     the_log_is_read_on_in_order(open("read-on").await).await;
     large_appends_pass(open("large").await).await;
@@ -121,7 +122,14 @@ fn step(design: DesignId, n: u128) -> Append {
     let append_id = AppendId::from_u128((design.as_u128() << 64) + n);
     let range = ClockRange { client: ClientId::new((1 << 53) - 1), start: 0, end: u32::MAX };
     let author = Author { user: user_id(1), wrote: vec![range], deleted: Vec::new() };
-    Append { append_id, update: payload(design, n), authors: vec![author], claims: Vec::new(), name: None }
+    Append {
+        append_id,
+        after: Seq::ZERO,
+        update: payload(design, n),
+        authors: vec![author],
+        claims: Vec::new(),
+        name: None,
+    }
 }
 
 fn payload(design: DesignId, n: u128) -> Bytes {
@@ -276,6 +284,21 @@ async fn an_append_id_belongs_to_one_design(store: Arc<dyn Store>) {
     let stolen = store.append(two, step(one, 1)).await;
     assert!(matches!(stolen, Err(StoreError::Conflict(_))), "{stolen:?}");
     assert_eq!(log(&*store, two).await.len(), 1);
+}
+
+async fn a_log_that_lost_rows_takes_nothing_built_upon_them(store: Arc<dyn Store>) {
+    let owner = register(&*store, 1).await;
+    let design = create(&*store, 1, owner, "Behind").await;
+    let upon = |after: u64, n| Append { after: Seq::new(after), ..step(design, n) };
+    assert_eq!(store.append(design, upon(1, 1)).await.unwrap(), Seq::new(2));
+    let refused = store.append(design, upon(3, 2)).await;
+    assert!(matches!(refused, Err(StoreError::Behind { head }) if head == Seq::new(2)), "{refused:?}");
+    assert_eq!(store.head(design).await.unwrap().unwrap().seq, Seq::new(2), "nothing was written");
+    // Others have been faster: that is no loss. And what is in the log is found, whatever its author knew.
+    assert_eq!(store.append(design, upon(1, 3)).await.unwrap(), Seq::new(3));
+    assert_eq!(store.append(design, upon(9, 3)).await.unwrap(), Seq::new(3));
+    let nowhere = store.append(design_id(99), Append { after: Seq::new(5), ..step(design_id(99), 1) }).await;
+    assert!(matches!(nowhere, Err(StoreError::NoSuchDesign)), "{nowhere:?}");
 }
 
 async fn what_was_appended_survives_closing(open: &impl AsyncFn(&'static str) -> Arc<dyn Store>) {

@@ -12,7 +12,7 @@ use crate::faults::{Bed, Crew, Stage};
 
 /// Fold every few rows, and delete them at once.
 pub(crate) const ALL_THE_TIME: [(&str, &str); 2] =
-    [("ATLAS_COMPACT_ROWS", "40"), ("ATLAS_COMPACT_KEEP_SECS", "0")];
+    [("ATLAS_COMPACT_ROWS", "10"), ("ATLAS_COMPACT_KEEP_SECS", "0")];
 const DESKS: usize = 2;
 const TYPISTS_PER_DESK: usize = 2;
 /// Between two who come.
@@ -26,7 +26,6 @@ fn length() -> Duration {
 /// What was folded so far.
 #[derive(Debug, Default)]
 pub(crate) struct Folds {
-    pub(crate) snapshots: u64,
     pub(crate) segments: u64,
     /// Of the designs of this crew.
     pub(crate) deleted_rows: u64,
@@ -35,7 +34,6 @@ pub(crate) struct Folds {
 pub(crate) async fn folds(stage: &Stage, crew: &Crew) -> Folds {
     let count = async |sql| stage.bed.count(&stage.server, sql).await;
     let mut folds = Folds {
-        snapshots: count("SELECT count(*) FROM design_snapshots").await,
         segments: count("SELECT count(*) FROM design_segments").await,
         deleted_rows: 0,
     };

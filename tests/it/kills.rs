@@ -21,10 +21,17 @@ const CALM_MAX: Duration = Duration::from_millis(300);
 const SILENCE: Duration = Duration::from_millis(60);
 /// Designs are made anew after so many kills: their logs grow.
 const KILLS_PER_CREW: u64 = 8;
+/// A lease of the dead is honoured for a while, and nobody else folds that log.
+const KILLS_PER_FOLDING_CREW: u64 = 3;
 const DESKS: usize = 3;
 const TYPISTS_PER_DESK: usize = 2;
 /// In a hundred: the next server dies too, while it starts or while everybody comes back. Such a kill does not count.
 const KILLED_AGAIN_PERCENT: u64 = 15;
+
+/// Of those who fold a log …
+const HELD: &str = "SELECT count(*) FROM jobs WHERE kind = 'compact' AND holder IS NOT NULL";
+/// … the newest.
+const TOKENS: &str = "SELECT coalesce(max(token), 0) FROM jobs";
 
 /// Who is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +62,8 @@ struct Run {
     stage: Stage,
     /// Logs are folded all the time.
     folding: bool,
+    /// Leases up to this are of servers that died before.
+    tokens_before: u64,
     tally: Tally,
 }
 
@@ -62,24 +71,30 @@ impl Run {
     /// `kills` kills, and some quiet looks at everything.
     async fn of(bed: Bed, victim: Victim, kills: u64) {
         let stage = Stage::set(bed).await;
-        Self { stage, folding: false, tally: Tally::default() }.run(victim, kills).await;
+        Self { stage, folding: false, tokens_before: 0, tally: Tally::default() }.run(victim, kills).await;
     }
 
     /// The same while logs are folded all the time.
     async fn while_folding(bed: Bed, victim: Victim, kills: u64) {
         let stage = Stage::set_with(bed, &ALL_THE_TIME).await;
-        Self { stage, folding: true, tally: Tally::default() }.run(victim, kills).await;
+        Self { stage, folding: true, tokens_before: 0, tally: Tally::default() }.run(victim, kills).await;
     }
 
     async fn run(mut self, victim: Victim, kills: u64) {
         while self.tally.kills < kills {
-            let more = KILLS_PER_CREW.min(kills - self.tally.kills);
+            let most = if self.folding { KILLS_PER_FOLDING_CREW } else { KILLS_PER_CREW };
+            let more = most.min(kills - self.tally.kills);
             self.crew(victim, more).await;
         }
         assert_eq!(self.tally.kills, kills);
         if self.folding {
             let hit = self.tally.amid_folds;
-            assert!(kills < hit * 20, "only {hit} of {kills} kills hit a fold");
+            assert!(kills < hit * 10, "only {hit} of {kills} kills hit a fold");
+            assert!(
+                kills < self.tally.rows_deleted,
+                "{} rows were folded and deleted",
+                self.tally.rows_deleted
+            );
         }
         self.stage.check_everything();
         self.tell(victim);
@@ -88,6 +103,9 @@ impl Run {
     /// New designs, `kills` kills, and a quiet look at everything.
     async fn crew(&mut self, victim: Victim, kills: u64) {
         let mut crew = self.stage.crew(DESKS, TYPISTS_PER_DESK).await;
+        if self.folding {
+            self.wait_for_folds(&crew).await;
+        }
         for _ in 0..kills {
             crew.acknowledged_since(now()).await;
             a_while(&mut self.stage.random, CALM_MAX).await;
@@ -110,18 +128,30 @@ impl Run {
         self.stage.check_logs(&crew).await;
         crew.leave();
         if self.folding {
-            let folds = folds(&self.stage, &crew).await;
-            assert!(0 < folds.deleted_rows, "nothing was folded: {folds:?}");
-            self.tally.rows_deleted += folds.deleted_rows;
+            self.tally.rows_deleted += folds(&self.stage, &crew).await.deleted_rows;
         }
     }
 
-    /// Call it while the server is dead.
+    /// Until rows of this crew were folded and deleted.
+    async fn wait_for_folds(&self, crew: &Crew) {
+        let began = now();
+        while folds(&self.stage, crew).await.deleted_rows == 0 {
+            assert!(began.elapsed() < PATIENCE, "nothing is folded");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Call it while the server is dead: a lease that it took itself is still held.
     async fn note_folds(&mut self) {
-        const HELD: &str = "SELECT count(*) FROM jobs WHERE kind = 'compact' AND holder IS NOT NULL";
-        if self.folding && 0 < self.stage.bed.count(&self.stage.server, HELD).await {
+        if !self.folding {
+            return;
+        }
+        let own = format!("{HELD} AND {} < token", self.tokens_before);
+        if 0 < self.stage.bed.count(&self.stage.server, &own).await {
             self.tally.amid_folds += 1;
         }
+        // The next server's tokens are larger than any that is left.
+        self.tokens_before = self.stage.bed.count(&self.stage.server, TOKENS).await;
     }
 
     async fn kill_server(&mut self, crew: &Crew) {

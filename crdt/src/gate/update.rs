@@ -56,7 +56,11 @@ pub(super) const TODAY: Bounds = Bounds {
     has_root_lists: false,
 };
 
-/// Of what is stored. All counts are bounded by the bytes behind them.
+/// Of what is stored, for today's limits to be told: as [`TODAY`], but for what is counted of one update alone. A
+/// snapshot is the sum of many.
+const WHOLE: Bounds = Bounds { structs: usize::MAX, siblings: usize::MAX, ..TODAY };
+
+/// Of what is stored, for yrs to survive it. All counts are bounded by the bytes behind them.
 const STORED: Bounds = Bounds {
     clients: usize::MAX,
     structs: usize::MAX,
@@ -93,7 +97,9 @@ pub fn scan_stored(bytes: &[u8]) -> Result<Stored, Refusal> {
     if limits::STORED_BYTES_MAX < bytes.len() {
         return Err(Refusal::TooLarge);
     }
-    let (mut scan, breach) = match scan_update(bytes, limits::DOCUMENT_BYTES_MAX) {
+    let within =
+        if limits::DOCUMENT_BYTES_MAX < bytes.len() { Err(Refusal::TooLarge) } else { scan(bytes, &WHOLE) };
+    let (mut scan, breach) = match within {
         Ok(scan) => (scan, None),
         Err(breach) => (scan(bytes, &STORED)?, Some(breach)),
     };

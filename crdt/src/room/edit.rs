@@ -195,13 +195,12 @@ impl Live {
         }
     }
 
-    /// The design is gone, with whatever was in flight.
-    pub(super) fn edits_are_pointless(&mut self, effects: &mut Vec<Effect>) {
-        let reason = "no such design";
-        self.turn_edits_away(CloseCode::NoSuchDesign, reason, effects);
+    /// The design is gone or must be loaded anew, and whatever was in flight will not be in its log.
+    pub(super) fn edits_are_pointless(&mut self, code: CloseCode, reason: &str, effects: &mut Vec<Effect>) {
+        self.turn_edits_away(code, reason, effects);
         let flight = self.durability.in_flight.as_mut();
         if let Some(lost) = flight.and_then(|flight| flight.edit.take()) {
-            answer(&lost.edit, turned_away(CloseCode::NoSuchDesign, reason), effects);
+            answer(&lost.edit, turned_away(code, reason), effects);
         }
     }
 

@@ -88,7 +88,8 @@ impl Live {
         let renamed = if name == self.name { None } else { name.clone() };
         self.name = name;
         self.size.add(Growth { bytes: update.len(), ..growth });
-        Append { append_id: self.durability.next_append_id(), update, authors, claims, name: renamed }
+        let append_id = self.durability.next_append_id();
+        Append { append_id, after: self.head, update, authors, claims, name: renamed }
     }
 
     pub(super) fn put_in_flight(&mut self, flight: InFlight, effects: &mut Vec<Effect>) {

@@ -54,6 +54,11 @@ pub enum Input {
         append_id: AppendId,
         reason: String,
     },
+    /// The append in flight can never be in the log, which is not what this room takes it for: somebody else was faster with a
+    /// client id of its own, or the store has lost rows. Nothing was changed.
+    AppendRefused {
+        append_id: AppendId,
+    },
     /// Another pod's commit, heard on the bus.
     Remote {
         generation: Generation,

@@ -16,7 +16,7 @@ use super::size::Size;
 use super::stored::{Stored, StoredFault};
 use crate::design::DesignDoc;
 use crate::gate::{self, Places, Refusal};
-use crate::ids::{ClientId, ConnId, Epoch, Generation, Millis, Seq, UserId};
+use crate::ids::{AppendId, ClientId, ConnId, Epoch, Generation, Millis, Seq, UserId};
 use crate::limits;
 use crate::presence::Presence;
 use crate::roles::DesignRole;
@@ -24,6 +24,9 @@ use crate::wire::{self, ClientFrame, CloseCode, Notice, NoticeLimits};
 
 /// What whoever is turned away is told while the store is not well.
 pub(super) const TROUBLE: &str = "the server's storage is in trouble";
+
+/// What whoever is sent away is told when the log went another way than the document.
+pub(super) const ASTRAY: &str = "the design must be loaded again";
 
 /// See the module's head. Only the room's owner task touches it.
 #[derive(Debug)]
@@ -395,6 +398,20 @@ impl Live {
             self.durability.shed();
             self.close_all(now, CloseCode::Overloaded, TROUBLE, effects);
         }
+    }
+
+    pub(super) fn is_in_flight(&self, append_id: AppendId) -> bool {
+        self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.append_id == append_id)
+    }
+
+    /// The log went another way than this room's document. Everybody goes, with the edits that nobody was told are saved, and
+    /// comes back to a room that reads the log anew.
+    pub(super) fn give_up(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Report {
+            what: "the log refused an append: the design must be loaded anew".to_owned(),
+        });
+        self.edits_are_pointless(CloseCode::Overloaded, ASTRAY, effects);
+        self.close_all(now, CloseCode::Overloaded, ASTRAY, effects);
     }
 
     /// The store could be read again. Healthy is only what can also be written.

@@ -4,6 +4,7 @@ use super::edit::turned_away;
 use super::effect::Effect;
 use super::input::Input;
 use super::live::Live;
+use super::rebuild::Rebuild;
 use crate::ids::Millis;
 use crate::wire::CloseCode;
 
@@ -57,7 +58,9 @@ impl Draining {
     }
 
     fn is_clean(&self) -> bool {
-        self.work.as_ref().is_none_or(|live| live.durability.is_clean() && live.rebuild.is_none())
+        self.work.as_ref().is_none_or(|live| {
+            live.durability.is_clean() && live.rebuild.as_ref().is_none_or(Rebuild::holds_nothing)
+        })
     }
 }
 

@@ -34,6 +34,11 @@ impl Rebuild {
     pub(super) fn deadline(&self) -> Option<Millis> {
         self.retry_at
     }
+
+    /// Nobody waits for its outcome: a room that nobody is in may go instead, and the next one reads the store anew.
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.batch.passed.is_empty() && self.batch.acks.is_empty() && self.committed.is_none()
+    }
 }
 
 impl Live {

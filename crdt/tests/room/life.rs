@@ -1,6 +1,6 @@
 //! A room's own life: a store in trouble, idleness, the end; and who is here.
 
-use atlas_crdt::ids::Seq;
+use atlas_crdt::ids::{AppendId, Seq};
 use atlas_crdt::limits;
 use atlas_crdt::roles::DesignRole;
 use atlas_crdt::room::{Dialect, Input, Loaded, LogRow};
@@ -35,6 +35,30 @@ fn a_store_in_trouble_is_told_retried_and_forgotten() {
     );
     assert!(matches!(heard[1..], [ServerFrame::Update { .. }]));
     assert!(stage.heard(ANA).contains(&ServerFrame::Saved(2)));
+}
+
+// R-CLOSE-2
+#[test]
+fn what_the_log_refuses_sends_everybody_to_a_new_room() {
+    let mut stage = Stage::live();
+    stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
+    stage.sync(BEN, DesignRole::Editor, Dialect::Atlas);
+    stage.edit(ANA, &Writer::new(100).name("x"));
+    let append = stage.take_append().unwrap();
+    assert_eq!(append.after, stage.room.stats().head);
+    stage.input(Input::AppendRefused { append_id: AppendId::from_u128(1) });
+    assert_eq!(stage.close_of(ANA), None, "that was another one");
+    stage.effects.clear();
+    stage.input(Input::AppendRefused { append_id: append.append_id });
+    for conn in [ANA, BEN] {
+        assert_eq!(stage.close_of(conn), Some(CloseCode::Overloaded));
+        let heard = stage.heard(conn);
+        assert!(
+            !heard.iter().any(|frame| matches!(frame, ServerFrame::Saved(_) | ServerFrame::Update { .. }))
+        );
+    }
+    stage.wait(2_000);
+    assert!(stage.room.is_closed(), "the next room reads the log");
 }
 
 // R-SLOW-6

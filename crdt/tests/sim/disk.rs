@@ -49,6 +49,7 @@ impl Disk {
             return *seq;
         }
         let seq = Seq::new(self.rows.len() as u64 + 1);
+        assert!(append.after < seq, "{:?} is further than the log ever was", append.after);
         for claim in &append.claims {
             assert!(self.claims.insert(claim.client, claim.user).is_none(), "{claim:?} is claimed twice");
         }

@@ -23,7 +23,7 @@ const COLD_OPENS: usize = 5;
 /// People on other designs, while nothing is folded and while the history is.
 const OTHERS: Shape = Shape { writers: 2, pace: Pace::Steady(10.0), measured: Duration::from_secs(20) };
 const OTHER_DESIGNS: usize = 10;
-const FOLD_PATIENCE: Duration = Duration::from_secs(600);
+const FOLD_PATIENCE: Duration = Duration::from_mins(10);
 
 pub(super) async fn run(binary: &Path, table: &mut Table) -> anyhow::Result<()> {
     let unfolded = [("ATLAS_COMPACT_ROWS", "1000000".to_owned())];
@@ -128,7 +128,7 @@ async fn write_history(bench: &Bench, design: &str) -> anyhow::Result<()> {
         clock = end;
         let append = format!("{:08x}-0000-4000-8000-{:012x}", at, client & 0xffff_ffff_ffff);
         write!(rows, "{design}\t{}\t{append}\t\\\\x", at + 2)?;
-        for byte in update.iter() {
+        for byte in &update {
             write!(rows, "{byte:02x}")?;
         }
         writeln!(rows, "\t{authors}\t2020-01-01 00:00:00+00")?;

@@ -42,9 +42,31 @@ pub(super) struct Bench {
     owner: Option<Login>,
 }
 
-/// Runs everything and returns one table.
-pub async fn run(binary: &Path) -> anyhow::Result<Table> {
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// From an edit to its `Saved`, and what it takes on the disk.
+    Saving,
+    /// Requests to S3.
+    Archive,
+    /// A long history, before and after it is folded.
+    History,
+}
+
+/// Runs these parts and returns one table.
+pub async fn run(binary: &Path, parts: &[Part]) -> anyhow::Result<Table> {
     let mut table = Table::of("Postgres", "SQLite");
+    for part in parts {
+        match part {
+            Part::Saving => saving(binary, &mut table).await.context("saving")?,
+            Part::Archive => archive(binary, &mut table).await.context("the archive")?,
+            Part::History => history::run(binary, &mut table).await.context("a long history")?,
+        }
+    }
+    Ok(table)
+}
+
+async fn saving(binary: &Path, table: &mut Table) -> anyhow::Result<()> {
     let (mut postgres, mut sqlite) = (Bench::postgres(binary).await?, Bench::sqlite(binary)?);
     for (what, (designs, shape)) in [("1,000 edits/s", STEADY), ("as fast as it goes", EAGER)] {
         let one = postgres.saving(designs, shape).await.context("on Postgres")?;
@@ -62,10 +84,7 @@ pub async fn run(binary: &Path) -> anyhow::Result<Table> {
             other.bytes_per_edit,
         );
     }
-    drop((postgres, sqlite));
-    archive(binary, &mut table).await?;
-    history::run(binary, &mut table).await?;
-    Ok(table)
+    Ok(())
 }
 
 /// What one run of writers came to.
@@ -97,7 +116,9 @@ impl Bench {
 
     /// Ends the server, if one runs, and starts it with these settings besides its own.
     pub(super) async fn restart(&mut self, more: &[(&'static str, String)]) -> anyhow::Result<Login> {
-        self.server = None;
+        if let Some(server) = self.server.take() {
+            server.kill().await?;
+        }
         let settings = [&self.settings[..], more].concat();
         let server = Process::server_with(&self.binary, self.folder.path(), &settings).await?;
         let login = Api::at(server.address)?.enter("bench@example.org").await?;

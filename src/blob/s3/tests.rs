@@ -12,7 +12,7 @@ use crate::clock::{Clock, Ids};
 const HASTY: S3Patience = S3Patience {
     connect: Duration::from_secs(1),
     attempt: Duration::from_millis(400),
-    operation: Duration::from_millis(1_000),
+    operation: Duration::from_secs(1),
     attempts: 3,
     backoff: Duration::from_millis(20),
 };

@@ -11,8 +11,8 @@ use super::values::{column, counter, id};
 use super::{claims, quarantine};
 use crate::store::{Head, Result, StoreError};
 
-/// One step of a design's log inside the writer's transaction. `now` in microseconds. `NoSuchDesign`, `Conflict`
-/// and `Foreign` leave the transaction as it was.
+/// One step of a design's log inside the writer's transaction. `now` in microseconds. `NoSuchDesign`, `Conflict`,
+/// `Behind` and `Foreign` leave the transaction as it was.
 pub(super) async fn append(
     tx: &mut SqliteConnection,
     design: DesignId,
@@ -28,7 +28,7 @@ pub(super) async fn append(
     let inserted: Option<i64> = sqlx::query_scalar(
         "INSERT INTO design_updates (design_id, seq, append_id, payload, authors, created_at)
          SELECT design_id, head_seq + 1, ?2, ?3, ?4, ?5 FROM design_heads
-         WHERE design_id = ?1 AND NOT EXISTS (SELECT 1 FROM folded_appends WHERE append_id = ?2)
+         WHERE design_id = ?1 AND ?6 <= head_seq AND NOT EXISTS (SELECT 1 FROM folded_appends WHERE append_id = ?2)
          ON CONFLICT (append_id) DO NOTHING
          RETURNING seq",
     )
@@ -37,6 +37,7 @@ pub(super) async fn append(
     .bind(append.update.as_ref())
     .bind(authors)
     .bind(now)
+    .bind(column(append.after.get()))
     .fetch_optional(&mut *tx)
     .await?;
     let Some(seq) = inserted else {
@@ -64,7 +65,7 @@ pub(super) async fn append(
     counter(seq).map(Seq::new)
 }
 
-/// Nothing was inserted: the append is there already, or the design is not.
+/// Nothing was inserted: the append is there already, or the design is not, or its log is too short.
 async fn find_append(tx: &mut SqliteConnection, design: DesignId, append: &Append) -> Result<Seq> {
     let found: Option<(Uuid, i64)> = sqlx::query_as(
         "SELECT design_id, seq FROM design_updates WHERE append_id = ?1
@@ -74,7 +75,10 @@ async fn find_append(tx: &mut SqliteConnection, design: DesignId, append: &Appen
     .fetch_optional(&mut *tx)
     .await?;
     match found {
-        None => Err(StoreError::NoSuchDesign),
+        None => match head(tx, design).await? {
+            Some(Head { seq, .. }) => Err(StoreError::Behind { head: seq }),
+            None => Err(StoreError::NoSuchDesign),
+        },
         Some((owner, seq)) if owner == id(design.as_u128()) => counter(seq).map(Seq::new),
         Some(_) => Err(StoreError::Conflict("this append id")),
     }

@@ -62,6 +62,7 @@ pub(super) fn step(design: DesignId, n: u128) -> Append {
     let append_id = AppendId::from_u128((design.as_u128() << 64) + n);
     Append {
         append_id,
+        after: Seq::ZERO,
         update: Bytes::from_static(b"next"),
         authors: Vec::new(),
         claims: Vec::new(),

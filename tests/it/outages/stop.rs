@@ -9,8 +9,8 @@ use crate::faults::{Bed, Stage, bed};
 
 /// Seconds.
 const DRAIN: &str = "2";
-/// Drain, and thrice the grace for what runs after it.
-const GONE_WITHIN: Duration = Duration::from_secs(2 + 3 * 5 + 1);
+/// Drain, thrice the grace for what runs after it, and some seconds for a busy machine.
+const GONE_WITHIN: Duration = Duration::from_secs(2 + 3 * 5 + 5);
 
 enum Lock {
     Sqlite(sqlx::sqlite::SqliteConnection),

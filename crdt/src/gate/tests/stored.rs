@@ -1,14 +1,16 @@
 //! What the log holds is read as it was understood then, up to what yrs survives.
 
 use yrs::updates::decoder::Decode;
-use yrs::{StateVector, Update};
+use yrs::{Map, ReadTxn, StateVector, Transact, Update, WriteTxn};
 
+use super::doc;
 use super::traps::{Bytes, ID, ROOT};
 use crate::design::DesignDoc;
-use crate::gate::{Places, Refusal, Unsupported, scan_stored};
+use crate::gate::{Places, Refusal, Unsupported, scan_stored, scan_update};
 use crate::ids::ClientId;
 use crate::limits::{
-    ANY_DEPTH_MAX, ANY_VALUES_MAX, KEY_BYTES_MAX, STORED_ANY_DEPTH_MAX, STORED_TYPE_DEPTH_MAX, TYPE_DEPTH_MAX,
+    ANY_DEPTH_MAX, ANY_VALUES_MAX, KEY_BYTES_MAX, SIBLINGS_PER_KEY_MAX, STORED_ANY_DEPTH_MAX,
+    STORED_TYPE_DEPTH_MAX, TYPE_DEPTH_MAX, UPDATE_BYTES_MAX,
 };
 use crate::schema::Root;
 
@@ -29,6 +31,27 @@ fn nested_maps(depth: usize) -> Bytes {
 
 fn breach(bytes: &Bytes) -> Option<Refusal> {
     scan_stored(&bytes.0).unwrap().breach
+}
+
+/// A snapshot is the sum of many updates: what each of them was allowed does not close the design.
+#[test]
+fn what_is_counted_of_one_update_is_not_counted_of_a_snapshot() {
+    let room = doc(1);
+    // The first so many structs of an update are not counted.
+    for client in 0..3 * SIBLINGS_PER_KEY_MAX as u64 {
+        let author = doc(100 + client);
+        let update = {
+            let mut txn = author.transact_mut();
+            let meta = txn.get_or_insert_map("meta");
+            meta.insert(&mut txn, "name", "at the same moment");
+            txn.encode_update_v1()
+        };
+        assert!(scan_update(&update, UPDATE_BYTES_MAX).is_ok());
+        room.transact_mut().apply_update(Update::decode_v1(&update).unwrap()).unwrap();
+    }
+    let whole = room.transact().encode_state_as_update_v1(&StateVector::default());
+    assert!(matches!(scan_update(&whole, UPDATE_BYTES_MAX), Err(Refusal::TooMany { .. })), "as one update");
+    assert_eq!(scan_stored(&whole).unwrap().breach, None);
 }
 
 #[test]
