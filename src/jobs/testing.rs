@@ -12,6 +12,7 @@ use atlas_crdt::roles::PlatformRole;
 use atlas_crdt::room::{Append, Author, ClockRange};
 use atlas_crdt::view::DesignView;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use tempfile::TempDir;
 use yrs::types::map::MapPrelim;
 use yrs::updates::decoder::Decode;
@@ -32,6 +33,8 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::upkeep::Upkeep;
 use crate::store::{NewDesign, NewUser, Result, Store, StoreError};
 
+/// Edits that are made at one moment.
+const BATCH: usize = 20;
 pub(super) const LEASE: Duration = Duration::from_mins(1);
 
 /// What becomes of a call to the database.
@@ -305,16 +308,19 @@ impl World {
 
     /// So many edits: nodes come, move and go again.
     pub(super) async fn edit(&mut self, rows: usize) {
-        for _ in 0..rows {
-            let n = self.written.len();
-            let append = self.draw(n);
-            self.store.append(self.design, append.clone()).await.unwrap();
-            self.written.push(append);
+        for at in (0..rows).step_by(BATCH) {
+            let steps: Vec<_> = (at..rows.min(at + BATCH)).map(|_| self.draw()).collect();
+            // The writer takes them in the order in which they come, and makes one commit of many.
+            for appended in join_all(steps.into_iter().map(|step| self.store.append(self.design, step))).await
+            {
+                appended.unwrap();
+            }
             self.clock.advance(Duration::from_millis(3));
         }
     }
 
-    fn draw(&mut self, n: usize) -> Append {
+    fn draw(&mut self) -> Append {
+        let n = self.written.len();
         let doc = &self.docs[n % self.docs.len()];
         let nodes = doc.get_or_insert_map("nodes");
         let mut txn = doc.transact_mut();
@@ -343,7 +349,10 @@ impl World {
         let wrote = vec![ClockRange { client: ClientId::new(doc.client_id().get()), start, end }];
         let author = Author { user: self.user, wrote, deleted };
         let append_id = AppendId::from_u128(self.ids.append_salt());
-        Append { append_id, after: Seq::ZERO, update, authors: vec![author], claims: Vec::new(), name: None }
+        let (authors, claims) = (vec![author], Vec::new());
+        let append = Append { append_id, after: Seq::ZERO, update, authors, claims, name: None };
+        self.written.push(append.clone());
+        append
     }
 
     /// What everything that was written shows.
