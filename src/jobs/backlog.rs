@@ -30,8 +30,9 @@ const RETRY_MS: (u64, u64) = (1_000, 60_000);
 const POLL_MS: u64 = 30_000;
 /// Milliseconds between two words about a backlog.
 const REPORT_MS: u64 = 60_000;
-/// Blobs, and their bytes, in memory at once.
-const ROUND_BLOBS: usize = 16;
+/// Blobs, and their bytes, in memory at once. Few, so that a round that began before a design was deleted has ended, each of
+/// its blobs being late, before `erase.rs` looks for the second time.
+const ROUND_BLOBS: usize = 3;
 const ROUND_BYTES: usize = 8 << 20;
 
 /// The way out for blobs. One for each pod.
@@ -156,17 +157,26 @@ impl Outbound {
             Ok(blobs) => blobs,
             Err(error) => return Round::Stuck(chain(error)),
         };
+        let (mut stuck, mut has_moved) = (None, false);
         for BacklogBlob { prefix, hash, bytes } in blobs {
             let sealed = Sealed { hash: BlobHash(hash), bytes };
             if let Err(error) = self.put(&prefix, &sealed).await {
-                return Round::Stuck(chain(error));
+                // Perhaps this one alone cannot be stored: the next one tells.
+                match stuck {
+                    None => stuck = Some(chain(error)),
+                    Some(first) => return Round::Stuck(first),
+                }
+                continue;
             }
             match self.upkeep.remove_from_backlog(&prefix, hash).await {
-                Ok(()) | Err(StoreError::NoSuchDesign) => {}
+                Ok(()) | Err(StoreError::NoSuchDesign) => has_moved = true,
                 Err(error) => return Round::Stuck(chain(error)),
             }
         }
-        Round::Moved
+        match stuck {
+            Some(cause) if !has_moved => Round::Stuck(cause),
+            _ => Round::Moved,
+        }
     }
 
     /// When a backlog begins, every minute while it lasts, and when it is gone.

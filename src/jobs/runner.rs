@@ -124,9 +124,10 @@ impl Runner {
             () = self.stop.cancelled() => Some(JobEnd::Later(Duration::ZERO)),
             () = self.keep(lease, claimed_at) => None,
         };
-        match end {
-            Some(end) => self.end(lease, end).await,
-            None => tracing::warn!(kind, %design, "the lease of a job is lost: its work is dropped"),
+        if let Some(end) = end {
+            self.end(lease, end).await;
+        } else {
+            tracing::warn!(kind, %design, "the lease of a job is lost: its work is dropped");
         }
     }
 

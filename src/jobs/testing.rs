@@ -416,16 +416,21 @@ impl World {
     pub(super) async fn check(&self) -> Vec<String> {
         let mut all = Vec::new();
         for depth in [Depth::Database, Depth::Names, Depth::Contents] {
-            let upkeep = Arc::clone(&self.store) as Arc<dyn Upkeep>;
-            let fsck = Fsck { upkeep, archive: self.archive.clone(), ids: self.ids.clone(), depth };
-            let mut told = Vec::new();
-            let summary = fsck.all(&mut |problem| told.push(problem.to_string())).await.unwrap();
-            assert_eq!(summary.problems, told.len() as u64);
-            assert!(0 < summary.designs);
+            let mut told = self.check_at(depth).await;
             told.retain(|problem| !all.contains(problem));
             all.append(&mut told);
         }
         all
+    }
+
+    pub(super) async fn check_at(&self, depth: Depth) -> Vec<String> {
+        let upkeep = Arc::clone(&self.store) as Arc<dyn Upkeep>;
+        let fsck = Fsck { upkeep, archive: self.archive.clone(), ids: self.ids.clone(), depth };
+        let mut told = Vec::new();
+        let summary = fsck.all(&mut |problem| told.push(problem.to_string())).await.unwrap();
+        assert_eq!(summary.problems, told.len() as u64);
+        assert!(0 < summary.designs);
+        told
     }
 
     /// Changes the database behind everybody's back.

@@ -2,6 +2,7 @@
 
 mod fsck;
 mod interrupted;
+mod runners;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -56,13 +56,15 @@ mod tests;
 mod trouble;
 
 /// How many connections, and how long they may take. One process opens at most
-/// `connections + loads + lanes + asides` of them.
+/// `connections + loads + upkeep + lanes + asides` of them.
 #[derive(Debug, Clone)]
 pub struct PgSettings {
     /// For requests.
     pub connections: u32,
     /// For whole logs, so that a login does not wait for somebody's large design. Each holds a log in memory.
     pub loads: u32,
+    /// For folding and the other long steps of upkeep, so that no room waits for them.
+    pub upkeep: u32,
     /// For appends.
     pub lanes: usize,
     /// For appends whose designs are locked by somebody else, or that fail.
@@ -83,6 +85,7 @@ impl Default for PgSettings {
         Self {
             connections: 8,
             loads: 4,
+            upkeep: 2,
             lanes: 4,
             asides: 4,
             call_limit: Duration::from_secs(5),
@@ -99,6 +102,8 @@ pub struct PgStore {
     requests: Pool,
     /// … and for long ones.
     loads: Pool,
+    /// For the long ones of upkeep.
+    upkeep: Pool,
     lanes: Lanes,
     clock: Clock,
     terms: AllTerms,
@@ -142,6 +147,7 @@ impl PgStore {
         Ok(Self {
             requests: Pool::new(Arc::clone(&server), settings.connections.max(1)),
             loads: Pool::new(Arc::clone(&server), settings.loads.max(1)),
+            upkeep: Pool::new(Arc::clone(&server), settings.upkeep.max(1)),
             lanes: Lanes::start(&server, &settings, &clock, tasks),
             clock,
             terms,
@@ -174,6 +180,16 @@ impl PgStore {
     /// A transaction over whole logs.
     async fn long_write<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
         self.loads.run(&self.terms.long_write, work).await
+    }
+
+    /// A long step of upkeep that sees one moment.
+    async fn upkeep_read<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
+        self.upkeep.run(&self.terms.long_read, work).await
+    }
+
+    /// A long step of upkeep.
+    async fn upkeep_write<T>(&self, work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
+        self.upkeep.run(&self.terms.long_write, work).await
     }
 }
 
@@ -212,6 +228,7 @@ impl Store for PgStore {
         self.lanes.close().await;
         self.requests.close().await;
         self.loads.close().await;
+        self.upkeep.close().await;
     }
 
     async fn append(&self, design: DesignId, append: Append) -> Result<Seq> {

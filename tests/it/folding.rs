@@ -31,7 +31,6 @@ fn length() -> Duration {
 /// What was folded so far.
 #[derive(Debug, Default)]
 pub(crate) struct Folds {
-    pub(crate) snapshots: u64,
     pub(crate) segments: u64,
     /// Of the designs of this crew.
     pub(crate) deleted_rows: u64,
@@ -40,7 +39,6 @@ pub(crate) struct Folds {
 pub(crate) async fn folds(stage: &Stage, crew: &Crew) -> Folds {
     let count = async |sql| stage.bed.count(&stage.server, sql).await;
     let mut folds = Folds {
-        snapshots: count("SELECT count(*) FROM design_snapshots").await,
         segments: count("SELECT count(*) FROM design_segments").await,
         deleted_rows: 0,
     };

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::jobs::compact::{Compact, Portions};
+use crate::jobs::fsck::Depth;
 use crate::jobs::testing::{Fault, SETTINGS, World};
 use crate::store::jobs::JobEnd;
 
@@ -59,13 +60,13 @@ async fn a_fold_that_is_cut_off_anywhere_is_made_whole_by_the_next() {
             // What waits still waits; a check can look at it, and at the rest.
             world.blobs.is_away.store(false, Ordering::SeqCst);
             assert_eq!(world.stored().await, world.expected(), "{fault:?} at call {at}");
-            assert_eq!(world.check().await, [""; 0], "{fault:?} at call {at}");
+            assert_eq!(world.check_at(Depth::Contents).await, [""; 0], "{fault:?} at call {at}");
             world.edit(10).await;
             world.clock.advance(SETTINGS.folds.keep);
             assert_eq!(world.fold().await, JobEnd::Done, "{fault:?} at call {at}");
             assert_eq!(world.folded().await, world.head());
             assert_eq!(world.stored().await, world.expected(), "{fault:?} at call {at}");
-            assert_eq!(world.check().await, [""; 0], "{fault:?} at call {at}");
+            assert_eq!(world.check_at(Depth::Contents).await, [""; 0], "{fault:?} at call {at}");
             if !was_cut {
                 assert!(10 < at, "a fold of {at} calls");
                 break;

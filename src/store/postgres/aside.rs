@@ -1,4 +1,5 @@
-//! Where designs go that would hold up a lane: their rows are locked by somebody else, or their appends fail.
+//! Where designs go that would hold up a lane: their rows are locked by somebody else, or their appends fail, or are
+//! very large.
 //!
 //! A few tasks, each with a connection, take one design at a time and wait for its locks within a limit. A design whose
 //! append failed here comes straight here again, until one of its appends succeeds. Everything is bounded: past the bounds an
@@ -96,7 +97,7 @@ impl Aside {
             return;
         }
         if WAITING_MAX <= state.waiting_count {
-            let told = anyhow::anyhow!("too many appends wait for locks, or fail");
+            let told = anyhow::anyhow!("too many appends wait for locks, fail, or are large");
             let _ = pending.answer.send(Err(StoreError::Unavailable(told)));
             return;
         }
@@ -215,8 +216,8 @@ impl Aside {
         batch: &[PendingAppend],
     ) -> std::result::Result<Vec<Option<Result<Seq>>>, Fault> {
         let now = micros(self.clock.utc());
-        let limit = batch::limit(&self.terms, batch);
+        let terms = batch::terms(self.terms, batch);
         let work = async |tx: &mut _| batch::write(tx, batch, Locked::Wait, now).await;
-        self.server.run(place, &self.terms, limit, work).await
+        self.server.run(place, terms, work).await
     }
 }

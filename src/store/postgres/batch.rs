@@ -4,7 +4,6 @@
 //! `seq`, and knows of every append id and every claim before its own.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::Duration;
 
 use atlas_crdt::ids::{ClientId, DesignId, Seq, UserId};
 use atlas_crdt::room::{Append, Author};
@@ -19,6 +18,9 @@ use super::pool::Terms;
 use super::values::{column, counter, id, search_key, text};
 use crate::store::{Result, StoreError};
 
+/// Bytes of update that take as long as one claim.
+const CLAIM_BYTES: usize = 256;
+
 /// One append that waits for its commit.
 pub(super) struct PendingAppend {
     pub(super) design: DesignId,
@@ -27,8 +29,9 @@ pub(super) struct PendingAppend {
 }
 
 impl PendingAppend {
+    /// What it costs the database, about.
     pub(super) fn bytes(&self) -> usize {
-        self.append.update.len()
+        self.append.update.len() + self.append.claims.len() * CLAIM_BYTES
     }
 }
 
@@ -41,8 +44,8 @@ pub(super) enum Locked {
     Wait,
 }
 
-/// How long the transaction of these appends may take.
-pub(super) fn limit(terms: &Terms, batch: &[PendingAppend]) -> Duration {
+/// On which terms these appends are written.
+pub(super) fn terms(terms: Terms, batch: &[PendingAppend]) -> Terms {
     terms.with_bytes(batch.iter().map(PendingAppend::bytes).sum())
 }
 
@@ -230,14 +233,15 @@ impl<'b> Rows<'b> {
         }
         let heads_expected = self.heads.len() as u64;
         let (heads, head_seqs): (Vec<Uuid>, Vec<i64>) = self.heads.into_iter().unzip();
+        // A pod whose clock is ahead must not date rows later than pods and jobs will look for them.
         let advanced = sqlx::query(
             "WITH appended AS (
                  INSERT INTO design_updates (design_id, seq, append_id, payload, authors, created_at)
-                 SELECT design_id, seq, append_id, payload, authors, $8
+                 SELECT design_id, seq, append_id, payload, authors, least($8, now())
                  FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bytea[], $5::jsonb[])
                      AS new (design_id, seq, append_id, payload, authors)
              )
-             UPDATE design_heads AS h SET head_seq = new.seq, updated_at = greatest(h.updated_at, $8)
+             UPDATE design_heads AS h SET head_seq = new.seq, updated_at = greatest(h.updated_at, least($8, now()))
              FROM unnest($6::uuid[], $7::bigint[]) AS new (design_id, seq) WHERE h.design_id = new.design_id",
         )
         .persistent(false)

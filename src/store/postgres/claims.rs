@@ -75,9 +75,10 @@ pub(super) async fn announce(
     keep: usize,
     now: OffsetDateTime,
 ) -> Result<()> {
+    // The lock that the reference takes anyway, a moment earlier: a design that is being deleted is then not found.
     let done = sqlx::query(
         "INSERT INTO client_ids (design_id, client, user_id, announced_at)
-         SELECT id, $2, $3, $4 FROM designs WHERE id = $1
+         SELECT id, $2, $3, $4 FROM designs WHERE id = $1 FOR KEY SHARE
          ON CONFLICT (design_id, client) DO NOTHING",
     )
     .persistent(false)

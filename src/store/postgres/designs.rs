@@ -66,7 +66,7 @@ pub(super) async fn create(tx: &mut PgConnection, new: &NewDesign) -> Result<Des
     let design = id(new.id.as_u128());
     sqlx::query(
         "INSERT INTO designs (id, name, name_key, description, owner_id, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6)",
+         VALUES ($1, $2, $3, $4, $5, least($6, now()))",
     )
     .persistent(false)
     .bind(design)
@@ -79,7 +79,7 @@ pub(super) async fn create(tx: &mut PgConnection, new: &NewDesign) -> Result<Des
     .await
     .map_err(|error| or_conflict(error, "this design"))?;
     sqlx::query(
-        "INSERT INTO design_heads (design_id, generation, epoch, head_seq, updated_at) VALUES ($1, 1, 1, 1, $2)",
+        "INSERT INTO design_heads (design_id, generation, epoch, head_seq, updated_at) VALUES ($1, 1, 1, 1, least($2, now()))",
     )
     .persistent(false)
     .bind(design)
@@ -88,7 +88,7 @@ pub(super) async fn create(tx: &mut PgConnection, new: &NewDesign) -> Result<Des
     .await?;
     sqlx::query(
         "INSERT INTO design_updates (design_id, seq, append_id, payload, authors, created_at)
-         VALUES ($1, 1, $2, $3, '[]', $4)",
+         VALUES ($1, 1, $2, $3, '[]', least($4, now()))",
     )
     .persistent(false)
     .bind(design)

@@ -4,8 +4,8 @@
 //! in one transaction, and while that runs the next batch gathers. There is no timer: an append that arrives alone is
 //! committed at once.
 //!
-//! A lane never waits for anybody's lock. What somebody else holds, and what fails for a reason of its own, is done
-//! aside (`aside.rs`), so that one design never stalls the others.
+//! A lane never waits for anybody's lock. What somebody else holds, what fails for a reason of its own, and what is very
+//! large is done aside (`aside.rs`), so that one design never stalls the others.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -29,7 +29,7 @@ use crate::store::{Result, StoreError};
 
 /// Appends in one commit.
 const BATCH_APPENDS_MAX: usize = 256;
-/// Bytes of updates in one commit, so that small edits do not wait for many imports. A larger one goes alone.
+/// Bytes of updates in one commit, so that small edits do not wait for many imports. A larger one is done aside.
 const BATCH_BYTES_MAX: usize = 4 << 20;
 /// Appends that may wait for one lane. Beyond it their callers wait to be let in.
 const QUEUE_MAX: usize = 512;
@@ -60,7 +60,7 @@ impl Lanes {
             let lane = Lane {
                 server: Arc::clone(server),
                 place: Place::default(),
-                terms: terms.clone(),
+                terms,
                 clock: clock.clone(),
                 appends,
                 aside: Arc::clone(&aside),
@@ -148,6 +148,13 @@ impl Lane {
             if batch.is_empty() {
                 continue;
             }
+            // Alone in its batch. What came before it is committed, what comes after it follows it there.
+            if BATCH_BYTES_MAX < batch.iter().map(PendingAppend::bytes).sum() {
+                for pending in batch {
+                    self.aside.push(pending);
+                }
+                continue;
+            }
             match self.commit(&batch).await {
                 Ok(answers) => {
                     for (pending, answer) in batch.into_iter().zip(answers) {
@@ -185,9 +192,9 @@ impl Lane {
         batch: &[PendingAppend],
     ) -> std::result::Result<Vec<Option<Result<Seq>>>, Fault> {
         let now = micros(self.clock.utc());
-        let limit = batch::limit(&self.terms, batch);
+        let terms = batch::terms(self.terms, batch);
         let work = async |tx: &mut _| batch::write(tx, batch, Locked::Skip, now).await;
-        self.server.run(&mut self.place, &self.terms, limit, work).await
+        self.server.run(&mut self.place, terms, work).await
     }
 }
 

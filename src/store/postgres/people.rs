@@ -282,9 +282,10 @@ pub(super) async fn session_is_live(
 
 pub(super) async fn create_ticket(tx: &mut PgConnection, new: &NewTicket) -> Result<()> {
     purge_tickets(tx, new.now).await?;
+    // The lock that the reference takes anyway, a moment earlier: a design that is being deleted is then not found.
     let done = sqlx::query(
         "INSERT INTO tickets (hash, user_id, design_id, session_id, token_expires_at, expires_at)
-         SELECT $1, $2, id, $4, $5, $6 FROM designs WHERE id = $3",
+         SELECT $1, $2, id, $4, $5, $6 FROM designs WHERE id = $3 FOR KEY SHARE",
     )
     .persistent(false)
     .bind(new.hash.as_slice())

@@ -5,11 +5,13 @@
 //! did not come in time, a caller that went away) it is closed. Nothing is ever set for a session, only for a
 //! transaction, and no statement has a name: behind a pooler each transaction may run in another session.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atlas_crdt::ids::Millis;
+use futures_util::FutureExt;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use tokio::sync::Semaphore;
@@ -24,43 +26,43 @@ const IDLE_MAX: Duration = Duration::from_mins(1);
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How a transaction begins, and how long all of it may take.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
-    begin: Arc<str>,
+    begin: &'static str,
     /// From asking for a connection to the answer to COMMIT. The server gives up on a statement a little earlier, and
     /// on us, should we vanish in the middle, a little later.
     limit: Duration,
+    lock_limit: Duration,
 }
 
 impl Terms {
     /// Statements see what is committed when they begin. Durable when it returns, whatever the server's default is.
     pub(super) fn write(limit: Duration, lock_limit: Duration) -> Self {
-        Self::new(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on",
-            limit,
-            lock_limit,
-        )
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on";
+        Self { begin, limit, lock_limit }
     }
 
     /// All statements see one moment. They only read, and still ask for a transaction that may write: a standby refuses
     /// that, whose moment may be one before edits that people have been told are saved.
     pub(super) fn read(limit: Duration, lock_limit: Duration) -> Self {
-        Self::new("BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE", limit, lock_limit)
+        Self { begin: "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE", limit, lock_limit }
     }
 
-    fn new(begin: &str, limit: Duration, lock_limit: Duration) -> Self {
+    /// What a transaction begins with. The server's limits follow ours.
+    fn begin(&self) -> String {
+        let Self { begin, limit, lock_limit } = *self;
         let statement_ms = (limit * 4 / 5).as_millis().max(1);
         let (lock_ms, idle_ms) = (lock_limit.as_millis().max(1), limit.as_millis().max(1));
-        let begin = format!(
+        format!(
             "{begin}; SET LOCAL statement_timeout = {statement_ms}; SET LOCAL lock_timeout = {lock_ms}; \
              SET LOCAL idle_in_transaction_session_timeout = {idle_ms}"
-        );
-        Self { begin: begin.into(), limit }
+        )
     }
 
     /// For a transaction that carries much: a second more for each MiB.
-    pub(super) fn with_bytes(&self, bytes: usize) -> Duration {
-        self.limit + Duration::from_secs(u64::try_from(bytes >> 20).unwrap_or(u64::MAX).min(3_600))
+    pub(super) fn with_bytes(self, bytes: usize) -> Self {
+        let more = Duration::from_secs(u64::try_from(bytes >> 20).unwrap_or(u64::MAX).min(3_600));
+        Self { limit: self.limit + more, ..self }
     }
 }
 
@@ -94,15 +96,24 @@ impl Server {
     }
 
     /// Runs `work` in one transaction: committed when it returns `Ok`, rolled back otherwise. An error at the commit,
-    /// or no answer within `limit`, leaves the outcome unknown.
+    /// or no answer within the limit, leaves the outcome unknown. So does a panic of `work`, which must not end the lane
+    /// that called: it is told as a fault of the statement, so that the culprit is searched, and its connection is gone.
     pub(super) async fn run<T>(
         &self,
         place: &mut Place,
-        terms: &Terms,
-        limit: Duration,
+        terms: Terms,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T>,
     ) -> std::result::Result<T, Fault> {
-        within(limit, self.attempt(place, terms, work)).await
+        // The place stays empty until its connection is put back.
+        let attempt = AssertUnwindSafe(self.attempt(place, &terms, work)).catch_unwind();
+        let caught = async {
+            attempt.await.unwrap_or_else(|panic| {
+                let told = crate::lifecycle::panic_text(&*panic);
+                tracing::error!(panic = told, "a write panicked");
+                Err(Fault::Statement(StoreError::Unavailable(anyhow::anyhow!("the write panicked"))))
+            })
+        };
+        within(terms.limit, caught).await
     }
 
     async fn attempt<T>(
@@ -137,7 +148,7 @@ impl Server {
     /// A connection with a transaction begun. One that waited may have ended meanwhile, as when the database was
     /// restarted: nothing has been asked of it yet, so a new one takes its place.
     async fn begin(&self, place: &mut Place, terms: &Terms) -> sqlx::Result<PgConnection> {
-        let begin = || sqlx::raw_sql(AssertSqlSafe(Arc::clone(&terms.begin)));
+        let begin = || sqlx::raw_sql(AssertSqlSafe(terms.begin()));
         if let Some(Idle { mut connection, since }) = place.0.take()
             && u128::from(self.clock.now().get().saturating_sub(since.get())) <= IDLE_MAX.as_millis()
         {

@@ -13,6 +13,8 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
+use super::pool::Place;
+use super::values::Fault;
 use super::*;
 use crate::store::{QUARANTINE_BYTES_MAX, QUARANTINE_PAYLOADS_MAX, StoreError, conformance};
 
@@ -348,6 +350,44 @@ async fn what_has_expired_does_not_pile_up() {
         assert!(matches!(store.rotate_refresh(rotate).await.unwrap(), Rotation::Rotated { .. }), "{n}");
     }
     assert!(rows("refresh_tokens").await.parse::<u32>().unwrap() <= 4);
+}
+
+#[tokio::test]
+async fn a_write_that_panics_ends_neither_its_lane_nor_its_place() {
+    let postgres = cluster("one").await;
+    let server = Server::new(connect_options(&postgres.url("one")).unwrap(), Clock::system());
+    let terms = Terms::write(Duration::from_secs(5), Duration::from_secs(1));
+    let mut place = Place::default();
+    let session = async |tx: &mut PgConnection| {
+        Ok(sqlx::query_scalar::<_, i32>("SELECT pg_backend_pid()").persistent(false).fetch_one(tx).await?)
+    };
+    let first = server.run(&mut place, terms, session).await.unwrap();
+    assert_eq!(server.run(&mut place, terms, session).await.unwrap(), first, "it waited in its place");
+    let panicked: std::result::Result<(), Fault> =
+        server.run(&mut place, terms, async |_: &mut PgConnection| panic!("a deliberate panic")).await;
+    assert!(matches!(panicked, Err(Fault::Statement(StoreError::Unavailable(_)))), "{panicked:?}");
+    assert_ne!(
+        server.run(&mut place, terms, session).await.unwrap(),
+        first,
+        "its connection was thrown away"
+    );
+}
+
+#[tokio::test]
+async fn the_servers_limits_grow_with_ours() {
+    let postgres = cluster("one").await;
+    let server = Server::new(connect_options(&postgres.url("one")).unwrap(), Clock::system());
+    let terms = Terms::write(Duration::from_secs(5), Duration::from_secs(1));
+    let mut place = Place::default();
+    let limits = async |tx: &mut PgConnection| {
+        let sql =
+            "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout') || ' ' ||
+                   current_setting('idle_in_transaction_session_timeout')";
+        Ok(sqlx::query_scalar::<_, String>(sql).persistent(false).fetch_one(tx).await?)
+    };
+    assert_eq!(server.run(&mut place, terms, limits).await.unwrap(), "4s 1s 5s");
+    let stretched = terms.with_bytes((20 << 20) - 1);
+    assert_eq!(server.run(&mut place, stretched, limits).await.unwrap(), "19200ms 1s 24s");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use sqlx::Connection;
 
-use super::tests::{cluster, open, open_with, some_designs, step};
+use super::tests::{cluster, open, open_with, owner, some_designs, step};
 use super::*;
 use crate::store::StoreError;
 
@@ -130,6 +130,32 @@ async fn a_strangers_lock_holds_up_one_design_until_it_is_released() {
         let row = store.design(designs[12]).await.unwrap().unwrap();
         assert_eq!(row.name, format!("round {round}"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_design_that_is_deleted_meanwhile_is_not_there() {
+    let postgres = cluster("one").await;
+    let store = open_with(&postgres.url("one"), patient()).await;
+    let design = some_designs(&store, 1).await[0];
+    let (now, session) = (OffsetDateTime::UNIX_EPOCH, SessionId::from_u128(1));
+    let expires_at = now + time::Duration::days(1);
+    let user = owner();
+    let new = NewSession { id: session, user, token_hash: [1; 32], now, expires_at };
+    store.create_session(new).await.unwrap();
+    let ticket =
+        NewTicket { hash: [2; 32], user, design, session, token_expires_at: expires_at, now, expires_at };
+    let mut stranger = PgConnection::connect(&postgres.url("one")).await.unwrap();
+    let mut deletion = stranger.begin().await.unwrap();
+    sqlx::query("DELETE FROM designs").execute(&mut *deletion).await.unwrap();
+    let deleted = async {
+        let are_waiting = "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        until(&postgres, are_waiting).await;
+        deletion.commit().await.unwrap();
+    };
+    let announce = store.announce(design, ClientId::new(5), user);
+    let (ticket, announced, ()) = tokio::join!(store.create_ticket(ticket), announce, deleted);
+    assert!(matches!(ticket, Err(StoreError::NoSuchDesign)), "{ticket:?}");
+    announced.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

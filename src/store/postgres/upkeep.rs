@@ -1,4 +1,7 @@
 //! Folding, jobs, backlog and checks: [`Upkeep`], in the words of the modules beside this one.
+//!
+//! Long steps have connections of their own. Short ones go among the requests: a lease must not run out because its
+//! renewal waits behind somebody's fold.
 
 use std::time::Duration;
 
@@ -20,7 +23,7 @@ const FORGET_ROWS: u32 = 10_000;
 #[async_trait]
 impl Upkeep for PgStore {
     async fn fold_state(&self, design: DesignId) -> Result<Option<FoldState>> {
-        self.long_read(async |tx| folds::state(tx, design).await).await
+        self.upkeep_read(async |tx| folds::state(tx, design).await).await
     }
 
     async fn archive_rows(
@@ -30,27 +33,27 @@ impl Upkeep for PgStore {
         rows: usize,
         bytes: usize,
     ) -> Result<Vec<ArchivedRow>> {
-        self.long_read(async |tx| folds::rows(tx, design, after, (rows, bytes)).await).await
+        self.upkeep_read(async |tx| folds::rows(tx, design, after, (rows, bytes)).await).await
     }
 
     async fn commit_fold(&self, lease: JobLease, fold: Fold) -> Result<()> {
-        self.long_write(async |tx| folds::commit(tx, lease, &fold).await).await
+        self.upkeep_write(async |tx| folds::commit(tx, lease, &fold).await).await
     }
 
     async fn prune_folded(&self, lease: JobLease, rows: usize, keep: Duration) -> Result<Pruned> {
-        self.long_write(async |tx| folds::prune(tx, lease, rows, duration(keep)).await).await
+        self.upkeep_write(async |tx| folds::prune(tx, lease, rows, duration(keep)).await).await
     }
 
     async fn unfolded(&self, policy: FoldPolicy, limit_rows: usize) -> Result<Vec<DesignId>> {
         let quiet_us = duration(policy.quiet_for);
-        self.long_read(async |tx| folds::unfolded(tx, policy, quiet_us, limit(limit_rows)).await).await
+        self.upkeep_read(async |tx| folds::unfolded(tx, policy, quiet_us, limit(limit_rows)).await).await
     }
 
     async fn forget_appends(&self, keep: Duration) -> Result<u64> {
         let mut forgotten = 0;
         loop {
             let step = async |tx: &mut _| folds::forget(tx, duration(keep), FORGET_ROWS.into()).await;
-            let rows = self.long_write(step).await?;
+            let rows = self.upkeep_write(step).await?;
             forgotten += rows;
             if rows < FORGET_ROWS.into() {
                 return Ok(forgotten);
@@ -80,11 +83,11 @@ impl Upkeep for PgStore {
     }
 
     async fn add_to_backlog(&self, blob: BacklogBlob) -> Result<()> {
-        self.long_write(async |tx| backlog::add(tx, &blob).await).await
+        self.upkeep_write(async |tx| backlog::add(tx, &blob).await).await
     }
 
     async fn backlog(&self, limit_blobs: usize, bytes: usize) -> Result<Vec<BacklogBlob>> {
-        self.long_read(async |tx| backlog::oldest(tx, limit(limit_blobs), limit(bytes)).await).await
+        self.upkeep_read(async |tx| backlog::oldest(tx, limit(limit_blobs), limit(bytes)).await).await
     }
 
     async fn remove_from_backlog(&self, prefix: &str, hash: [u8; 32]) -> Result<()> {
@@ -100,6 +103,6 @@ impl Upkeep for PgStore {
     }
 
     async fn remains(&self, design: DesignId) -> Result<Option<Remains>> {
-        self.long_read(async |tx| checks::remains(tx, design).await).await
+        self.upkeep_read(async |tx| checks::remains(tx, design).await).await
     }
 }
