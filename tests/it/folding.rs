@@ -59,7 +59,7 @@ async fn come(stage: &Stage, crew: &Crew, desk: &Desk) {
     }
     assert_eq!(newcomer.seen().faults, Vec::<String>::new());
     newcomer.vanish();
-    crew.check(desk, &stage.owner().snapshot(&desk.design).await, &before);
+    Crew::check(desk, &stage.owner().snapshot(&desk.design).await, &before);
 }
 
 /// The typists of one desk leave, so that its room goes, and come back to what was folded behind them.
@@ -67,7 +67,7 @@ async fn leave_and_return(stage: &mut Stage, crew: &Crew, desk: &Desk) {
     desk.clients().for_each(Client::vanish);
     a_while(&mut stage.random, COMING_MAX * 3).await;
     let before = crew.promised();
-    crew.check(desk, &stage.owner().snapshot(&desk.design).await, &before);
+    Crew::check(desk, &stage.owner().snapshot(&desk.design).await, &before);
     for client in desk.clients() {
         client.reconnect().await.unwrap();
         client.synced().await.unwrap();

@@ -137,7 +137,9 @@ async fn one_poisoned_design(bed: Bed) {
         };
         let round_began = now();
         put(&poisoned);
-        clients.iter().for_each(|(_, client)| put(client));
+        for (_, client) in &clients {
+            put(client);
+        }
         for (_, client) in &clients {
             client.all_saved().await.unwrap();
         }

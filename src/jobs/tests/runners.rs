@@ -242,9 +242,7 @@ async fn a_panic_ends_one_job_and_nothing_else() {
     world.store.enqueue(JobKind::Compact, world.design, Duration::ZERO).await.unwrap();
     let times = AtomicU32::new(0);
     let work = |_: Job| async {
-        if times.fetch_add(1, Ordering::SeqCst) == 0 {
-            panic!("a deliberate panic of this test");
-        }
+        assert_ne!(times.fetch_add(1, Ordering::SeqCst), 0, "a deliberate panic of this test");
         stop.cancel();
         JobEnd::Done
     };
@@ -266,7 +264,7 @@ async fn jobs_do_what_they_are_hinted_at_and_what_they_find() {
     let (hint, hints) = mpsc::channel(4);
     let keep = Duration::ZERO;
     let settings =
-        |sweep_every| JobSettings { folds: FoldSettings { sweep_every, keep, ..SETTINGS.folds }, ..SETTINGS };
+        |sweep_every| JobSettings { folds: FoldSettings { keep, sweep_every, ..SETTINGS.folds }, ..SETTINGS };
     let deps = |settings| JobDeps {
         upkeep: Arc::clone(&world.upkeep) as Arc<dyn Upkeep>,
         archive: world.archive.clone(),

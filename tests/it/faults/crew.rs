@@ -167,7 +167,7 @@ impl Crew {
 
     /// Everything that was promised or shown is in `found`, the JSON of a snapshot of that desk's design, and nothing
     /// that nobody wrote. How many edits that are.
-    pub(crate) fn check(&self, desk: &Desk, found: &Value, promised: &Promised) -> u64 {
+    pub(crate) fn check(desk: &Desk, found: &Value, promised: &Promised) -> u64 {
         let mut edits = 0;
         for typist in &desk.typists {
             let key = (desk.design.clone(), typist.node.clone());

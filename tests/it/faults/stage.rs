@@ -45,7 +45,7 @@ impl Stage {
         for desk in &crew.desks {
             let found = self.bed.found(&self.server, &desk.design).await;
             found.check();
-            edits += crew.check(desk, &found.document(), promised);
+            edits += Crew::check(desk, &found.document(), promised);
         }
         edits
     }
@@ -54,7 +54,7 @@ impl Stage {
     pub(crate) async fn check_exported(&self, crew: &Crew, promised: &Promised) -> u64 {
         let mut edits = 0;
         for desk in &crew.desks {
-            edits += crew.check(desk, &self.owner().snapshot(&desk.design).await, promised);
+            edits += Crew::check(desk, &self.owner().snapshot(&desk.design).await, promised);
         }
         edits
     }

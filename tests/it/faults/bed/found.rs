@@ -48,10 +48,8 @@ impl Found {
             self.folded()
         );
         let mut ends: BTreeMap<u64, u64> = BTreeMap::new();
-        let mut expected = first;
-        for (seq, _, authors) in &self.rows {
+        for (expected, (seq, _, authors)) in (first..).zip(&self.rows) {
             assert_eq!(*seq, expected, "{design}: a hole in the log");
-            expected += 1;
             let wrote =
                 authors.as_array().unwrap().iter().flat_map(|author| author["wrote"].as_array().unwrap());
             for range in wrote {
