@@ -33,10 +33,7 @@ pub(crate) struct Folds {
 
 pub(crate) async fn folds(stage: &Stage, crew: &Crew) -> Folds {
     let count = async |sql| stage.bed.count(&stage.server, sql).await;
-    let mut folds = Folds {
-        segments: count("SELECT count(*) FROM design_segments").await,
-        deleted_rows: 0,
-    };
+    let mut folds = Folds { segments: count("SELECT count(*) FROM design_segments").await, deleted_rows: 0 };
     for desk in &crew.desks {
         folds.deleted_rows += stage.bed.found(&stage.server, &desk.design).await.deleted_rows();
     }
