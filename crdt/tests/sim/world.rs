@@ -348,12 +348,11 @@ impl World {
                 self.handle(Input::CatchUpFailed { reason: "disk".to_owned() });
             }
             Some(Job::CatchUp { after }) => {
-                let answer = match self.disk.rows_after(after) {
-                    Some(rows) => Input::CaughtUp { rows },
-                    None => {
-                        self.faults.looks_below_a_fold += 1;
-                        Input::LogFolded
-                    }
+                let answer = if let Some(rows) = self.disk.rows_after(after) {
+                    Input::CaughtUp { rows }
+                } else {
+                    self.faults.looks_below_a_fold += 1;
+                    Input::LogFolded
                 };
                 self.handle(answer);
             }

@@ -21,6 +21,8 @@ pub const SECRET_KEY: &str = "a-secret-for-tests-only";
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/services-venv/bin/weed");
 const START_PATIENCE: Duration = Duration::from_mins(1);
 const START_TRIES: usize = 5;
+/// How long a request that was answered may not be counted yet.
+const COUNT_PATIENCE: Duration = Duration::from_secs(10);
 /// It answers what asks for encryption with S3's own keys only if it has one. For tests: it protects nothing.
 const SSE_KEY: &str = "WEED_S3_SSE_KEY=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 /// What listens, each at a port of its own.
@@ -176,6 +178,18 @@ impl SeaweedFs {
         Ok(count(&metrics, kind, status))
     }
 
+    /// As [`Self::answered`], once it is at least `expected`, or some seconds are over: it counts a moment after it answers.
+    pub async fn answered_at_least(&self, kind: &str, status: u16, expected: u64) -> anyhow::Result<u64> {
+        let began = world::now();
+        loop {
+            let answered = self.answered(kind, status).await?;
+            if expected <= answered || COUNT_PATIENCE < began.elapsed() {
+                return Ok(answered);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// SIGKILL. Returns when it has ended.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         self.kept.end(End::Kill).await
@@ -227,7 +241,7 @@ mod tests {
         let (address, folder, first) = (server.address(), server.kept.folder().to_owned(), server.pid());
         let unsigned = server.http.get(format!("{}/{BUCKET}/a", server.endpoint())).send().await.unwrap();
         assert_eq!(unsigned.status(), 403);
-        assert_eq!(server.answered("GET", 403).await.unwrap(), 1);
+        assert_eq!(server.answered_at_least("GET", 403, 1).await.unwrap(), 1);
         server.stop().await.unwrap();
         assert!(server.pid().is_none() && server.http.get(server.endpoint()).send().await.is_err());
         server.restart().await.unwrap();

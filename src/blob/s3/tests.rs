@@ -46,7 +46,7 @@ async fn it_keeps_the_contract() {
     };
     conformance::run_all(open).await;
     // What was conditional was refused by the server, and not by chance on this side.
-    assert_ne!(server.answered("PUT", 412).await.unwrap(), 0);
+    assert_ne!(server.answered_at_least("PUT", 412, 1).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -77,7 +77,11 @@ async fn a_wrong_secret_and_a_bucket_that_is_not_there_are_refused() {
         let BlobError::Refused(cause) = refusal else { panic!("{refusal:?}") };
         assert!(cause.to_string().contains("HTTP 403, SignatureDoesNotMatch"), "{cause}");
     }
-    assert_eq!(server.answered("", 403).await.unwrap() - before, 6, "no refusal is tried again");
+    assert_eq!(
+        server.answered_at_least("", 403, before + 6).await.unwrap() - before,
+        6,
+        "no refusal is tried again"
+    );
     let told = format!("{wrong:?} {refusals:?}");
     assert!(!told.contains(WRONG) && !told.contains("hush"), "{told}");
     assert_eq!(right.list("a", None, 10).await.unwrap().len(), 1, "nothing was written or deleted");
