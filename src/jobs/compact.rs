@@ -185,7 +185,7 @@ impl Compact {
         let bytes: usize = rows.iter().map(|row| row.update.len()).sum();
         let quiet = settings.quiet_for <= (self.clock.utc() - last.at);
         last.seq < head
-            || settings.rows_at_leave <= rows.len() as u64
+            || settings.rows_at_leave.min(settings.rows) <= rows.len() as u64
             || settings.bytes <= bytes as u64
             || quiet
     }

@@ -18,6 +18,7 @@ mod folding;
 mod holes;
 mod kills;
 mod openapi;
+mod operate;
 mod outages;
 mod permissions_rest;
 mod rest;

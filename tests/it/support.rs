@@ -27,6 +27,8 @@ pub(crate) struct Server {
     settings: Vec<(String, String)>,
     /// A program that starts the server in its own place, with its arguments. None: nothing stands between.
     wrapper: Vec<String>,
+    /// What it is asked to be: `serve`.
+    command: Vec<String>,
     data: TempDir,
 }
 
@@ -37,7 +39,12 @@ impl Server {
 
     /// Starts with more settings than the address and the data folder.
     pub(crate) fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::start_inside(&[], settings)
+        Self::start_as(&["serve"], settings)
+    }
+
+    /// Another command of the same binary that goes on until it is told to stop.
+    pub(crate) fn start_as(command: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::start_inside(&[], command, settings)
     }
 
     /// Its data lies on a file system of its own, of this size in MiB and in memory, which nobody else sees and which
@@ -50,16 +57,17 @@ impl Server {
         let mount = format!(
             "mkdir -p \"$ATLAS_DATA_DIR\" && mount -t tmpfs -o size={mib}m small \"$ATLAS_DATA_DIR\" && exec \"$@\""
         );
-        Ok(Self::start_inside(&["unshare", "-m", "sh", "-c", &mount, "sh"], settings))
+        Ok(Self::start_inside(&["unshare", "-m", "sh", "-c", &mount, "sh"], &["serve"], settings))
     }
 
-    fn start_inside(wrapper: &[&str], settings: &[(&str, &str)]) -> Self {
+    fn start_inside(wrapper: &[&str], command: &[&str], settings: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let settings: Vec<_> = settings.collect();
-        let wrapper: Vec<_> = wrapper.iter().map(|&part| part.to_owned()).collect();
-        let (child, addr) = spawn(&wrapper, &data, "127.0.0.1:0", &settings);
-        Self { child, addr, settings, wrapper, data }
+        let owned = |parts: &[&str]| parts.iter().map(|&part| part.to_owned()).collect::<Vec<_>>();
+        let (wrapper, command) = (owned(wrapper), owned(command));
+        let (child, addr) = spawn((&wrapper, &command), &data, "127.0.0.1:0", &settings);
+        Self { child, addr, settings, wrapper, command, data }
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -110,7 +118,8 @@ impl Server {
 
     /// Starts again on the same data and the same port, after a kill or a stop.
     pub(crate) fn restart(&mut self) {
-        let (child, addr) = spawn(&self.wrapper, &self.data, &self.addr.to_string(), &self.settings);
+        let words = (&self.wrapper[..], &self.command[..]);
+        let (child, addr) = spawn(words, &self.data, &self.addr.to_string(), &self.settings);
         self.child = child;
         self.addr = addr;
     }
@@ -167,14 +176,14 @@ impl Drop for Server {
 }
 
 fn spawn(
-    wrapper: &[String],
+    (wrapper, asked): (&[String], &[String]),
     data: &TempDir,
     listen: &str,
     settings: &[(String, String)],
 ) -> (Child, SocketAddr) {
     let log = File::options().create(true).append(true).open(data.path().join("test.log")).unwrap();
-    let server = [env!("CARGO_BIN_EXE_atlas-collab").to_owned(), "serve".to_owned()];
-    let mut words = wrapper.iter().chain(&server);
+    let server = env!("CARGO_BIN_EXE_atlas-collab").to_owned();
+    let mut words = wrapper.iter().chain([&server]).chain(asked);
     let mut command = Command::new(words.next().unwrap());
     command
         .args(words)
