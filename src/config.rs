@@ -197,7 +197,7 @@ impl Server {
 
 impl Storage {
     fn read(reader: &mut Reader<'_>) -> Self {
-        let connections = reader.count("ATLAS_DB_CONNECTIONS", 8..=500);
+        let connections = reader.count("ATLAS_DB_CONNECTIONS", 10..=500);
         let migrates = reader.choice("ATLAS_MIGRATE", &[("auto", true), ("off", false)]);
         let database = reader.postgres_url("DATABASE_URL").map(|url| Database {
             url: SecretString::from(url),

@@ -59,15 +59,17 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How the connections of a process are shared out: most for requests, the rest for whole logs and for appends.
+/// How the connections of a process are shared out. More lanes than a few make smaller commits, not faster ones, and each
+/// load holds a log in memory: what is left is for requests.
 fn shares(connections: u32) -> PgSettings {
-    let part = (connections / 5).max(1);
-    let asides = (connections / 10).max(1);
+    let part = (connections * 2 / 11).clamp(1, 16);
+    let upkeep = (connections / 11).clamp(1, 8);
     PgSettings {
-        connections: connections - 2 * part - asides,
+        connections: connections - 3 * part - upkeep,
         loads: part,
+        upkeep,
         lanes: part as usize,
-        asides: asides as usize,
+        asides: part as usize,
         ..PgSettings::default()
     }
 }
@@ -190,10 +192,12 @@ mod tests {
 
     #[test]
     fn connections_are_shared_out_to_the_last() {
-        for connections in [8, 10, 18, 19, 100, 500] {
-            let PgSettings { connections: requests, loads, lanes, asides, .. } = shares(connections);
-            assert!(2 <= requests && 0 < loads && 0 < lanes && 0 < asides, "{connections}");
-            assert_eq!(requests + loads + u32::try_from(lanes + asides).unwrap(), connections);
+        for total in [10, 11, 22, 23, 100, 500] {
+            let PgSettings { connections, loads, upkeep, lanes, asides, .. } = shares(total);
+            assert!(4 <= connections && 0 < loads && 0 < upkeep && 0 < lanes && 0 < asides, "{total}");
+            assert_eq!(connections + loads + upkeep + u32::try_from(lanes + asides).unwrap(), total);
         }
+        let (usual, ours) = (PgSettings::default(), shares(22));
+        assert_eq!(format!("{usual:?}"), format!("{ours:?}"), "the default of both is the same");
     }
 }

@@ -83,8 +83,8 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "ATLAS_DB_CONNECTIONS",
         "storage.db_connections",
-        "18",
-        "Connections to Postgres that this server opens at most. 8 to 500.",
+        "22",
+        "Connections to Postgres that this server opens at most. 10 to 500.",
     ),
     plain(
         "ATLAS_MIGRATE",

@@ -84,7 +84,7 @@ fn all_mistakes_are_told_at_once() {
         "ATLAS_ALLOWED_ORIGINS: `*` is not an origin such as https://atlas.example.org (no path, no `*`)",
         "ATLAS_ALLOWED_ORIGINS: `https://a.example/path` is not an origin such as https://atlas.example.org (no path, no `*`)",
         "ATLAS_DATA_DIR: must not be empty",
-        "ATLAS_DB_CONNECTIONS: `7` is not a whole number from 8 to 500",
+        "ATLAS_DB_CONNECTIONS: `7` is not a whole number from 10 to 500",
         "ATLAS_DRAIN_SECS: `-1` is not a whole number from 0 to 3600",
         "ATLAS_LIMIT_UNSAVED_BYTES: `16777217` is not a whole number from 4194304 to 16777216",
         "ATLAS_LISTEN: `3000` is not an address such as 127.0.0.1:3000 or [::1]:3000",
