@@ -13,6 +13,7 @@ use atlas_crdt::room::{Append, Claim, Loaded, LogRow, Quarantine};
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+mod columns;
 #[cfg(test)]
 pub mod conformance;
 pub mod folds;

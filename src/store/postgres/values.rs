@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
-use crate::store::{Result, StoreError};
+use crate::store::StoreError;
+pub(super) use crate::store::columns::{column, counter, hash, id, limit, or_conflict, role};
 
 /// A text column cannot hold U+0000, and nobody's edit may fail for it.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
@@ -54,47 +54,10 @@ pub(super) fn micros(at: OffsetDateTime) -> OffsetDateTime {
     at.replace_nanosecond(at.nanosecond() / 1_000 * 1_000).unwrap_or(at)
 }
 
-/// An id as a column.
-pub(super) fn id(value: u128) -> Uuid {
-    Uuid::from_u128(value)
-}
-
-/// A counter as a column. Counters here count single events and stay far below 2^63.
-pub(super) fn column(counter: u64) -> i64 {
-    i64::try_from(counter).unwrap_or(i64::MAX)
-}
-
-pub(super) fn counter(column: i64) -> Result<u64> {
-    u64::try_from(column).map_err(|_| StoreError::Damaged(format!("a counter is negative: {column}")))
-}
-
 /// As microseconds, for `now() + $n * interval '1 microsecond'`. Cut off at a thousand years, which every column holds.
 pub(super) fn duration(duration: Duration) -> i64 {
     const MAX: i64 = 1_000 * 365 * 86_400 * 1_000_000;
     i64::try_from(duration.as_micros()).unwrap_or(MAX).min(MAX)
-}
-
-/// At most so many rows.
-pub(super) fn limit(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
-/// A SHA-256.
-pub(super) fn hash(column: Vec<u8>) -> Result<[u8; 32]> {
-    column.try_into().map_err(|_| StoreError::Damaged("a hash is not of 32 bytes".to_owned()))
-}
-
-/// A word of one of the closed sets in `atlas_crdt::roles`.
-pub(super) fn role<R: std::str::FromStr>(word: &str) -> Result<R> {
-    word.parse().map_err(|_| StoreError::Damaged(format!("an unknown role: {word}")))
-}
-
-/// For an insert: a row that exists already is a conflict about `what`; other faults stay what they are.
-pub(super) fn or_conflict(error: sqlx::Error, what: &'static str) -> StoreError {
-    match error.as_database_error() {
-        Some(cause) if cause.is_unique_violation() => StoreError::Conflict(what),
-        _ => error.into(),
-    }
 }
 
 /// Why a transaction did not happen, or is not known to have.
