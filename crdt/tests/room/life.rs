@@ -37,7 +37,7 @@ fn a_store_in_trouble_is_told_retried_and_forgotten() {
     assert!(stage.heard(ANA).contains(&ServerFrame::Saved(2)));
 }
 
-// R-CLOSE-2
+// R-CLOSE-9
 #[test]
 fn what_the_log_refuses_sends_everybody_to_a_new_room() {
     let mut stage = Stage::live();
