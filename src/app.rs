@@ -33,8 +33,10 @@ pub mod probe;
 
 use open::Use;
 
-/// After the drain window: for requests that are still being answered, and again for the store.
-const TASKS_GRACE: Duration = Duration::from_secs(5);
+/// How long the question whether anybody can sign in may take.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
+/// By when, in percent of the drain window, what comes first at a stop has to be done: rooms, requests, the store, its tasks.
+const STOPS_AT: [u32; 4] = [70, 80, 90, 100];
 /// Hints about long logs that wait for the jobs; more are dropped, since a sweep finds these logs, too.
 const FOLD_HINTS_MAX: usize = 1_024;
 
@@ -65,6 +67,7 @@ pub struct Running {
     /// The store's own tasks: they outlive everything that stands on the store.
     store_tasks: Tasks,
     drain: Duration,
+    clock: Clock,
     /// Keeps what it locks.
     _blobs: open::Blobs,
 }
@@ -114,7 +117,7 @@ impl App {
         let jobs = JobDeps {
             upkeep: Arc::clone(&stores.upkeep),
             archive: blobs.archive.clone(),
-            clock,
+            clock: clock.clone(),
             ids,
             tasks: tasks.clone(),
             pod,
@@ -135,7 +138,19 @@ impl App {
         let database = if config.storage.database.is_some() { "Postgres" } else { "in the data folder" };
         tracing::info!(%addr, %data, database, ?role, "ready: the page under / says how to get in");
         let drain = config.server.drain;
-        Ok(Running { addr, stores, hub, jobs, draining, tasks, accepting, store_tasks, drain, _blobs: blobs })
+        Ok(Running {
+            addr,
+            stores,
+            hub,
+            jobs,
+            draining,
+            tasks,
+            accepting,
+            store_tasks,
+            drain,
+            clock,
+            _blobs: blobs,
+        })
     }
 }
 
@@ -158,6 +173,7 @@ impl Base {
             pod,
             idle_evict: config.server.idle_evict,
             unsaved_bytes_max: config.server.unsaved_bytes_max,
+            unsaved_bytes_total_max: config.server.unsaved_bytes_total_max,
             folds,
         })
     }
@@ -186,27 +202,33 @@ impl Base {
 impl Running {
     /// Whether anybody can sign in. In doubt somebody can.
     pub async fn has_users(&self) -> bool {
-        let asked = tokio::time::timeout(TASKS_GRACE, self.stores.store.has_users()).await;
+        let asked = tokio::time::timeout(ASK_LIMIT, self.stores.store.has_users()).await;
         asked.is_ok_and(|answer| answer.unwrap_or(true))
     }
 
     /// Turns people away, closes every socket with 1012 once its edits are saved, lets requests finish, and closes
-    /// the store last. Takes the drain window and three graces at most, whatever the store does. False: something was
-    /// still at work after its time, or unsaved.
+    /// the store last. Takes the drain window at most, whatever the store does. False: something was still at work after
+    /// its time, or unsaved.
     pub async fn stop(&self) -> bool {
         tracing::info!(drain_s = self.drain.as_secs(), "stopping");
+        let began = self.clock.now();
+        let left = |until: u32| {
+            let gone = Duration::from_millis(self.clock.now().since(began));
+            (self.drain * until / 100).saturating_sub(gone)
+        };
+        let [rooms, requests, store, rest] = STOPS_AT;
         self.draining.begin();
         self.accepting.cancel();
         self.jobs.stop();
         let rooms_ended = match &self.hub {
-            Some(hub) => hub.drain(self.drain).await.is_whole(),
+            Some(hub) => hub.drain(left(rooms)).await.is_whole(),
             None => true,
         };
-        let tasks_ended = self.tasks.close_and_wait(TASKS_GRACE).await;
+        let tasks_ended = self.tasks.close_and_wait(left(requests)).await;
         // Rooms that were late may have saved their edits meanwhile.
         let all_saved = self.name_unsaved();
-        let store_closed = tokio::time::timeout(TASKS_GRACE, self.stores.store.close()).await.is_ok();
-        let store_ended = self.store_tasks.close_and_wait(TASKS_GRACE).await;
+        let store_closed = tokio::time::timeout(left(store), self.stores.store.close()).await.is_ok();
+        let store_ended = self.store_tasks.close_and_wait(left(rest)).await;
         tracing::info!("stopped");
         rooms_ended && tasks_ended && all_saved && store_closed && store_ended
     }

@@ -50,6 +50,8 @@ pub struct Server {
     pub drain: Duration,
     /// Bytes that a design keeps unsaved while the database takes nothing.
     pub unsaved_bytes_max: usize,
+    /// Bytes that all designs together keep unsaved then.
+    pub unsaved_bytes_total_max: usize,
 }
 
 /// Where data lies.
@@ -191,6 +193,7 @@ impl Server {
             idle_evict: reader.millis("ATLAS_IDLE_EVICT_MS", 1..=86_400_000),
             drain: reader.seconds("ATLAS_DRAIN_SECS", 0..=3_600),
             unsaved_bytes_max: reader.count("ATLAS_LIMIT_UNSAVED_BYTES", 4 << 20..=16 << 20),
+            unsaved_bytes_total_max: reader.count("ATLAS_LIMIT_UNSAVED_TOTAL_BYTES", 4 << 20..=256 << 20),
         }
     }
 }

@@ -62,6 +62,8 @@ pub struct HubDeps {
     pub idle_evict: Duration,
     /// Bytes. What a room keeps unsaved while the store takes nothing.
     pub unsaved_bytes_max: usize,
+    /// Bytes. What all rooms together keep unsaved.
+    pub unsaved_bytes_total_max: usize,
     pub folds: FoldHints,
 }
 
@@ -90,6 +92,8 @@ struct Inner {
     /// Bytes of edits over HTTP that may still be taken into memory.
     edit_space: Arc<Semaphore>,
     connections: AtomicUsize,
+    /// The sum of what the rooms keep unsaved. Written by each room's task after each turn.
+    unsaved_bytes: AtomicUsize,
     /// Set once; read under the map's entry before a room is created.
     draining: AtomicBool,
     /// Told by every room that ends.
@@ -169,6 +173,7 @@ impl Hub {
             last_request: AtomicU64::new(0),
             edit_space: Arc::new(Semaphore::new(edit::BYTES_MAX)),
             connections: AtomicUsize::new(0),
+            unsaved_bytes: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             room_ended: Notify::new(),
         }))
@@ -260,12 +265,7 @@ impl Hub {
         HubStats {
             rooms: self.0.rooms.len(),
             connections: self.0.connections.load(Ordering::Relaxed),
-            unsaved_bytes: self
-                .0
-                .rooms
-                .iter()
-                .map(|room| room.value().unsaved_bytes.load(Ordering::Relaxed))
-                .sum(),
+            unsaved_bytes: self.0.unsaved_bytes.load(Ordering::Relaxed),
         }
     }
 
@@ -294,6 +294,17 @@ impl Hub {
 }
 
 impl Inner {
+    /// Counts what a room keeps unsaved now. True: all rooms together keep too much.
+    fn note_unsaved(&self, room: &RoomHandle, bytes: usize) -> bool {
+        let before = room.unsaved_bytes.swap(bytes, Ordering::Relaxed);
+        let sum = if before <= bytes {
+            self.unsaved_bytes.fetch_add(bytes - before, Ordering::Relaxed) + (bytes - before)
+        } else {
+            self.unsaved_bytes.fetch_sub(before - bytes, Ordering::Relaxed) - (before - bytes)
+        };
+        self.deps.unsaved_bytes_total_max < sum
+    }
+
     /// Called by a room's task for itself, before it stops listening.
     fn forget_room(&self, design: DesignId, incarnation: u64) {
         self.rooms.remove_if(&design, |_, room| room.incarnation == incarnation);

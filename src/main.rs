@@ -198,7 +198,11 @@ async fn fsck(config: &Config, design: Option<DesignId>, depth: Depth) -> ExitCo
     match checked.await {
         Ok(summary) => {
             let said = say(format!("{summary}\n").as_bytes());
-            if summary.problems == 0 { said } else { ExitCode::from(FOUND_A_PROBLEM) }
+            match (summary.problems, summary.unchecked) {
+                (0, 0) => said,
+                (0, _) => ExitCode::from(NOT_CHECKED),
+                _ => ExitCode::from(FOUND_A_PROBLEM),
+            }
         }
         Err(error) => fail(NOT_CHECKED, &format!("atlas-collab: not checked: {error:#}\n")),
     }

@@ -106,6 +106,8 @@ pub const FLUSH_BYTES: usize = 32 << 10;
 pub const PENDING_SOFT_BYTES: usize = 2 << 20;
 /// Bytes. The unsaved budget: past it, with a store in trouble, a room closes its sockets with 1013.
 pub const UNSAVED_BYTES_MAX: usize = 16 << 20;
+/// Bytes. The unsaved budget of all rooms of a process together: past it, those whose store is in trouble do the same.
+pub const UNSAVED_BYTES_PER_PROCESS_MAX: usize = 256 << 20;
 /// Milliseconds. An append that takes longer than this means a store in trouble.
 pub const APPEND_SLOW_MS: u64 = 2_000;
 /// Milliseconds. First and longest wait before an append is tried again.
@@ -154,6 +156,7 @@ const _: () = {
     assert!(DOCUMENT_DELETE_RANGES_MAX * 10 <= DOCUMENT_HEADROOM_BYTES);
     assert!(FLUSH_BYTES < PENDING_SOFT_BYTES);
     assert!(PENDING_SOFT_BYTES < UNSAVED_BYTES_MAX);
+    assert!(UNSAVED_BYTES_MAX <= UNSAVED_BYTES_PER_PROCESS_MAX);
     assert!(UPDATE_BYTES_MAX < PENDING_SOFT_BYTES);
     assert!(EDIT_BYTES_PER_ROOM_MAX < UNSAVED_BYTES_MAX);
     assert!(APPEND_SLOW_MS < EDIT_WAIT_MS);

@@ -201,9 +201,16 @@ impl Room {
             Input::Remote { generation, seq, update, claims } => {
                 live.remote(now, generation, seq, update, claims, effects);
             }
+            Input::RemotePresence { .. }
+            | Input::PresenceAsked
+            | Input::PodGone { .. }
+            | Input::BusResumed
+            | Input::Head { .. }
+            | Input::Digest { .. } => {}
             Input::CaughtUp { rows } => live.caught_up(now, rows, effects),
             Input::CatchUpFailed { reason: _ } => live.catch_up_failed(now, effects),
             Input::LogFolded => live.log_folded(effects),
+            Input::Overloaded => live.overloaded(now, effects),
             Input::RoleChanged { user, role } => live.role_changed(now, user, role, effects),
             Input::Loaded(loaded) => live.rebuild_loaded(&self.config, now, &loaded, effects),
             Input::LoadFailed { reason: _ } => live.rebuild_load_failed(now, effects),

@@ -41,8 +41,8 @@ pub struct Shape {
 pub enum Pace {
     /// Edits per second of each writer, whatever the server does.
     Steady(f64),
-    /// As fast as the server acknowledges: so many edits of each writer are on their way at once, and there are no more
-    /// than so many.
+    /// As fast as the server acknowledges: so many edits of each writer are on their way at once. A writer that has sent
+    /// `edits_max` fails the run.
     Eager { window: usize, edits_max: usize },
 }
 
@@ -107,16 +107,19 @@ pub async fn run_until(
     let (phase, listener) = watch::channel(Phase::WarmUp);
     let run = Arc::new(Run { phase: listener, saved: AtomicU64::new(0) });
     let mut ids = Random::fresh();
+    // All scripts before the first socket: the first writers would have said everything while the last ones still learn.
+    let scripts: Vec<_> = targets
+        .iter()
+        .flat_map(|target| (0..shape.writers).map(move |at| (target, at)))
+        .map(|(target, at)| (target, script(at, ids.client_id(), edits_max)))
+        .collect();
     let mut writers = JoinSet::new();
-    for target in targets {
-        for at in 0..shape.writers {
-            let script = script(at, ids.client_id(), edits_max);
-            let connect = Connect::new(&target.url, Dialect::Atlas).token(&target.token);
-            let mut socket = open_raw(&connect).await?;
-            shake_hands(&mut socket).await?;
-            socket.send(Message::Binary(script.create)).await?;
-            writers.spawn(writer(socket, script.edits, shape.pace, ids.fork(), Arc::clone(&run)));
-        }
+    for (target, script) in scripts {
+        let connect = Connect::new(&target.url, Dialect::Atlas).token(&target.token);
+        let mut socket = open_raw(&connect).await?;
+        shake_hands(&mut socket).await?;
+        socket.send(Message::Binary(script.create)).await?;
+        writers.spawn(writer(socket, script.edits, shape.pace, ids.fork(), Arc::clone(&run)));
     }
     tokio::time::sleep(WARM_UP).await;
     let (cpu, saved, began) = (crate::probe::cpu_time(pid)?, run.saved.load(Ordering::Relaxed), world::now());
@@ -179,12 +182,11 @@ async fn writer(
                 socket.send(Message::Binary(edit)).await?;
             }
             // Nothing to wait for: it may write at once.
-            () = std::future::ready(()), if is_eager && waiting.len() < window && edits.len() != 0 => {
-                if let Some(edit) = edits.next() {
-                    waiting.push_back(world::now());
-                    socket.feed(Message::Binary(edit)).await?;
-                }
-                if waiting.len() == window || edits.len() == 0 {
+            () = std::future::ready(()), if is_eager && waiting.len() < window => {
+                let Some(edit) = edits.next() else { bail!("a writer has nothing left to say") };
+                waiting.push_back(world::now());
+                socket.feed(Message::Binary(edit)).await?;
+                if waiting.len() == window {
                     socket.flush().await?;
                 }
             }

@@ -64,12 +64,14 @@ pub async fn migrate(config: &Config) -> anyhow::Result<()> {
 fn shares(connections: u32) -> PgSettings {
     let part = (connections * 2 / 11).clamp(1, 16);
     let upkeep = (connections / 11).clamp(1, 8);
+    // One of each kind at least.
+    let asides = part.max(2);
     PgSettings {
-        connections: connections - 3 * part - upkeep,
+        connections: connections - 2 * part - asides - upkeep,
         loads: part,
         upkeep,
         lanes: part as usize,
-        asides: part as usize,
+        asides: asides as usize,
         ..PgSettings::default()
     }
 }
@@ -194,7 +196,7 @@ mod tests {
     fn connections_are_shared_out_to_the_last() {
         for total in [10, 11, 22, 23, 100, 500] {
             let PgSettings { connections, loads, upkeep, lanes, asides, .. } = shares(total);
-            assert!(4 <= connections && 0 < loads && 0 < upkeep && 0 < lanes && 0 < asides, "{total}");
+            assert!(4 <= connections && 0 < loads && 0 < upkeep && 0 < lanes && 1 < asides, "{total}");
             assert_eq!(connections + loads + upkeep + u32::try_from(lanes + asides).unwrap(), total);
         }
         let (usual, ours) = (PgSettings::default(), shares(22));

@@ -49,7 +49,9 @@ impl DirBlobs {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        fs::create_dir_all(self.unfinished_dir())
+        fs::create_dir_all(self.unfinished_dir())?;
+        // Its own name, too.
+        self.folder.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
     }
 
     /// No prefix can name it: prefixes have no dots.
@@ -82,12 +84,23 @@ impl DirBlobs {
     fn put_now(&self, dir: &Path, hash: BlobHash, bytes: &[u8]) -> io::Result<bool> {
         let path = dir.join(hash.to_string());
         let is_new = !path.try_exists()? && {
-            make_durable_dir(dir)?;
+            fs::create_dir_all(dir)?;
             self.place(&self.write_unfinished(bytes)?, &path)?
         };
         // Also when it was there: who put it may not have come this far.
-        sync_dir(dir)?;
+        self.sync_up(dir)?;
         Ok(is_new)
+    }
+
+    /// Makes the names in a folder durable, and those of all folders on the way to it.
+    fn sync_up(&self, dir: &Path) -> io::Result<()> {
+        for dir in dir.ancestors() {
+            sync_dir(dir)?;
+            if dir == &*self.folder {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Moves a finished file to its place, if nothing is there.
@@ -107,20 +120,6 @@ impl DirBlobs {
 fn sync_dir(dir: &Path) -> io::Result<()> {
     // Other systems cannot open a folder like a file, and write names through.
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
-}
-
-fn make_durable_dir(dir: &Path) -> io::Result<()> {
-    if dir.try_exists()? {
-        return Ok(());
-    }
-    if let Some(parent) = dir.parent() {
-        make_durable_dir(parent)?;
-        match fs::create_dir(dir) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => sync_dir(parent)?,
-        }
-    }
-    Ok(())
 }
 
 /// Adds the keys below a folder, whose own key is `folder_key`, that come behind `after`, until there are `limit`.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atlas_crdt::ids::{ClientId, DesignId, Generation, PodId, Seq, UserId};
+use atlas_crdt::ids::{ClientId, DesignId, Generation, PodId, Seq, SessionId, UserId};
 use atlas_crdt::room::Claim;
 use bytes::Bytes;
 
-use super::{Bus, BusMessage, Subscription};
+use super::{Bus, BusMessage, Heard, PodMessage, PodWord, Subscription, Word};
 
 /// Longer than any bus that works needs; a test that fails waits for it once.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,23 +23,32 @@ pub async fn run_all(open: impl AsyncFn() -> Pair) {
     other_designs_hear_nothing(open().await).await;
     nobody_hears_what_was_said_before(open().await).await;
     a_message_arrives_unchanged(open().await).await;
+    every_pod_hears_what_is_said_to_all(open().await).await;
     a_subscriber_that_left_disturbs_nobody(open().await).await;
     a_stuck_subscriber_holds_up_nobody(open().await).await;
 }
 
 pub(super) fn message(seq: u64) -> BusMessage {
     let update = Bytes::from(format!("update {seq}"));
-    BusMessage {
-        pod: PodId::new(u64::MAX),
-        generation: Generation::new(1),
-        seq: Seq::new(seq),
-        update,
-        claims: Vec::new(),
+    let (generation, seq, claims) = (Generation::new(1), Seq::new(seq), Vec::new());
+    BusMessage { pod: PodId::new(u64::MAX), word: Word::Commit { generation, seq, update, claims } }
+}
+
+fn seq(message: &BusMessage) -> u64 {
+    match &message.word {
+        Word::Commit { seq, .. } => seq.get(),
+        other => panic!("{other:?}"),
     }
 }
 
-async fn hear(subscription: &mut Subscription) -> BusMessage {
-    tokio::time::timeout(PATIENCE, subscription.messages.recv()).await.unwrap().unwrap()
+/// The next message, over gaps.
+async fn hear<M>(subscription: &mut Subscription<M>) -> M {
+    loop {
+        let heard = tokio::time::timeout(PATIENCE, subscription.messages.recv()).await.unwrap().unwrap();
+        if let Heard::Message(message) = heard {
+            return message;
+        }
+    }
 }
 
 async fn hear_nothing(subscription: &mut Subscription) {
@@ -49,9 +58,9 @@ async fn hear_nothing(subscription: &mut Subscription) {
 
 async fn every_subscriber_of_the_design_hears_it((one, two): Pair) {
     let design = DesignId::from_u128(1);
-    let mut near = one.subscribe(design).await.unwrap();
-    let mut far = two.subscribe(design).await.unwrap();
-    let mut also_far = two.subscribe(design).await.unwrap();
+    let mut near = one.subscribe(design).await;
+    let mut far = two.subscribe(design).await;
+    let mut also_far = two.subscribe(design).await;
     one.publish(design, message(1));
     for subscription in [&mut near, &mut far, &mut also_far] {
         assert_eq!(hear(subscription).await, message(1));
@@ -59,8 +68,8 @@ async fn every_subscriber_of_the_design_hears_it((one, two): Pair) {
 }
 
 async fn other_designs_hear_nothing((one, two): Pair) {
-    let mut other = two.subscribe(DesignId::from_u128(2)).await.unwrap();
-    let mut right = two.subscribe(DesignId::from_u128(1)).await.unwrap();
+    let mut other = two.subscribe(DesignId::from_u128(2)).await;
+    let mut right = two.subscribe(DesignId::from_u128(1)).await;
     one.publish(DesignId::from_u128(1), message(1));
     one.publish(DesignId::from_u128(3), message(1));
     hear(&mut right).await;
@@ -69,38 +78,56 @@ async fn other_designs_hear_nothing((one, two): Pair) {
 
 async fn nobody_hears_what_was_said_before((one, two): Pair) {
     let design = DesignId::from_u128(1);
-    let mut early = two.subscribe(design).await.unwrap();
+    let mut early = two.subscribe(design).await;
     one.publish(design, message(1));
     hear(&mut early).await;
-    let mut late = two.subscribe(design).await.unwrap();
+    let mut late = two.subscribe(design).await;
     hear_nothing(&mut late).await;
 }
 
 async fn a_message_arrives_unchanged((one, two): Pair) {
     let design = DesignId::from_u128(u128::MAX);
-    let mut subscription = two.subscribe(design).await.unwrap();
+    let mut subscription = two.subscribe(design).await;
     let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(1 << 20).collect();
-    let sent = BusMessage {
-        pod: PodId::new(u64::MAX),
+    let (client, user) = (ClientId::new((1 << 53) - 1), UserId::from_u128(u128::MAX));
+    let commit = Word::Commit {
         generation: Generation::new(7),
         seq: Seq::new(1 << 53),
         update: Bytes::from(every_byte),
-        claims: vec![
-            Claim { client: ClientId::new((1 << 53) - 1), user: None },
-            Claim { client: ClientId::new(0), user: Some(UserId::from_u128(u128::MAX)) },
-        ],
+        claims: vec![Claim { client, user: None }, Claim { client: ClientId::new(0), user: Some(user) }],
     };
-    one.publish(design, sent.clone());
-    assert!(hear(&mut subscription).await == sent);
-    let empty = BusMessage { update: Bytes::new(), ..message(0) };
-    one.publish(design, empty.clone());
-    assert_eq!(hear(&mut subscription).await, empty);
+    let (generation, seq) = (Generation::new(0), Seq::ZERO);
+    for word in [
+        commit,
+        Word::Commit { generation, seq, update: Bytes::new(), claims: Vec::new() },
+        Word::Presence { update: Bytes::from_static(b"\0"), users: vec![(client, user)], whole: true },
+        Word::Presence { update: Bytes::new(), users: Vec::new(), whole: false },
+        Word::AskPresence,
+        Word::Digest { generation, seq, hash: [0xab; 32] },
+        Word::Notice,
+    ] {
+        let sent = BusMessage { pod: PodId::new(7), word };
+        one.publish(design, sent.clone());
+        assert!(hear(&mut subscription).await == sent);
+    }
+}
+
+async fn every_pod_hears_what_is_said_to_all((one, two): Pair) {
+    let mut near = one.subscribe_to_pods().await;
+    let mut far = two.subscribe_to_pods().await;
+    for word in [PodWord::Alive, PodWord::SessionRevoked(SessionId::from_u128(u128::MAX)), PodWord::Bye] {
+        let sent = PodMessage { pod: PodId::new(1), word };
+        one.publish_to_pods(sent.clone());
+        for subscription in [&mut near, &mut far] {
+            assert_eq!(hear(subscription).await, sent);
+        }
+    }
 }
 
 async fn a_subscriber_that_left_disturbs_nobody((one, two): Pair) {
     let design = DesignId::from_u128(1);
-    let left = two.subscribe(design).await.unwrap();
-    let mut stayed = two.subscribe(design).await.unwrap();
+    let left = two.subscribe(design).await;
+    let mut stayed = two.subscribe(design).await;
     drop(left);
     for n in 1..=3 {
         one.publish(design, message(n));
@@ -108,7 +135,7 @@ async fn a_subscriber_that_left_disturbs_nobody((one, two): Pair) {
     }
     drop(stayed);
     one.publish(design, message(4));
-    let mut back = two.subscribe(design).await.unwrap();
+    let mut back = two.subscribe(design).await;
     one.publish(design, message(5));
     assert_eq!(hear(&mut back).await, message(5));
 }
@@ -116,13 +143,13 @@ async fn a_subscriber_that_left_disturbs_nobody((one, two): Pair) {
 async fn a_stuck_subscriber_holds_up_nobody((one, two): Pair) {
     const FLOOD: u64 = 20_000;
     let design = DesignId::from_u128(1);
-    let mut stuck = two.subscribe(design).await.unwrap();
-    let mut quick = two.subscribe(design).await.unwrap();
+    let mut stuck = two.subscribe(design).await;
+    let mut quick = two.subscribe(design).await;
     for n in 1..=FLOOD {
         // Returns at once, though nobody makes room.
         one.publish(design, message(n));
         if n % 100 == 0 {
-            while hear(&mut quick).await.seq.get() < n {}
+            while seq(&hear(&mut quick).await) < n {}
         }
     }
     let mut held = 0;
@@ -131,5 +158,7 @@ async fn a_stuck_subscriber_holds_up_nobody((one, two): Pair) {
     }
     assert!(0 < held && held < FLOOD, "the queue is bounded: {held}");
     one.publish(design, message(FLOOD + 1));
+    let heard = tokio::time::timeout(PATIENCE, stuck.messages.recv()).await.unwrap();
+    assert_eq!(heard, Some(Heard::Gap), "who was too slow is told");
     assert_eq!(hear(&mut stuck).await, message(FLOOD + 1), "who reads again hears again");
 }

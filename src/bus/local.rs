@@ -1,6 +1,7 @@
 //! The bus inside one process: the default, and what tests with several hubs share.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use atlas_crdt::ids::DesignId;
@@ -8,7 +9,7 @@ use atlas_crdt::limits::HOLE_MESSAGES_MAX;
 use dashmap::DashMap;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{Bus, BusMessage, Subscription};
+use super::{Bus, BusMessage, Heard, PodMessage, Subscription};
 
 /// Messages that wait for one subscriber: as many as a room would hold above a hole.
 const QUEUE_MAX: usize = HOLE_MESSAGES_MAX;
@@ -18,16 +19,63 @@ const SWEEP_MIN: usize = 64;
 /// Hands each message to the subscribers of its design. A subscriber that does not keep up loses messages.
 #[derive(Debug)]
 pub struct LocalBus {
-    subscribers: DashMap<DesignId, Vec<mpsc::Sender<BusMessage>>>,
+    designs: DashMap<DesignId, Vec<Ear<BusMessage>>>,
+    pods: Mutex<Vec<Ear<PodMessage>>>,
     /// Messages that did not fit a queue. Written by `publish`, read by whoever asks.
     lost: AtomicU64,
     /// Designs in the map at which subscribers that left are looked for next.
     sweep_at: AtomicUsize,
 }
 
+/// The bus's end of a subscription.
+#[derive(Debug)]
+struct Ear<M> {
+    to: mpsc::Sender<Heard<M>>,
+    /// Something was lost, and the subscriber has not been told.
+    has_gap: bool,
+}
+
+impl<M: Clone> Ear<M> {
+    fn pair() -> (Self, Subscription<M>) {
+        let (to, messages) = mpsc::channel(QUEUE_MAX);
+        (Self { to, has_gap: false }, Subscription { messages })
+    }
+
+    /// False: the subscriber has left.
+    fn say(&mut self, message: &M, lost: &AtomicU64) -> bool {
+        if self.has_gap {
+            // Room for both, so that nothing comes between them.
+            match self.to.try_reserve_many(2) {
+                Ok(mut slots) => {
+                    let both = [Heard::Gap, Heard::Message(message.clone())];
+                    slots.by_ref().zip(both).for_each(|(slot, heard)| slot.send(heard));
+                    self.has_gap = false;
+                }
+                Err(TrySendError::Full(())) => _ = lost.fetch_add(1, Ordering::Relaxed),
+                Err(TrySendError::Closed(())) => return false,
+            }
+            return true;
+        }
+        match self.to.try_send(Heard::Message(message.clone())) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.has_gap = true;
+                lost.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Err(TrySendError::Closed(_)) => false,
+        }
+    }
+}
+
 impl Default for LocalBus {
     fn default() -> Self {
-        Self { subscribers: DashMap::new(), lost: AtomicU64::new(0), sweep_at: AtomicUsize::new(SWEEP_MIN) }
+        Self {
+            designs: DashMap::new(),
+            pods: Mutex::default(),
+            lost: AtomicU64::new(0),
+            sweep_at: AtomicUsize::new(SWEEP_MIN),
+        }
     }
 }
 
@@ -45,40 +93,47 @@ impl LocalBus {
     /// Forgets subscribers that left without another message to notice it by. The threshold doubles with what is
     /// left, so that the cost per subscription stays constant.
     fn sweep(&self) {
-        self.subscribers.retain(|_, senders| {
-            senders.retain(|sender| !sender.is_closed());
-            !senders.is_empty()
+        self.designs.retain(|_, ears| {
+            ears.retain(|ear| !ear.to.is_closed());
+            !ears.is_empty()
         });
-        self.sweep_at.store(SWEEP_MIN.max(self.subscribers.len() * 2), Ordering::Relaxed);
+        self.sweep_at.store(SWEEP_MIN.max(self.designs.len() * 2), Ordering::Relaxed);
+    }
+
+    fn pods(&self) -> MutexGuard<'_, Vec<Ear<PodMessage>>> {
+        self.pods.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl Bus for LocalBus {
     fn publish(&self, design: DesignId, message: BusMessage) {
-        let Some(mut senders) = self.subscribers.get_mut(&design) else { return };
-        senders.retain(|sender| match sender.try_send(message.clone()) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                true
-            }
-            Err(TrySendError::Closed(_)) => false,
-        });
-        let is_empty = senders.is_empty();
-        drop(senders);
+        let Some(mut ears) = self.designs.get_mut(&design) else { return };
+        ears.retain_mut(|ear| ear.say(&message, &self.lost));
+        let is_empty = ears.is_empty();
+        drop(ears);
         if is_empty {
-            self.subscribers.remove_if(&design, |_, senders| senders.is_empty());
+            self.designs.remove_if(&design, |_, ears| ears.is_empty());
         }
     }
 
-    async fn subscribe(&self, design: DesignId) -> anyhow::Result<Subscription> {
-        if self.sweep_at.load(Ordering::Relaxed) <= self.subscribers.len() {
+    async fn subscribe(&self, design: DesignId) -> Subscription {
+        if self.sweep_at.load(Ordering::Relaxed) <= self.designs.len() {
             self.sweep();
         }
-        let (sender, messages) = mpsc::channel(QUEUE_MAX);
-        self.subscribers.entry(design).or_default().push(sender);
-        Ok(Subscription { messages })
+        let (ear, subscription) = Ear::pair();
+        self.designs.entry(design).or_default().push(ear);
+        subscription
+    }
+
+    fn publish_to_pods(&self, message: PodMessage) {
+        self.pods().retain_mut(|ear| ear.say(&message, &self.lost));
+    }
+
+    async fn subscribe_to_pods(&self) -> Subscription<PodMessage> {
+        let (ear, subscription) = Ear::pair();
+        self.pods().push(ear);
+        subscription
     }
 }
 
@@ -102,7 +157,7 @@ mod tests {
     async fn what_a_full_queue_loses_is_counted() {
         let bus = LocalBus::new();
         let design = DesignId::from_u128(1);
-        let subscription = bus.subscribe(design).await.unwrap();
+        let subscription = bus.subscribe(design).await;
         for n in 0..QUEUE_MAX + 3 {
             bus.publish(design, conformance::message(n as u64));
         }
@@ -110,16 +165,16 @@ mod tests {
         drop(subscription);
         bus.publish(design, conformance::message(0));
         assert_eq!(bus.lost(), 3, "who left loses nothing");
-        assert!(bus.subscribers.is_empty());
+        assert!(bus.designs.is_empty());
     }
 
     #[tokio::test]
     async fn subscribers_that_come_and_go_leave_nothing_behind() {
         let bus = LocalBus::new();
-        let kept = bus.subscribe(DesignId::from_u128(0)).await.unwrap();
+        let kept = bus.subscribe(DesignId::from_u128(0)).await;
         for n in 1..10_000 {
-            drop(bus.subscribe(DesignId::from_u128(n)).await.unwrap());
-            assert!(bus.subscribers.len() <= SWEEP_MIN + 1);
+            drop(bus.subscribe(DesignId::from_u128(n)).await);
+            assert!(bus.designs.len() <= SWEEP_MIN + 1);
         }
         assert!(!kept.messages.is_closed());
     }

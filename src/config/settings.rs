@@ -63,8 +63,8 @@ pub const SETTINGS: &[Setting] = &[
     plain(
         "ATLAS_DRAIN_SECS",
         "server.drain_secs",
-        "30",
-        "Seconds that a stop may take: sockets are told, unsaved edits written, then what still runs is cut off. 0 to 3600.",
+        "25",
+        "Seconds that all of a stop may take: sockets are told, unsaved edits written, then what still runs is cut off. 0 to 3600.",
     ),
     plain(
         "ATLAS_DATA_DIR",
@@ -151,6 +151,12 @@ pub const SETTINGS: &[Setting] = &[
         "limits.unsaved_bytes",
         "16777216",
         "Bytes of edits that a design keeps in memory while the database takes none; beyond it people are sent away, with their edits in their browsers. 4194304 to 16777216.",
+    ),
+    plain(
+        "ATLAS_LIMIT_UNSAVED_TOTAL_BYTES",
+        "limits.unsaved_total_bytes",
+        "268435456",
+        "The same for all designs of a server together; beyond it those that people write to are treated as if they had used up their own. 4194304 to 268435456.",
     ),
     plain(
         "S3_BUCKET",

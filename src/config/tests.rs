@@ -29,7 +29,7 @@ fn an_empty_environment_gives_the_defaults() {
     assert_eq!(config.server.allowed_origins, ["http://127.0.0.1:3000", "http://localhost:3000"]);
     assert_eq!(config.server.connections_max, 10_000);
     assert_eq!(config.server.idle_evict, Duration::from_millis(atlas_crdt::limits::IDLE_EVICT_MS));
-    assert_eq!(config.server.drain, Duration::from_secs(30));
+    assert_eq!(config.server.drain, Duration::from_secs(25));
     assert_eq!(config.storage.data_dir, Path::new("./data"));
     assert_eq!(config.auth.jwt_issuer, "https://api.kohatlas.com");
     assert_eq!(config.auth.jwt_audience, "kohatlas-app");

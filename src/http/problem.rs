@@ -157,13 +157,16 @@ impl Problem {
     /// 500: what the store holds of a design cannot be read without harm, or at all.
     #[must_use]
     pub fn unreadable_design(fault: ApplyFault) -> Self {
+        Self::unreadable(&fault).with_cause(fault)
+    }
+
+    fn unreadable(why: &dyn std::fmt::Display) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "unreadable_design",
             "The design cannot be read",
-            format!("The design is there, but it cannot be opened: {fault}. Ask whoever runs this server."),
+            format!("The design is there, but it cannot be opened: {why}. Ask whoever runs this server."),
         )
-        .with_cause(fault)
     }
 
     /// 500: ours to mend. The cause goes to the log.
@@ -225,8 +228,8 @@ impl From<StoreError> for Problem {
                 2,
             )
             .with_cause(error),
-            StoreError::Damaged(_)
-            | StoreError::Foreign { .. }
+            StoreError::Damaged(_) => Self::unreadable(&"what is stored is damaged").with_cause(error),
+            StoreError::Foreign { .. }
             | StoreError::Folded
             | StoreError::Fenced
             | StoreError::Behind { .. } => Self::internal(error),

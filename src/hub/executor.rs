@@ -15,7 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::outbox::{Outbox, Pushed};
-use crate::bus::{BusMessage, Subscription};
+use crate::bus::{BusMessage, Subscription, Word};
 use crate::store::StoreError;
 
 /// Updates of one room that may be on their way into quarantine at once.
@@ -133,8 +133,14 @@ impl Executor {
                 Effect::CatchUp { after } => self.catch_up(after),
                 Effect::Append(append) => self.append(append),
                 Effect::Publish { generation, seq, update, claims } => {
-                    let message = BusMessage { pod: self.hub.deps.pod, generation, seq, update, claims };
-                    self.hub.deps.bus.publish(self.design, message);
+                    self.publish(Word::Commit { generation, seq, update, claims });
+                }
+                Effect::PublishPresence { update, users, whole } => {
+                    self.publish(Word::Presence { update, users, whole });
+                }
+                Effect::AskPresence => self.publish(Word::AskPresence),
+                Effect::PublishDigest { generation, seq, hash } => {
+                    self.publish(Word::Digest { generation, seq, hash });
                 }
                 Effect::Answer { request, outcome } => {
                     if let Some(answer) = self.asked.remove(&request) {
@@ -154,6 +160,10 @@ impl Executor {
                 Effect::Evict => self.evicted = true,
             }
         }
+    }
+
+    fn publish(&self, word: Word) {
+        self.hub.deps.bus.publish(self.design, BusMessage { pod: self.hub.deps.pod, word });
     }
 
     /// Lets everybody go who is still here.
@@ -177,14 +187,7 @@ impl Executor {
     fn load(&self) {
         let (design, hub) = (self.design, Arc::clone(&self.hub));
         self.results.push(Box::pin(async move {
-            let subscription = match hub.deps.bus.subscribe(design).await {
-                Ok(subscription) => Some(subscription),
-                Err(error) => {
-                    // The bus is a hint: the log brings what it does not.
-                    tracing::warn!(%design, error = format!("{error:#}"), "a room loads without the bus");
-                    None
-                }
-            };
+            let subscription = Some(hub.deps.bus.subscribe(design).await);
             let input = match hub.deps.store.load(design).await {
                 Ok(Some(loaded)) => Input::Loaded(loaded),
                 Ok(None) | Err(StoreError::NoSuchDesign) => Input::NoSuchDesign,

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use atlas_crdt::ids::{ConnId, DesignId, Seq, UserId};
@@ -23,7 +23,7 @@ use super::executor::{Done, Executor};
 use super::folds::FoldWatch;
 use super::outbox::Outbox;
 use super::{Delivery, Inner, RoomGone};
-use crate::bus::{BusMessage, Subscription};
+use crate::bus::{BusMessage, Heard, Subscription, Word};
 use crate::lifecycle::panic_text;
 
 /// Frames that wait for one room, besides one `Leave` for each connection.
@@ -193,7 +193,7 @@ impl fmt::Debug for RoomTask {
 enum Event {
     Done(Done),
     Control(Control),
-    Bus(Option<BusMessage>),
+    Bus(Option<Heard<BusMessage>>),
     Frames(ToRoom),
     Deadline,
 }
@@ -210,6 +210,8 @@ impl RoomTask {
                 self.settle().await;
             }
         }
+        // A failed room's edits are with their authors alone.
+        self.hub.note_unsaved(&self.handle, 0);
         // In this order: whoever finds the queue closed finds the next room in the map.
         self.hub.forget_room(self.design, self.handle.incarnation);
         self.frames.close();
@@ -338,13 +340,23 @@ impl RoomTask {
         }
     }
 
-    fn hear_bus(&mut self, message: BusMessage) {
-        if message.pod != self.hub.deps.pod {
-            let BusMessage { generation, seq, update, claims, .. } = message;
-            let input = Input::Remote { generation, seq, update, claims };
-            self.folds.hear(&input);
-            self.tell(input);
-        }
+    fn hear_bus(&mut self, heard: Heard<BusMessage>) {
+        let (pod, word) = match heard {
+            Heard::Message(BusMessage { pod, .. }) if pod == self.hub.deps.pod => return,
+            Heard::Message(BusMessage { pod, word }) => (pod, word),
+            Heard::Gap => return self.tell(Input::BusResumed),
+        };
+        let input = match word {
+            Word::Commit { generation, seq, update, claims } => {
+                Input::Remote { generation, seq, update, claims }
+            }
+            Word::Presence { update, users, whole } => Input::RemotePresence { pod, update, users, whole },
+            Word::AskPresence => Input::PresenceAsked,
+            Word::Digest { generation, seq, hash } => Input::Digest { generation, seq, hash },
+            Word::Notice => return,
+        };
+        self.folds.hear(&input);
+        self.tell(input);
     }
 
     /// Frames and results may come so densely that the timer is never polled.
@@ -379,7 +391,12 @@ impl RoomTask {
 
     fn note_figures(&mut self) {
         let stats = self.room.as_ref().map(Room::stats).unwrap_or_default();
-        self.handle.unsaved_bytes.store(stats.unsaved_bytes, Ordering::Relaxed);
+        let is_too_much = self.hub.note_unsaved(&self.handle, stats.unsaved_bytes);
+        if is_too_much && stats.degraded && stats.has_unsaved {
+            self.tell(Input::Overloaded);
+            let unsaved = self.room.as_ref().map(Room::stats).unwrap_or_default().unsaved_bytes;
+            self.hub.note_unsaved(&self.handle, unsaved);
+        }
         // A room that is not live has no log.
         if stats.head != Seq::ZERO {
             self.folds.look(stats.head, stats.connections);

@@ -22,7 +22,7 @@ use yrs::{Doc, Map, ReadTxn, Transact, Update};
 use super::folds::FoldHints;
 use super::outbox::{Close, Outbox, Taken};
 use super::{ConnHandle, Hub, HubDeps, JoinError, NewConn};
-use crate::bus::{Bus, BusMessage, Subscription};
+use crate::bus::{Bus, BusMessage, PodMessage, Subscription};
 use crate::clock::{Clock, Ids};
 use crate::lifecycle::Tasks;
 use crate::store::*;
@@ -281,9 +281,16 @@ struct QuietBus;
 impl Bus for QuietBus {
     fn publish(&self, _: DesignId, _: BusMessage) {}
 
-    async fn subscribe(&self, _: DesignId) -> anyhow::Result<Subscription> {
+    async fn subscribe(&self, _: DesignId) -> Subscription {
         let (_, messages) = mpsc::channel(1);
-        Ok(Subscription { messages })
+        Subscription { messages }
+    }
+
+    fn publish_to_pods(&self, _: PodMessage) {}
+
+    async fn subscribe_to_pods(&self) -> Subscription<PodMessage> {
+        let (_, messages) = mpsc::channel(1);
+        Subscription { messages }
     }
 }
 
@@ -308,7 +315,16 @@ impl Pod {
         Self::on(Clock::manual())
     }
 
+    /// All rooms together may keep so many bytes unsaved.
+    pub(super) fn with_unsaved_total(bytes: usize) -> Self {
+        Self::limited(Clock::system(), bytes)
+    }
+
     fn on(clock: Clock) -> Self {
+        Self::limited(clock, atlas_crdt::limits::UNSAVED_BYTES_PER_PROCESS_MAX)
+    }
+
+    fn limited(clock: Clock, unsaved_bytes_total_max: usize) -> Self {
         let ids = Ids::seeded(clock.clone(), 7);
         let store = FakeStore::new();
         let (to, hints) = mpsc::channel(8);
@@ -321,6 +337,7 @@ impl Pod {
             pod: ids.pod(),
             idle_evict: Duration::from_millis(atlas_crdt::limits::IDLE_EVICT_MS),
             unsaved_bytes_max: atlas_crdt::limits::UNSAVED_BYTES_MAX,
+            unsaved_bytes_total_max,
             folds: FoldHints { to, rows: 20, bytes: 1 << 20, rows_at_leave: 5 },
         });
         let design = ids.design();
@@ -343,7 +360,15 @@ impl Pod {
     }
 
     pub(super) async fn join_as(&self, new: NewConn) -> std::result::Result<Peer, JoinError> {
-        let handle = self.hub.join(self.design, new).await?;
+        self.join_to(self.design, new).await
+    }
+
+    pub(super) async fn join_to(
+        &self,
+        design: DesignId,
+        new: NewConn,
+    ) -> std::result::Result<Peer, JoinError> {
+        let handle = self.hub.join(design, new).await?;
         let doc = Doc::with_client_id(self.ids.client().get());
         Ok(Peer { outbox: Arc::clone(handle.outbox()), handle: Some(handle), doc, saved: 0, sent: 0 })
     }

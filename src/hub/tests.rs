@@ -16,8 +16,12 @@ use super::{Delivery, FromConn, JoinError};
 
 const IDLE: Duration = Duration::from_millis(IDLE_EVICT_MS + 1_000);
 
+fn is_notice(heard: &Heard, name: &str) -> bool {
+    matches!(heard, Heard::Frame(ServerFrame::Notice(notice)) if notice["type"] == name)
+}
+
 fn is_hello(heard: &Heard) -> bool {
-    matches!(heard, Heard::Frame(ServerFrame::Notice(notice)) if notice["type"] == "hello")
+    is_notice(heard, "hello")
 }
 
 /// Lets time pass until no room is left.
@@ -259,6 +263,47 @@ async fn a_drain_names_the_designs_that_a_silent_store_left_unsaved() {
     assert!((500..1_000).contains(&left.bytes), "{left:?}");
     assert_eq!(pod.store.log_len(pod.design), 1);
     drop(idle);
+}
+
+/// Many designs, none of which keeps too much by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn designs_that_keep_too_much_unsaved_together_send_their_people_away() {
+    const DESIGNS: usize = 8;
+    const TOTAL: usize = 300_000;
+    let pod = Pod::with_unsaved_total(TOTAL);
+    let mut peers = Vec::new();
+    for _ in 0..DESIGNS {
+        let design = pod.ids.design();
+        pod.store.create(design);
+        peers.push(pod.join_to(design, pod.newcomer()).await.unwrap());
+    }
+    pod.store.appending.send_replace(Mood::Failing);
+    for peer in &mut peers {
+        peer.send_edit("first").await;
+        peer.hear_until(|_, heard| is_notice(heard, "store.degraded")).await;
+    }
+    let mut sent_away = Vec::new();
+    for round in 0..10 {
+        for at in 0..peers.len() {
+            let frame = peers[at].edit(&format!("n{round}"), &"x".repeat(20_000));
+            let _ = peers[at].handle().send_frame(frame).await;
+        }
+        eventually(|| pod.hub.stats().unsaved_bytes <= TOTAL + DESIGNS * 30_000).await;
+        for at in (0..peers.len()).rev() {
+            if peers[at].outbox.is_closing() {
+                sent_away.push(peers.remove(at));
+            }
+        }
+    }
+    assert!(!sent_away.is_empty(), "1.6 MB would be kept");
+    for peer in &mut sent_away {
+        assert_eq!(peer.hear_close().await.code, CloseCode::Overloaded);
+    }
+    pod.store.appending.send_replace(Mood::Well);
+    for peer in &mut peers {
+        peer.hear_until(|peer, heard| matches!(heard, Heard::Close(_)) || peer.saved == peer.sent).await;
+    }
+    eventually(|| pod.hub.stats().unsaved_bytes == 0).await;
 }
 
 // R-SLOW-4

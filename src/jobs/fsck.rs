@@ -31,6 +31,8 @@ const PIECE_ROWS: usize = 2_000;
 const PIECE_BYTES: usize = 4 << 20;
 /// Names of blobs listed at once.
 const NAMES: usize = 1_000;
+/// Designs one after the other that could not be checked, after which none will be.
+const UNCHECKED_MAX: u32 = 3;
 /// How often a design that changes while it is looked at is looked at.
 const LOOKS_MAX: usize = 4;
 
@@ -66,13 +68,16 @@ pub struct Summary {
     pub snapshots: u64,
     pub segments: u64,
     pub problems: u64,
+    /// Designs that could not be checked: of these nothing is known.
+    pub unchecked: u64,
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { designs, rows, snapshots, segments, problems } = self;
+        let Self { designs, rows, snapshots, segments, problems, unchecked } = self;
         let found = if *problems == 0 { "no problem".to_owned() } else { format!("{problems} problems") };
-        write!(f, "{designs} designs, {rows} log rows, {snapshots} snapshots, {segments} segments: {found}")
+        write!(f, "{designs} designs, {rows} log rows, {snapshots} snapshots, {segments} segments: {found}")?;
+        if *unchecked == 0 { Ok(()) } else { write!(f, "; {unchecked} designs could not be checked") }
     }
 }
 
@@ -122,18 +127,32 @@ impl State {
 }
 
 impl Fsck {
-    /// Checks every design, and hands each problem to `tell` as soon as it is found.
+    /// Checks every design, and hands each problem to `tell` as soon as it is found. One that cannot be checked is told, too,
+    /// and the others follow.
     ///
     /// # Errors
-    /// When the database, or a blob store that is to be looked at, cannot be asked: then nothing is known.
+    /// When the database, or a blob store that is to be looked at, cannot be asked at all: then nothing is known.
     pub async fn all(&self, tell: &mut (dyn FnMut(Problem) + Send)) -> anyhow::Result<Summary> {
         let mut summary = Summary::default();
-        let mut after = None;
+        let (mut after, mut in_a_row) = (None, 0);
         loop {
             let page = self.upkeep.design_ids(after, PAGE).await.context("designs cannot be listed")?;
             for design in &page {
-                // One that was deleted meanwhile has no problems.
-                let checked = self.one(*design, tell).await?.unwrap_or_default();
+                let checked = match self.one(*design, tell).await {
+                    // One that was deleted meanwhile has no problems.
+                    Ok(checked) => checked.unwrap_or_default(),
+                    Err(error) if in_a_row == UNCHECKED_MAX => return Err(error),
+                    Err(error) => {
+                        in_a_row += 1;
+                        tell(Problem {
+                            design: *design,
+                            what: format!("not checked: {:#}", error.root_cause()),
+                        });
+                        summary.unchecked += 1;
+                        continue;
+                    }
+                };
+                in_a_row = 0;
                 summary.designs += checked.designs;
                 summary.rows += checked.rows;
                 summary.snapshots += checked.snapshots;

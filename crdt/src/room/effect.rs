@@ -20,6 +20,12 @@ pub enum Effect {
     Append(Append),
     /// Tell the other pods. Only ever after the commit (INV-3).
     Publish { generation: Generation, seq: Seq, update: Bytes, claims: Vec<Claim> },
+    /// Tell the other pods who is here. `whole`: these are all.
+    PublishPresence { update: Bytes, users: Vec<(ClientId, UserId)>, whole: bool },
+    /// Ask the other pods who is there.
+    AskPresence,
+    /// Tell the other pods what the document is at this place of the log, with nothing unsaved.
+    PublishDigest { generation: Generation, seq: Seq, hash: [u8; 32] },
     /// Remember that this id is this user's, though nothing is written under it yet. Needs no answer.
     Announce { client: ClientId, user: UserId },
     /// Keep what the document could not take, for inspection and so that it never comes again. Needs no answer.

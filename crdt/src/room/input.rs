@@ -8,7 +8,7 @@ use yrs::StateVector;
 use super::edit::Edit;
 use super::effect::{Claim, QuarantineMark};
 use crate::design::{ApplyFault, DesignDoc};
-use crate::ids::{AppendId, ClientId, ConnId, Epoch, Generation, Seq, UserId};
+use crate::ids::{AppendId, ClientId, ConnId, Epoch, Generation, PodId, Seq, UserId};
 use crate::roles::DesignRole;
 use crate::wire::ClientFrame;
 
@@ -66,6 +66,34 @@ pub enum Input {
         update: Bytes,
         claims: Vec<Claim>,
     },
+    /// Who is on another pod, or went there. `whole`: these are all who are there.
+    RemotePresence {
+        pod: PodId,
+        /// An awareness update.
+        update: Bytes,
+        /// Whose the ids in it are.
+        users: Vec<(ClientId, UserId)>,
+        whole: bool,
+    },
+    /// Another pod's room wants to know who is here.
+    PresenceAsked,
+    /// A pod is gone, or cannot be heard: nobody is there any more.
+    PodGone {
+        pod: PodId,
+    },
+    /// The bus may have lost messages, in both directions.
+    BusResumed,
+    /// Where the log stands, as a look into the store a moment ago told. It is also the store's proof of health.
+    Head {
+        generation: Generation,
+        seq: Seq,
+    },
+    /// What another pod's document is at this place of the log.
+    Digest {
+        generation: Generation,
+        seq: Seq,
+        hash: [u8; 32],
+    },
     /// The answer to [`Effect::CatchUp`](super::Effect::CatchUp): contiguous rows after the seq that was asked for.
     CaughtUp {
         rows: Vec<LogRow>,
@@ -81,6 +109,9 @@ pub enum Input {
         user: UserId,
         role: Option<DesignRole>,
     },
+    /// The rooms of this process keep too much unsaved together: if the store is in trouble, this one behaves as if it had
+    /// used up its own budget.
+    Overloaded,
     /// The design was deleted.
     Deleted,
     /// The pod is going away: refuse joins, close the sockets with 1012, flush, close.

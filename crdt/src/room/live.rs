@@ -388,7 +388,15 @@ impl Live {
     /// Too much is unsaved while the store is in trouble: the waiting edits go back to their authors, who still have
     /// them and bring them again by state vector. None of them was acknowledged or shown.
     pub(super) fn shed_if_over_budget(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        let max = self.unsaved_bytes_max;
+        self.shed_above(self.unsaved_bytes_max, now, effects);
+    }
+
+    /// The same with the smallest of budgets.
+    pub(super) fn overloaded(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        self.shed_above(1, now, effects);
+    }
+
+    fn shed_above(&mut self, max: usize, now: Millis, effects: &mut Vec<Effect>) {
         let is_over = |of: &Durability| of.degraded && max <= of.unsaved_bytes();
         if is_over(&self.durability) {
             self.turn_edits_away(CloseCode::Overloaded, TROUBLE, effects);

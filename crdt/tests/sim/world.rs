@@ -287,6 +287,7 @@ impl World {
                     self.faults.appends += 1;
                     self.jobs.push_back(Job::Append(append));
                 }
+                Effect::PublishPresence { .. } | Effect::AskPresence | Effect::PublishDigest { .. } => {}
                 Effect::Publish { seq, .. } => {
                     assert!(seq.get() <= self.disk.rows() as u64, "INV-3: published before the commit");
                     self.trace_event("publish");

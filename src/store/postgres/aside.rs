@@ -2,7 +2,9 @@
 //! very large.
 //!
 //! A few tasks, each with a connection, take one design at a time and wait for its locks within a limit. A design whose
-//! append failed here comes straight here again, until one of its appends succeeds. Everything is bounded: past the bounds an
+//! append failed here comes straight here again, until one of its appends succeeds; until then other tasks take it than
+//! those that take the designs that come for the first time, so that a design that two pods write never waits behind
+//! one that somebody holds for long. Everything is bounded: past the bounds an
 //! append is `Unavailable` at once, and its room tries again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -30,9 +32,18 @@ pub(super) struct Aside {
     terms: Terms,
     clock: Clock,
     state: Mutex<State>,
-    /// A permit for each design in `State::ready`. Closed when nothing may come any more.
-    calls: Semaphore,
+    /// A permit for each design in `State::ready`, by kind. Closed when nothing may come any more.
+    calls: [Semaphore; 2],
     workers: TaskTracker,
+}
+
+/// Which workers take a design.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nothing is known against it.
+    New,
+    /// Its last append here failed.
+    Suspect,
 }
 
 /// Written by the lanes, which bring, and by the workers, which take away.
@@ -42,8 +53,8 @@ struct State {
     waiting: HashMap<DesignId, Vec<PendingAppend>>,
     /// Appends in `waiting`.
     waiting_count: usize,
-    /// Designs that no worker has yet.
-    ready: VecDeque<DesignId>,
+    /// Designs that no worker has yet, by kind.
+    ready: [VecDeque<DesignId>; 2],
     /// Designs whose last append here failed.
     suspects: HashSet<DesignId>,
     is_closed: bool,
@@ -61,11 +72,12 @@ impl Aside {
             terms: Terms::write(settings.call_limit, settings.lock_limit),
             clock: clock.clone(),
             state: Mutex::default(),
-            calls: Semaphore::new(0),
+            calls: [const { Semaphore::const_new(0) }; 2],
             workers: TaskTracker::new(),
         });
-        for _ in 0..settings.asides.max(1) {
-            let worker = Arc::clone(&aside).work();
+        for at in 0..settings.asides.max(2) {
+            let kind = if at % 2 == 0 { Kind::New } else { Kind::Suspect };
+            let worker = Arc::clone(&aside).work(kind);
             tasks.spawn("a side path of the store's lanes", aside.workers.track_future(worker));
         }
         aside
@@ -106,9 +118,14 @@ impl Aside {
         let is_new = !state.waiting.contains_key(&design);
         state.waiting.entry(design).or_default().push(pending);
         if is_new {
-            state.ready.push_back(design);
-            self.calls.add_permits(1);
+            self.call(state, design);
         }
+    }
+
+    fn call(&self, state: &mut State, design: DesignId) {
+        let kind = if state.suspects.contains(&design) { Kind::Suspect } else { Kind::New };
+        state.ready[kind as usize].push_back(design);
+        self.calls[kind as usize].add_permits(1);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -118,7 +135,7 @@ impl Aside {
     /// Takes nothing more. What waits is still done.
     pub(super) fn end(&self) {
         self.state().is_closed = true;
-        self.calls.close();
+        self.calls.iter().for_each(Semaphore::close);
         self.workers.close();
     }
 
@@ -128,17 +145,17 @@ impl Aside {
         self.workers.wait().await;
     }
 
-    async fn work(self: Arc<Self>) {
+    async fn work(self: Arc<Self>, kind: Kind) {
         let mut place = Place::default();
         loop {
-            let is_ending = match self.calls.acquire().await {
+            let is_ending = match self.calls[kind as usize].acquire().await {
                 Ok(call) => {
                     call.forget();
                     false
                 }
                 Err(_) => true,
             };
-            match self.next() {
+            match self.next(kind) {
                 Some((design, batch)) => {
                     let batch = batch.into_iter().filter(|pending| !pending.answer.is_closed()).collect();
                     self.commit_all(&mut place, design, batch).await;
@@ -151,9 +168,9 @@ impl Aside {
         place.close().await;
     }
 
-    fn next(&self) -> Option<(DesignId, Vec<PendingAppend>)> {
+    fn next(&self, kind: Kind) -> Option<(DesignId, Vec<PendingAppend>)> {
         let mut state = self.state();
-        let design = state.ready.pop_front()?;
+        let design = state.ready[kind as usize].pop_front()?;
         let batch = state.waiting.get_mut(&design).map(std::mem::take).unwrap_or_default();
         state.waiting_count -= batch.len();
         Some((design, batch))
@@ -163,8 +180,7 @@ impl Aside {
     fn done(&self, design: DesignId) {
         let mut state = self.state();
         if state.waiting.get(&design).is_some_and(|batch| !batch.is_empty()) {
-            state.ready.push_back(design);
-            self.calls.add_permits(1);
+            self.call(&mut state, design);
         } else {
             state.waiting.remove(&design);
         }

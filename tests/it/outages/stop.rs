@@ -9,8 +9,8 @@ use crate::faults::{Bed, Stage, bed};
 
 /// Seconds.
 const DRAIN: &str = "2";
-/// Drain, thrice the grace for what runs after it, and some seconds for a busy machine.
-const GONE_WITHIN: Duration = Duration::from_secs(2 + 3 * 5 + 5);
+/// Drain, a second for threads that are stuck, and some seconds for a busy machine.
+const GONE_WITHIN: Duration = Duration::from_secs(2 + 1 + 5);
 
 enum Lock {
     Sqlite(sqlx::sqlite::SqliteConnection),
