@@ -63,6 +63,39 @@ impl Tasks {
     }
 }
 
+/// Bytes. The stack of every thread that may see a document: it may be nested as deep as the gate lets it, and decoding
+/// recurses.
+pub const THREAD_STACK_BYTES: usize = 4 << 20;
+/// The lowest priority there is: such a thread gets what nobody else wants.
+const NICE: i32 = 19;
+
+/// Work in the background that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BackgroundFault {
+    #[error("no thread can be started")]
+    NoThread(#[source] std::io::Error),
+    #[error("the work panicked: {0}")]
+    Panicked(String),
+}
+
+/// Runs what takes a core for a while on a thread of its own and of the lowest priority: where cores are few, those who
+/// serve go first. It runs to its end even when the caller stops waiting.
+pub async fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, BackgroundFault> {
+    let (done, ended) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("background".to_owned()).stack_size(THREAD_STACK_BYTES);
+    let run = move || {
+        // Where the system knows no priorities, or grants none, the work is done all the same.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::nice(NICE);
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(work));
+        let _ = done.send(outcome.map_err(|panic| BackgroundFault::Panicked(panic_text(&*panic).to_owned())));
+    };
+    drop(thread.spawn(run).map_err(BackgroundFault::NoThread)?);
+    ended.await.unwrap_or_else(|_| Err(BackgroundFault::Panicked("it was dropped".to_owned())))
+}
+
 /// What a panic said, for the log.
 #[must_use]
 pub fn panic_text<'a>(panic: &'a (dyn Any + Send + 'static)) -> &'a str {
@@ -124,6 +157,21 @@ mod tests {
         let survivor = tasks.spawn("survivor", async {});
         survivor.await.unwrap();
         assert!(tasks.close_and_wait(Duration::from_secs(5)).await);
+    }
+
+    #[tokio::test]
+    async fn work_in_the_background_stands_back_and_its_panic_is_told() {
+        assert_eq!(in_background(|| 7).await.unwrap(), 7);
+        let fault =
+            in_background(|| panic!("a deliberate panic of this test")).await.map(|()| ()).unwrap_err();
+        assert_eq!(fault.to_string(), "the work panicked: a deliberate panic of this test");
+        #[cfg(target_os = "linux")]
+        {
+            let nice = || rustix::process::getpriority_process(None).unwrap();
+            let before = nice();
+            assert_eq!(in_background(nice).await.unwrap(), 19);
+            assert_eq!(nice(), before, "and nobody else does");
+        }
     }
 
     #[tokio::test]

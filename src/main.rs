@@ -16,8 +16,6 @@ use atlas_collab::{lifecycle, telemetry};
 use atlas_crdt::ids::DesignId;
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// A Yjs document may be nested as deep as the gate lets it; decoding one recurses.
-const STACK_BYTES: usize = 4 << 20;
 const FOUND_A_PROBLEM: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 /// A check that could not be made says nothing about what it would have found.
@@ -130,8 +128,10 @@ fn main() -> ExitCode {
     if let Err(error) = telemetry::init(config.log.format == LogFormat::Json, &config.log.level) {
         return fail(WRONG_USAGE, &format!("{error:#}\n"));
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(lifecycle::THREAD_STACK_BYTES)
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(FOUND_A_PROBLEM, &format!("no threads to run on: {error}\n")),

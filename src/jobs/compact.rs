@@ -20,6 +20,7 @@ use super::{FoldSettings, backoff, spread};
 use crate::blob::BlobError;
 use crate::blob::archive::Sealed;
 use crate::clock::{Clock, Ids};
+use crate::lifecycle;
 use crate::store::StoreError;
 use crate::store::folds::{ArchivedRow, Fold, FoldState, Segment};
 use crate::store::jobs::{Job, JobEnd, JobLease};
@@ -28,6 +29,7 @@ use crate::store::upkeep::Upkeep;
 /// Rows deleted in one transaction, and milliseconds between two: appends of others get in between.
 const PRUNE_ROWS: usize = 500;
 const PRUNE_PAUSE_MS: u64 = 10;
+const PRUNE_PAUSE_MAX_MS: u64 = 1_000;
 /// Milliseconds. First and longest wait before a job is tried again after a store was unavailable.
 const RETRY_MS: (u64, u64) = (2_000, 300_000);
 /// What is damaged does not mend itself.
@@ -74,8 +76,8 @@ enum Fault {
     Segment(#[from] SegmentFault),
     #[error("a piece of the log, or its snapshot, cannot be sealed")]
     Seal(#[source] BlobError),
-    #[error("the work panicked")]
-    Panicked(#[source] tokio::task::JoinError),
+    #[error(transparent)]
+    Background(#[from] lifecycle::BackgroundFault),
 }
 
 type Result<T> = std::result::Result<T, Fault>;
@@ -107,7 +109,7 @@ impl Compact {
             Fault::Store(StoreError::Damaged(_)) | Fault::Fold(_) | Fault::Segment(_) | Fault::Seal(_) => {
                 DAMAGED_RETRY
             }
-            Fault::Store(_) | Fault::Panicked(_) => {
+            Fault::Store(_) | Fault::Background(_) => {
                 let (least, most) = RETRY_MS;
                 Duration::from_millis(spread(&self.ids, backoff(job.failures, least, most)))
             }
@@ -238,11 +240,15 @@ impl Compact {
     /// True: some rows are too young to go.
     async fn prune(&self, lease: JobLease) -> Result<bool> {
         loop {
+            let began = self.clock.now();
             let pruned = self.upkeep.prune_folded(lease, PRUNE_ROWS, self.settings.keep).await?;
             if !pruned.has_more || pruned.deleted == 0 {
                 return Ok(pruned.has_young || pruned.has_more);
             }
-            self.clock.sleep_until(self.clock.now().plus(PRUNE_PAUSE_MS)).await;
+            // Half of the time the database is left to those who write, however slow it is.
+            let now = self.clock.now();
+            let pause = now.since(began).clamp(PRUNE_PAUSE_MS, PRUNE_PAUSE_MAX_MS);
+            self.clock.sleep_until(now.plus(pause)).await;
         }
     }
 }
@@ -269,7 +275,7 @@ pub(super) fn snapshots_of(design: DesignId) -> String {
     format!("designs/{design}/snapshots")
 }
 
-/// Runs what takes a core for a while off the threads that serve.
+/// Runs what takes a core for a while where it takes none from those who serve.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(Fault::Panicked)
+    Ok(lifecycle::in_background(work).await?)
 }
