@@ -139,8 +139,9 @@ impl Room {
             epoch: live.epoch,
             generation: live.generation,
             connections: live.members.len(),
-            unsaved_bytes: live.durability.unsaved_bytes(),
-            has_unsaved: !live.durability.is_clean(),
+            unsaved_bytes: live.unsaved_bytes(),
+            has_unsaved: !live.durability.is_clean()
+                || live.rebuild.as_ref().is_some_and(|rebuild| !rebuild.holds_nothing()),
             degraded: live.durability.degraded,
         }
     }
@@ -156,6 +157,7 @@ impl Room {
                 live.tell_all(&Notice::Restarting { retry_after_ms }, effects);
                 let reason = format!("{{\"retry_after_ms\":{retry_after_ms}}}");
                 live.close_all(now, CloseCode::Restarting, &reason, effects);
+                live.is_leaving = true;
                 let draining = Draining::new(CloseCode::Restarting, reason, Some(live), now);
                 return self.draining(now, draining, Input::Tick, effects);
             }

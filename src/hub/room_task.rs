@@ -361,11 +361,24 @@ impl RoomTask {
 
     /// Frames and results may come so densely that the timer is never polled.
     fn tick_if_due(&mut self) {
-        let now = self.hub.deps.clock.now();
-        let due = self.room.as_ref().and_then(Room::deadline).is_some_and(|at| at <= now);
-        if due && !self.executor.evicted {
+        if !self.is_due() {
+            return;
+        }
+        // Who waits to come in comes first: a load may take longer than a room is kept that nobody is in.
+        if self.room.as_ref().is_some_and(Room::accepts_frames)
+            && let Ok(first) = self.frames.try_recv()
+        {
+            self.frames_turn(first);
+        }
+        if self.is_due() {
             self.tell(Input::Tick);
         }
+    }
+
+    fn is_due(&self) -> bool {
+        let now = self.hub.deps.clock.now();
+        let at = self.room.as_ref().and_then(Room::deadline);
+        !self.executor.evicted && at.is_some_and(|at| at <= now)
     }
 
     /// Tells the room, and carries out what follows from it.

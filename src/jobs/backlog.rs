@@ -20,8 +20,12 @@ use crate::store::folds::{BacklogBlob, BacklogSize};
 use crate::store::upkeep::Upkeep;
 use crate::store::{Result, StoreError};
 
-/// Milliseconds. What takes a blob longer than this is taken for away.
+/// Milliseconds. What takes a blob longer than this is taken for away …
 const PUT_MS: u64 = 30_000;
+/// … and as many bytes more for each of them.
+const PUT_BYTES_PER_MS: u64 = 256;
+/// Blobs one after the other that are not taken, after which the drainer pauses.
+const FAILURES_MAX: u32 = 3;
 /// Milliseconds for which a store that was away is not asked by others than the drainer.
 const AWAY_MS: u64 = 30_000;
 /// Milliseconds. First and longest pause of the drainer while either store is away.
@@ -56,6 +60,20 @@ enum Round {
     Moved,
     /// One of the two stores is away, and why.
     Stuck(String),
+}
+
+/// Where the drainer is. A blob that cannot be stored is passed over, and tried again on the next way through all of them: it
+/// holds up none behind it.
+#[derive(Debug, Default)]
+struct Lap {
+    /// The number of the blob that was tried last.
+    after: u64,
+    /// Blobs that were not taken since one was.
+    failures: u32,
+    /// Some blob left on this way, …
+    has_moved: bool,
+    /// … and why another did not.
+    cause: Option<String>,
 }
 
 /// What the drainer has told of the backlog, and when.
@@ -105,14 +123,20 @@ impl Outbound {
     }
 
     async fn put(&self, prefix: &str, sealed: &Sealed) -> std::result::Result<(), BlobError> {
-        let late = self.clock.now().plus(PUT_MS);
+        let late = self.clock.now().plus(PUT_MS + sealed.bytes.len() as u64 / PUT_BYTES_PER_MS);
         let put = tokio::select! {
             biased;
             put = self.archive.put(prefix, sealed) => put.map(drop),
             () = self.clock.sleep_until(late) => Err(BlobError::Unavailable(anyhow::anyhow!("it takes too long"))),
         };
-        let away_until = if put.is_ok() { Millis::new(0) } else { self.clock.now().plus(AWAY_MS) };
-        self.away_until.store(away_until.get(), Ordering::Relaxed);
+        match put {
+            Ok(()) => self.away_until.store(0, Ordering::Relaxed),
+            Err(BlobError::Unavailable(_) | BlobError::Refused(_)) => {
+                self.away_until.store(self.clock.now().plus(AWAY_MS).get(), Ordering::Relaxed);
+            }
+            // That is this blob's own fault.
+            Err(_) => {}
+        }
         put
     }
 
@@ -120,11 +144,12 @@ impl Outbound {
     pub(super) async fn drain(&self, stop: &CancellationToken) {
         let mut failures = 0;
         let mut told: Option<Told> = None;
+        let mut lap = Lap::default();
         while !stop.is_cancelled() {
             let round = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                round = self.round() => round,
+                round = self.round(&mut lap) => round,
             };
             let pause = match &round {
                 Round::Moved => {
@@ -151,32 +176,40 @@ impl Outbound {
         }
     }
 
-    async fn round(&self) -> Round {
-        let blobs = match self.upkeep.backlog(ROUND_BLOBS, ROUND_BYTES).await {
-            Ok(blobs) if blobs.is_empty() => return Round::Empty,
+    async fn round(&self, lap: &mut Lap) -> Round {
+        let blobs = match self.upkeep.backlog(lap.after, ROUND_BLOBS, ROUND_BYTES).await {
             Ok(blobs) => blobs,
             Err(error) => return Round::Stuck(chain(error)),
         };
-        let (mut stuck, mut has_moved) = (None, false);
-        for BacklogBlob { prefix, hash, bytes } in blobs {
+        if blobs.is_empty() {
+            return match std::mem::take(lap) {
+                Lap { after: 0, .. } => Round::Empty,
+                Lap { has_moved: false, cause: Some(cause), .. } => Round::Stuck(cause),
+                // Others may have come behind our back.
+                _ => Round::Moved,
+            };
+        }
+        for (number, BacklogBlob { prefix, hash, bytes }) in blobs {
             let sealed = Sealed { hash: BlobHash(hash), bytes };
-            if let Err(error) = self.put(&prefix, &sealed).await {
-                // Perhaps this one alone cannot be stored: the next one tells.
-                match stuck {
-                    None => stuck = Some(chain(error)),
-                    Some(first) => return Round::Stuck(first),
+            let put = self.put(&prefix, &sealed).await;
+            lap.after = number;
+            if let Err(error) = put {
+                let cause = chain(error);
+                lap.failures += 1;
+                if lap.failures < FAILURES_MAX {
+                    lap.cause = Some(cause);
+                    continue;
                 }
-                continue;
+                // More likely the store's fault than theirs.
+                lap.failures = 0;
+                return Round::Stuck(lap.cause.insert(cause).clone());
             }
             match self.upkeep.remove_from_backlog(&prefix, hash).await {
-                Ok(()) | Err(StoreError::NoSuchDesign) => has_moved = true,
+                Ok(()) | Err(StoreError::NoSuchDesign) => (lap.has_moved, lap.failures) = (true, 0),
                 Err(error) => return Round::Stuck(chain(error)),
             }
         }
-        match stuck {
-            Some(cause) if !has_moved => Round::Stuck(cause),
-            _ => Round::Moved,
-        }
+        Round::Moved
     }
 
     /// When a backlog begins, every minute while it lasts, and when it is gone.

@@ -3,19 +3,18 @@
 //!
 //! It changes nothing, and may run beside servers. What they change while it looks is looked at again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use atlas_crdt::gate;
 use atlas_crdt::ids::{DesignId, Seq};
-use atlas_crdt::view::{Element, hex};
+use atlas_crdt::view::hex;
 use bytes::Bytes;
-use serde_json::Value;
 
 use super::compact::{segments_of, snapshots_of};
-use super::fold::{Folding, column};
+use super::fold::Folding;
 use super::segment;
 use crate::blob::archive::Archive;
 use crate::blob::{BlobError, BlobHash, BlobKey};
@@ -23,6 +22,10 @@ use crate::clock::Ids;
 use crate::store::StoreError;
 use crate::store::folds::{Remains, Segment};
 use crate::store::upkeep::Upkeep;
+
+mod numbers;
+
+use numbers::{has_holes, odd_columns, structure};
 
 /// Designs listed at once.
 const PAGE: usize = 500;
@@ -99,6 +102,8 @@ impl fmt::Debug for Fsck {
 #[derive(Default)]
 struct Look {
     problems: Vec<String>,
+    /// What kept the rest from being looked at.
+    fault: Option<anyhow::Error>,
     /// By which a change is noticed.
     state: Option<State>,
     summary: Summary,
@@ -158,6 +163,7 @@ impl Fsck {
                 summary.snapshots += checked.snapshots;
                 summary.segments += checked.segments;
                 summary.problems += checked.problems;
+                summary.unchecked += checked.unchecked;
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(*last),
@@ -183,9 +189,10 @@ impl Fsck {
             let is_sure =
                 look.problems.is_empty() || LOOKS_MAX <= looks || !self.changed(design, &look).await?;
             if is_sure {
-                let problems = look.problems.len() as u64;
-                look.problems.into_iter().for_each(|what| tell(Problem { design, what }));
-                return Ok(Some(Summary { designs: 1, problems, ..look.summary }));
+                let (problems, unchecked) = (look.problems.len() as u64, u64::from(look.fault.is_some()));
+                let fault = look.fault.map(|fault| format!("the rest is not checked: {fault:#}"));
+                look.problems.into_iter().chain(fault).for_each(|what| tell(Problem { design, what }));
+                return Ok(Some(Summary { designs: 1, problems, unchecked, ..look.summary }));
             }
             looks += 1;
         }
@@ -215,15 +222,29 @@ impl Fsck {
         look.summary.snapshots = remains.snapshots.len() as u64;
         look.summary.segments = remains.segments.len() as u64;
         look.problems = structure(&remains);
-        let folded = self.snapshot(&remains, &mut look.problems).await?;
-        if self.depth != Depth::Database {
-            self.names(design, &remains, &mut look.problems).await?;
-        }
-        if self.depth == Depth::Contents {
-            self.contents(design, &remains, folded.as_ref(), &mut look.problems).await?;
-        }
-        self.rows(design, &remains, folded, &mut look.problems).await?;
+        // What was found before a fault is told all the same.
+        look.fault = self.inside(design, &remains, &mut look.problems).await.err();
         Ok(Some(look))
+    }
+
+    /// What lies in the database first: blobs may be out of reach.
+    async fn inside(
+        &self,
+        design: DesignId,
+        remains: &Remains,
+        problems: &mut Vec<String>,
+    ) -> anyhow::Result<()> {
+        let folded = self.snapshot(remains, problems).await?;
+        if self.depth == Depth::Database {
+            return self.rows(design, remains, folded, problems).await;
+        }
+        let named = self.names(design, remains, problems).await;
+        let compared = match (&named, self.depth) {
+            (Ok(()), Depth::Contents) => self.contents(design, remains, folded.as_ref(), problems).await,
+            _ => Ok(()),
+        };
+        self.rows(design, remains, folded, problems).await?;
+        named.and(compared)
     }
 
     /// The document of the newest snapshot. `None`: there is one that cannot be read.
@@ -428,87 +449,6 @@ impl Fsck {
                 Ok(None)
             }
         }
-    }
-}
-
-/// What the numbers alone tell.
-fn structure(remains: &Remains) -> Vec<String> {
-    let mut problems = Vec::new();
-    let Remains { head, rows, snapshots, segments, owner, .. } = remains;
-    let folded = snapshots.last().map_or(Seq::ZERO, |(seq, ..)| *seq);
-    let first = rows.first().map_or(folded.next(), |(seq, _)| *seq);
-    if folded.next() < first {
-        let last = first.get() - 1;
-        problems.push(format!("rows {} to {last} are missing: no snapshot has them", folded.next()));
-    }
-    for pair in rows.windows(2) {
-        let (before, after) = (pair[0].0, pair[1].0);
-        if before.next() != after {
-            problems.push(format!("rows {} to {} are missing", before.next(), after.get().saturating_sub(1)));
-        }
-    }
-    let end = rows.last().map_or(folded, |(seq, _)| (*seq).max(folded));
-    if end < *head {
-        problems.push(format!("rows {} to {head} are missing at the end of the log", end.next()));
-    }
-    if *head < end {
-        problems.push(format!("the log goes to row {end}, and its head says {head}"));
-    }
-    let mut archived = Seq::ZERO;
-    for Segment { first, last, .. } in segments {
-        if *first != archived.next() || last < first {
-            problems.push(format!("a segment of rows {first} to {last} follows on row {archived}"));
-        }
-        archived = *last;
-    }
-    // What a fold notes is one transaction, so that both end together.
-    if archived != folded {
-        problems.push(format!("segments go to row {archived}, and the snapshot to row {folded}"));
-    }
-    if snapshots.is_empty() == remains.columns.is_some() {
-        problems.push("the columns of nodes and edges do not belong to a snapshot".to_owned());
-    }
-    if !remains.owner_is_member {
-        problems.push(format!("its owner {owner} is not a member"));
-    }
-    problems
-}
-
-fn has_holes(remains: &Remains) -> bool {
-    remains.rows.windows(2).any(|pair| pair[0].0.next() != pair[1].0)
-        || remains.rows.last().is_some_and(|(last, _)| *last < remains.head)
-}
-
-/// Whether nodes and edges in the columns are those of the snapshot.
-fn odd_columns(folding: &Folding, (nodes, edges): &(String, String)) -> Option<String> {
-    let view = folding.view();
-    let is_odd = |stored: &str, elements: &[Element]| {
-        let stored: Result<Value, _> = serde_json::from_str(stored);
-        let made: Result<Value, _> = serde_json::from_str(&column(elements));
-        !matches!((stored, made), (Ok(stored), Ok(made)) if is_same(&stored, &made))
-    };
-    let columns = [("nodes", is_odd(nodes, &view.nodes)), ("edges", is_odd(edges, &view.edges))];
-    let odd: Vec<_> = columns.iter().filter(|(_, is_odd)| *is_odd).map(|(name, _)| *name).collect();
-    (!odd.is_empty()).then(|| format!("the columns are not what the snapshot shows: {}", odd.join(", ")))
-}
-
-/// Databases write numbers in other ways, and one of them has no NUL in a text.
-fn is_same(stored: &Value, made: &Value) -> bool {
-    let text = |text: &str| text.replace('\0', "\u{fffd}");
-    match (stored, made) {
-        (Value::Number(stored), Value::Number(made)) => stored.as_f64() == made.as_f64(),
-        (Value::String(stored), Value::String(made)) => text(stored) == text(made),
-        (Value::Array(stored), Value::Array(made)) => {
-            stored.len() == made.len() && stored.iter().zip(made).all(|(stored, made)| is_same(stored, made))
-        }
-        (Value::Object(stored), Value::Object(made)) => {
-            let made: BTreeMap<String, &Value> = made.iter().map(|(key, value)| (text(key), value)).collect();
-            stored.len() == made.len()
-                && stored
-                    .iter()
-                    .all(|(key, value)| made.get(&text(key)).is_some_and(|made| is_same(value, made)))
-        }
-        (stored, made) => stored == made,
     }
 }
 

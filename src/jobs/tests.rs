@@ -134,6 +134,37 @@ async fn what_the_blob_store_does_not_take_waits_and_drains() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blobs_that_are_not_taken_hold_up_none_behind_them() {
+    let mut world = World::new().await;
+    world.edit(100).await;
+    world.blobs.is_away.store(true, Ordering::SeqCst);
+    world.clock.advance(KEEP);
+    let compact = world.compact();
+    assert_eq!(world.fold_with(&compact).await, JobEnd::Done);
+    let waiting = world.store.backlog(0, 100, 1 << 20).await.unwrap();
+    assert_eq!(waiting.len(), 8);
+    // More than the drainer takes for the store's own fault, at the head of the queue.
+    let refused: Vec<_> = waiting[..5].iter().map(|(_, blob)| BlobHash(blob.hash)).collect();
+    world.blobs.refused.lock().unwrap().clone_from(&refused);
+    world.blobs.is_away.store(false, Ordering::SeqCst);
+    let stop = CancellationToken::new();
+    let left = async || world.store.backlog_size().await.unwrap().blobs;
+    let drained = async {
+        eventually(&world.clock, "those behind", async || left().await == 5).await;
+        let asked = world.blobs.refusals.load(Ordering::SeqCst);
+        eventually(&world.clock, "asking again", async || {
+            asked + 5 < world.blobs.refusals.load(Ordering::SeqCst)
+        })
+        .await;
+        world.blobs.refused.lock().unwrap().clear();
+        eventually(&world.clock, "draining", async || left().await == 0).await;
+        stop.cancel();
+    };
+    tokio::join!(compact.outbound.drain(&stop), drained);
+    assert_eq!(world.check().await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blob_store_that_never_answers_is_away() {
     let mut world = World::new().await;
     world.edit(20).await;

@@ -54,8 +54,9 @@ pub trait Upkeep: Send + Sync + 'static {
     /// One with the same prefix and hash is there already: nothing changes. `NoSuchDesign` for the prefix of a design that
     /// is not there (any more): nobody would erase the blob.
     async fn add_to_backlog(&self, blob: BacklogBlob) -> Result<()>;
-    /// The oldest, at most `limit`, and no more than `bytes` once there is one. They stay.
-    async fn backlog(&self, limit: usize, bytes: usize) -> Result<Vec<BacklogBlob>>;
+    /// The oldest that came after the one with the number `after` (0: of all), at most `limit`, and no more than `bytes` once
+    /// there is one; each with its number. They stay.
+    async fn backlog(&self, after: u64, limit: usize, bytes: usize) -> Result<Vec<(u64, BacklogBlob)>>;
     /// Its store has it.
     async fn remove_from_backlog(&self, prefix: &str, hash: [u8; 32]) -> Result<()>;
     async fn backlog_size(&self) -> Result<BacklogSize>;

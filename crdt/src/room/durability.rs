@@ -34,7 +34,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Bytes. An update of two bytes still takes a place in the queue, and a scan.
-    fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         size_of::<Self>() + self.update.len() + self.scan.heap_bytes()
     }
 }

@@ -150,6 +150,11 @@ impl Live {
         self.set_degraded(false, effects);
         self.owners.claim(&flight.append.claims);
         self.committed(now, seq, effects);
+        if self.committed_meanwhile(append_id, seq) {
+            // What it uncovered could not be applied: it is told with the document that is made anew.
+            self.durability.in_flight = Some(flight);
+            return;
+        }
         self.show(&flight.append.update, &flight.ranges(), flight.sole_author, effects);
         self.acknowledge(&flight.acks, effects);
         self.edit_committed(flight.edit, seq, effects);

@@ -65,6 +65,8 @@ pub(super) struct Live {
     /// Since when nobody is here.
     pub(super) idle_since: Option<Millis>,
     unsaved_bytes_max: usize,
+    /// The pod stops: nobody is here any more.
+    pub(super) is_leaving: bool,
     rng: SplitMix,
 }
 
@@ -94,6 +96,7 @@ impl Live {
             name,
             idle_since: Some(now),
             unsaved_bytes_max: config.unsaved_bytes_max.min(limits::UNSAVED_BYTES_MAX),
+            is_leaving: false,
             rng: SplitMix(config.seed),
         })
     }
@@ -388,16 +391,26 @@ impl Live {
     /// Too much is unsaved while the store is in trouble: the waiting edits go back to their authors, who still have
     /// them and bring them again by state vector. None of them was acknowledged or shown.
     pub(super) fn shed_if_over_budget(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        self.shed_above(self.unsaved_bytes_max, now, effects);
+        let max = self.unsaved_bytes_max;
+        self.shed_while(|of| max <= of.unsaved_bytes(), now, effects);
     }
 
-    /// The same with the smallest of budgets.
+    /// The same as long as there is anything that can be given up: what is in flight cannot.
     pub(super) fn overloaded(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        self.shed_above(1, now, effects);
+        self.shed_while(|of| 0 < of.waiting_bytes(), now, effects);
     }
 
-    fn shed_above(&mut self, max: usize, now: Millis, effects: &mut Vec<Effect>) {
-        let is_over = |of: &Durability| of.degraded && max <= of.unsaved_bytes();
+    fn shed_while(
+        &mut self,
+        is_too_much: impl Fn(&Durability) -> bool,
+        now: Millis,
+        effects: &mut Vec<Effect>,
+    ) {
+        // Once the pod stops nobody brings anything any more, and what is here is to be written.
+        if self.is_leaving {
+            return;
+        }
+        let is_over = |of: &Durability| of.degraded && is_too_much(of);
         if is_over(&self.durability) {
             self.turn_edits_away(CloseCode::Overloaded, TROUBLE, effects);
         }
@@ -420,6 +433,11 @@ impl Live {
         });
         self.edits_are_pointless(CloseCode::Overloaded, ASTRAY, effects);
         self.close_all(now, CloseCode::Overloaded, ASTRAY, effects);
+    }
+
+    /// Bytes that are nowhere but here and in their authors' clients.
+    pub(super) fn unsaved_bytes(&self) -> usize {
+        self.durability.unsaved_bytes() + self.rebuild.as_ref().map_or(0, Rebuild::unsaved_bytes)
     }
 
     /// The store could be read again. Healthy is only what can also be written.

@@ -35,6 +35,11 @@ impl Rebuild {
         self.retry_at
     }
 
+    /// Bytes that are nowhere but here and in their authors' clients.
+    pub(super) fn unsaved_bytes(&self) -> usize {
+        self.batch.passed.iter().map(Waiting::memory).sum()
+    }
+
     /// Nobody waits for its outcome: a room that nobody is in may go instead, and the next one reads the store anew.
     pub(super) fn holds_nothing(&self) -> bool {
         self.batch.passed.is_empty() && self.batch.acks.is_empty() && self.committed.is_none()

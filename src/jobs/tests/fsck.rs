@@ -110,6 +110,18 @@ async fn blobs_that_are_gone_or_changed_are_told() {
     drop(snapshots);
 }
 
+/// A hole in the log, and blobs that cannot be asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_found_is_told_also_when_blobs_are_out_of_reach() {
+    let world = world().await;
+    world.tamper("DELETE FROM design_updates WHERE seq = 84").await;
+    world.blobs.is_away.store(true, std::sync::atomic::Ordering::SeqCst);
+    let (told, summary) = world.checked(crate::jobs::fsck::Depth::Contents).await;
+    assert_eq!((summary.problems, summary.unchecked), (1, 1), "{told:#?}");
+    assert!(told[0].contains("rows 84 to 84 are missing"), "{told:#?}");
+    assert!(told[1].contains("the rest is not checked"), "{told:#?}");
+}
+
 /// A snapshot that can be read, with columns and hash to match, and that is still not what people wrote.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snapshot_that_lies_is_found_by_what_the_segments_say() {

@@ -170,7 +170,10 @@ impl Aside {
 
     fn next(&self, kind: Kind) -> Option<(DesignId, Vec<PendingAppend>)> {
         let mut state = self.state();
-        let design = state.ready[kind as usize].pop_front()?;
+        let mine = state.ready[kind as usize].pop_front();
+        // Whoever is left at the end does all that is left: a design may have become of the other kind.
+        let other = if state.is_closed { state.ready[1 - kind as usize].pop_front() } else { None };
+        let Some(design) = mine.or(other) else { return None };
         let batch = state.waiting.get_mut(&design).map(std::mem::take).unwrap_or_default();
         state.waiting_count -= batch.len();
         Some((design, batch))

@@ -31,12 +31,17 @@ pub(super) async fn add(tx: &mut PgConnection, blob: &BacklogBlob) -> Result<()>
 }
 
 /// A payload is read only if it fits.
-pub(super) async fn oldest(tx: &mut PgConnection, limit: i64, bytes: i64) -> Result<Vec<BacklogBlob>> {
-    let found: Vec<(String, Vec<u8>, Vec<u8>)> = sqlx::query_as(
-        "SELECT prefix, hash, payload FROM blob_backlog WHERE id IN
+pub(super) async fn oldest(
+    tx: &mut PgConnection,
+    after: u64,
+    limit: i64,
+    bytes: i64,
+) -> Result<Vec<(u64, BacklogBlob)>> {
+    let found: Vec<(i64, String, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        "SELECT id, prefix, hash, payload FROM blob_backlog WHERE id IN
              (SELECT id FROM
                  (SELECT id, sum(bytes) OVER oldest_first AS total, row_number() OVER oldest_first AS nth
-                  FROM (SELECT id, bytes FROM blob_backlog ORDER BY id LIMIT $1) AS oldest
+                  FROM (SELECT id, bytes FROM blob_backlog WHERE $3 < id ORDER BY id LIMIT $1) AS oldest
                   WINDOW oldest_first AS (ORDER BY id)) AS counted
               WHERE nth = 1 OR total <= $2)
          ORDER BY id",
@@ -44,10 +49,11 @@ pub(super) async fn oldest(tx: &mut PgConnection, limit: i64, bytes: i64) -> Res
     .persistent(false)
     .bind(limit)
     .bind(bytes)
+    .bind(column(after))
     .fetch_all(tx)
     .await?;
-    let blob = |(prefix, name, bytes): (_, _, Vec<u8>)| {
-        Ok(BacklogBlob { prefix, hash: hash(name)?, bytes: bytes.into() })
+    let blob = |(number, prefix, name, bytes): (_, _, _, Vec<u8>)| {
+        Ok((counter(number)?, BacklogBlob { prefix, hash: hash(name)?, bytes: bytes.into() }))
     };
     found.into_iter().map(blob).collect()
 }

@@ -86,8 +86,8 @@ impl Upkeep for PgStore {
         self.upkeep_write(async |tx| backlog::add(tx, &blob).await).await
     }
 
-    async fn backlog(&self, limit_blobs: usize, bytes: usize) -> Result<Vec<BacklogBlob>> {
-        self.upkeep_read(async |tx| backlog::oldest(tx, limit(limit_blobs), limit(bytes)).await).await
+    async fn backlog(&self, after: u64, limit_blobs: usize, bytes: usize) -> Result<Vec<(u64, BacklogBlob)>> {
+        self.upkeep_read(async |tx| backlog::oldest(tx, after, limit(limit_blobs), limit(bytes)).await).await
     }
 
     async fn remove_from_backlog(&self, prefix: &str, hash: [u8; 32]) -> Result<()> {

@@ -36,24 +36,26 @@ pub(super) async fn add(tx: &mut SqliteConnection, blob: &BacklogBlob, now: i64)
 /// One statement sees one state. A payload is read only if it fits.
 pub(super) async fn oldest(
     connection: &mut SqliteConnection,
+    after: u64,
     limit: i64,
     bytes: i64,
-) -> Result<Vec<BacklogBlob>> {
-    let found: Vec<(String, Vec<u8>, Vec<u8>)> = sqlx::query_as(
-        "SELECT prefix, hash, payload FROM blob_backlog WHERE id IN
+) -> Result<Vec<(u64, BacklogBlob)>> {
+    let found: Vec<(i64, String, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        "SELECT id, prefix, hash, payload FROM blob_backlog WHERE id IN
              (SELECT id FROM
                  (SELECT id, sum(bytes) OVER oldest_first AS total, row_number() OVER oldest_first AS nth
-                  FROM (SELECT id, bytes FROM blob_backlog ORDER BY id LIMIT ?1)
+                  FROM (SELECT id, bytes FROM blob_backlog WHERE ?3 < id ORDER BY id LIMIT ?1)
                   WINDOW oldest_first AS (ORDER BY id))
               WHERE nth = 1 OR total <= ?2)
          ORDER BY id",
     )
     .bind(limit)
     .bind(bytes)
+    .bind(column(after))
     .fetch_all(connection)
     .await?;
-    let blob = |(prefix, name, bytes): (_, _, Vec<u8>)| {
-        Ok(BacklogBlob { prefix, hash: hash(name)?, bytes: bytes.into() })
+    let blob = |(number, prefix, name, bytes): (_, _, _, Vec<u8>)| {
+        Ok((counter(number)?, BacklogBlob { prefix, hash: hash(name)?, bytes: bytes.into() }))
     };
     found.into_iter().map(blob).collect()
 }

@@ -109,8 +109,8 @@ impl Upkeep for SqliteStore {
         self.writer.write(move |tx| Box::pin(async move { backlog::add(tx, &blob, now).await })).await
     }
 
-    async fn backlog(&self, limit_blobs: usize, bytes: usize) -> Result<Vec<BacklogBlob>> {
-        backlog::oldest(&mut *self.loader().await?, limit(limit_blobs), limit(bytes)).await
+    async fn backlog(&self, after: u64, limit_blobs: usize, bytes: usize) -> Result<Vec<(u64, BacklogBlob)>> {
+        backlog::oldest(&mut *self.loader().await?, after, limit(limit_blobs), limit(bytes)).await
     }
 
     async fn remove_from_backlog(&self, prefix: &str, hash: [u8; 32]) -> Result<()> {

@@ -171,18 +171,34 @@ pub(crate) async fn sqlite(server: &Server) -> SqliteConnection {
     open(server.data_folder().join("data/atlas.db")).await
 }
 
-/// Take it while nobody writes.
+/// Take it while few write: it is taken again until nothing changed meanwhile.
 async fn sqlite_copy(server: &Server) -> SqliteConnection {
     let folder = server.data_folder();
-    for (from, to) in [("atlas.db", "copy.db"), ("atlas.db-wal", "copy.db-wal")] {
-        let _ = std::fs::remove_file(folder.join(to));
-        let from =
-            if server.has_own_disk() { server.inner_path(from) } else { folder.join("data").join(from) };
-        if from.exists() {
-            std::fs::copy(from, folder.join(to)).unwrap();
+    let source = |name: &str| {
+        if server.has_own_disk() { server.inner_path(name) } else { folder.join("data").join(name) }
+    };
+    let files =
+        [("atlas.db", "copy.db"), ("atlas.db-wal", "copy.db-wal")].map(|(from, to)| (source(from), to));
+    let state = || {
+        let of =
+            |from: &PathBuf| std::fs::metadata(from).ok().map(|file| (file.len(), file.modified().unwrap()));
+        files.iter().map(|(from, _)| of(from)).collect::<Vec<_>>()
+    };
+    for _ in 0..1_000 {
+        let before = state();
+        for (from, to) in &files {
+            let _ = std::fs::remove_file(folder.join(to));
+            if from.exists() {
+                std::fs::copy(from, folder.join(to)).unwrap();
+            }
+        }
+        // Longer than the clock of any file system stands still.
+        tokio::time::sleep(Duration::from_millis(12)).await;
+        if before == state() {
+            return open(folder.join("copy.db")).await;
         }
     }
-    open(folder.join("copy.db")).await
+    panic!("the database never comes to rest");
 }
 
 async fn open(path: PathBuf) -> SqliteConnection {
