@@ -110,6 +110,7 @@ impl App {
                 rows_at_leave: jobs.compact_leave_rows,
             };
             let hub = base.hub(&config, &stores, pod, folds);
+            tasks.spawn("watch", hub.clone().watch());
             (base.router(&config, &stores, hub.clone()).await?, Some(hub))
         };
         let listener = TcpListener::bind(config.server.listen)

@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use atlas_crdt::ids::{ConnId, DesignId, Epoch, PodId, SessionId, UserId};
@@ -154,10 +154,10 @@ pub struct HubStats {
 }
 
 impl Hub {
-    /// Call it inside of a runtime: the watch begins at once.
+    /// It notices what happens elsewhere only while [`Self::watch`] runs.
     #[must_use]
     pub fn new(deps: HubDeps) -> Self {
-        let inner = Arc::new(Inner {
+        Self(Arc::new(Inner {
             deps,
             rooms: DashMap::new(),
             sessions: Sessions::default(),
@@ -171,10 +171,12 @@ impl Hub {
             unsaved_bytes: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             room_ended: Notify::new(),
-        });
-        // It ends with all tasks.
-        drop(inner.deps.tasks.spawn("watch", watch::run(Arc::clone(&inner))));
-        Self(inner)
+        }))
+    }
+
+    /// Notices what happens elsewhere, until the tasks of the process end. To be run once.
+    pub async fn watch(self) {
+        watch::run(self.0).await;
     }
 
     /// Takes part in a design, loading it if it is not open. Returns once the room has taken the join; what the room

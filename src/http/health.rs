@@ -116,6 +116,7 @@ struct HealthJson {
 struct LookJson {
     status: Looks,
     /// Milliseconds since the last one that succeeded. `null`: there was none yet.
+    #[schema(required)]
     age_ms: Option<u64>,
 }
 

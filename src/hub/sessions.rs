@@ -36,6 +36,18 @@ struct Ended {
     known: HashSet<SessionId>,
 }
 
+impl Ended {
+    /// The oldest, as long as that holds of how many there are and when it ended.
+    fn forget_while(&mut self, is_over: impl Fn(usize, Millis) -> bool) {
+        while let Some((at, oldest)) = self.order.front().copied()
+            && is_over(self.order.len(), at)
+        {
+            self.order.pop_front();
+            self.known.remove(&oldest);
+        }
+    }
+}
+
 impl Sessions {
     pub(super) fn enter(&self, session: SessionId, conn: ConnId, outbox: &Arc<Outbox>, dialect: Dialect) {
         let opened = Opened { outbox: Arc::downgrade(outbox), dialect };
@@ -85,17 +97,13 @@ impl Sessions {
     /// False: it was known.
     fn note_end(&self, now: Millis, session: SessionId) -> bool {
         let mut ended = self.ended();
-        while let Some((at, oldest)) = ended.order.front().copied()
-            && (ENDED_KEPT_MS <= now.since(at) || ENDED_MAX <= ended.order.len())
-        {
-            ended.order.pop_front();
-            ended.known.remove(&oldest);
+        ended.forget_while(|_, at| ENDED_KEPT_MS <= now.since(at));
+        if !ended.known.insert(session) {
+            return false;
         }
-        let is_new = ended.known.insert(session);
-        if is_new {
-            ended.order.push_back((now, session));
-        }
-        is_new
+        ended.order.push_back((now, session));
+        ended.forget_while(|count, _| ENDED_MAX < count);
+        true
     }
 
     fn ended(&self) -> MutexGuard<'_, Ended> {
@@ -130,7 +138,7 @@ mod tests {
         assert!(is_let_in(0) && !is_let_in(10), "of too many the oldest are forgotten");
         sessions.end(Millis::new(1 + ENDED_KEPT_MS), session(0));
         assert_eq!(sessions.ended().order.len(), 1);
-        assert!(!is_let_in(0) && is_let_in(10));
+        assert!(!is_let_in(0) && is_let_in(10), "after a while all are");
         assert!(sessions.is_empty());
     }
 }

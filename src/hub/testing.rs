@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use atlas_crdt::ids::{DesignId, PodId};
@@ -97,6 +97,8 @@ impl Pod {
             unsaved_bytes_total_max,
             folds: FoldHints { to, rows: 20, bytes: 1 << 20, rows_at_leave: 5 },
         });
+        // Not among the tasks that tests count.
+        drop(Tasks::new().spawn("watch", hub.clone().watch()));
         Self { hub, id, store, bus, clock, design, ids, hints }
     }
 
@@ -118,11 +120,7 @@ impl Pod {
         self.join_to(self.design, new).await
     }
 
-    pub(super) async fn join_to(
-        &self,
-        design: DesignId,
-        new: NewConn,
-    ) -> Result<Peer, JoinError> {
+    pub(super) async fn join_to(&self, design: DesignId, new: NewConn) -> Result<Peer, JoinError> {
         let handle = self.hub.join(design, new).await?;
         let doc = Doc::with_client_id(self.ids.client().get());
         Ok(Peer { outbox: Arc::clone(handle.outbox()), handle: Some(handle), doc, saved: 0, sent: 0 })
@@ -226,6 +224,13 @@ impl Peer {
             Heard::Close(close) => close,
             Heard::Frame(frame) => panic!("{frame:?}"),
         }
+    }
+
+    /// All that waits for it, unread.
+    pub(super) fn take_frames(&self) -> Vec<bytes::Bytes> {
+        let mut frames = Vec::new();
+        let _ = self.outbox.poll_take(&Context::from_waker(Waker::noop()), usize::MAX, &mut frames);
+        frames
     }
 
     pub(super) fn nodes(&self) -> Vec<String> {

@@ -140,11 +140,11 @@ enum Event {
     Wake,
 }
 
-struct Watcher {
+pub(super) struct Watcher {
     hub: Arc<Inner>,
     /// `None`: the bus has ended.
     bus: Option<Subscription<PodMessage>>,
-    pods: Pods,
+    pub(super) pods: Pods,
     /// The question to the store that is under way. One at a time.
     question: Option<BoxFuture<'static, Found>>,
     next_look: Millis,
@@ -158,7 +158,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(hub: Arc<Inner>, bus: Subscription<PodMessage>) -> Self {
+    pub(super) fn new(hub: Arc<Inner>, bus: Subscription<PodMessage>) -> Self {
         let now = hub.deps.clock.now();
         // Pods that start together do not look together.
         let next_look = now.plus(hub.deps.ids.seed() % LOOK_EVERY_MS);
@@ -344,7 +344,7 @@ impl Watcher {
 
     // --- other pods
 
-    fn hear(&mut self, heard: Heard<PodMessage>) {
+    pub(super) fn hear(&mut self, heard: Heard<PodMessage>) {
         let now = self.now();
         let (pod, word) = match heard {
             Heard::Message(PodMessage { pod, .. }) if pod == self.hub.deps.pod => return,
@@ -367,11 +367,11 @@ impl Watcher {
             }
             PodWord::SessionRevoked(session) => self.hub.sessions.end(now, session),
         }
-        self.hub.watch.pods.store(self.pods.0.len(), Ordering::Relaxed);
+        self.hub.watch.pods.store(self.pods.len(), Ordering::Relaxed);
     }
 
     /// Says that this one lives, and finds out who does not.
-    fn look_after_pods(&mut self, now: Millis) {
+    pub(super) fn look_after_pods(&mut self, now: Millis) {
         self.next_alive = now.plus(millis(ALIVE_EVERY));
         // If it is this pod that stood still, the others' words wait here.
         while let Some(Ok(heard)) = self.bus.as_mut().map(|bus| bus.messages.try_recv()) {
@@ -381,7 +381,7 @@ impl Watcher {
             tracing::warn!(%pod, "another server is not heard of any more");
             self.tell_all_rooms(Control::PodGone { pod });
         }
-        self.hub.watch.pods.store(self.pods.0.len(), Ordering::Relaxed);
+        self.hub.watch.pods.store(self.pods.len(), Ordering::Relaxed);
         if !self.hub.watch.has_said_bye.load(Ordering::SeqCst) {
             self.hub.tell_pods(PodWord::Alive);
         }
@@ -418,9 +418,13 @@ fn millis(duration: Duration) -> u64 {
 
 /// The other pods that are heard of, and when each was last.
 #[derive(Debug, Default)]
-struct Pods(HashMap<PodId, Millis>);
+pub(super) struct Pods(HashMap<PodId, Millis>);
 
 impl Pods {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// True: it was not there before.
     fn hear(&mut self, now: Millis, pod: PodId) -> bool {
         if let Some(at) = self.0.get_mut(&pod) {

@@ -24,8 +24,8 @@ use self::lanes::Lanes;
 use self::pool::{Pool, Server, Terms};
 use self::values::micros;
 use super::{
-    DesignRow, Head, ListDesigns, ListedDesign, Look, Member, NewDesign, NewSession, NewTicket, NewUser, Page,
-    Result, RotateRefresh, Rotation, Store, Ticket, User,
+    DesignRow, Head, ListDesigns, ListedDesign, Look, Member, NewDesign, NewSession, NewTicket, NewUser,
+    Page, Result, RotateRefresh, Rotation, Store, Ticket, User,
 };
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;

@@ -25,8 +25,8 @@ use time::OffsetDateTime;
 use self::values::micros;
 use self::writer::{Writer, WriterHandle};
 use super::{
-    DesignRow, Head, ListDesigns, ListedDesign, Look, Member, NewDesign, NewSession, NewTicket, NewUser, Page,
-    Result, RotateRefresh, Rotation, Store, Ticket, User,
+    DesignRow, Head, ListDesigns, ListedDesign, Look, Member, NewDesign, NewSession, NewTicket, NewUser,
+    Page, Result, RotateRefresh, Rotation, Store, Ticket, User,
 };
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -309,9 +309,9 @@ impl Store for SqliteStore {
 
     async fn rotate_refresh(&self, rotate: RotateRefresh) -> Result<Rotation> {
         let now = self.now();
-        let work = self.writer.write(move |tx| {
-            Box::pin(async move { people::rotate_refresh(tx, &rotate, now).await })
-        });
+        let work = self
+            .writer
+            .write(move |tx| Box::pin(async move { people::rotate_refresh(tx, &rotate, now).await }));
         work.await
     }
 

@@ -104,11 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     }
 
     /// What the room was told may be older than this. `told`: what it is being told by us.
-    pub(super) fn on_role(
-        &mut self,
-        told: Option<DesignRole>,
-        role: Result<Option<DesignRole>, StoreError>,
-    ) {
+    pub(super) fn on_role(&mut self, told: Option<DesignRole>, role: Result<Option<DesignRole>, StoreError>) {
         let Some(part) = &self.part else { return };
         let known = told.or_else(|| part.conn.outbox().role());
         match role {

@@ -101,7 +101,10 @@ pub(super) enum Outcome {
     Delivered(Result<(), RoomGone>),
     Verified(Result<Caller, AuthError>),
     /// `told`: what the room was told just before.
-    Role { told: Option<DesignRole>, role: Result<Option<DesignRole>, StoreError> },
+    Role {
+        told: Option<DesignRole>,
+        role: Result<Option<DesignRole>, StoreError>,
+    },
 }
 
 enum Event {

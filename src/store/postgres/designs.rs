@@ -233,13 +233,12 @@ pub(super) async fn member_roles(
 ) -> Result<Vec<(DesignId, UserId, DesignRole)>> {
     let mut found = Vec::new();
     for designs in designs.chunks(ROLES_DESIGNS_MAX) {
-        let rows: Vec<(Uuid, Uuid, String)> = sqlx::query_as(
-            "SELECT design_id, user_id, role FROM design_members WHERE design_id = ANY($1)",
-        )
-        .persistent(false)
-        .bind(ids(designs))
-        .fetch_all(&mut *tx)
-        .await?;
+        let rows: Vec<(Uuid, Uuid, String)> =
+            sqlx::query_as("SELECT design_id, user_id, role FROM design_members WHERE design_id = ANY($1)")
+                .persistent(false)
+                .bind(ids(designs))
+                .fetch_all(&mut *tx)
+                .await?;
         for (design, user, word) in rows {
             let (design, user) = (DesignId::from_u128(design.as_u128()), UserId::from_u128(user.as_u128()));
             found.push((design, user, role(&word)?));

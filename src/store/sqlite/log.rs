@@ -3,8 +3,8 @@
 use atlas_crdt::ids::{DesignId, Epoch, Generation, Seq};
 use atlas_crdt::room::{Append, Loaded, LogRow};
 use bytes::Bytes;
-use sqlx::{Connection, QueryBuilder};
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, QueryBuilder};
 use uuid::Uuid;
 
 use super::values::{column, counter, id};
