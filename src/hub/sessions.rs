@@ -76,7 +76,9 @@ impl Sessions {
             Some(opened) => opened.values().filter_map(|opened| opened.outbox.upgrade()).collect(),
             None => return,
         };
-        outboxes.iter().for_each(|outbox| sign_out(outbox));
+        for outbox in &outboxes {
+            sign_out(outbox);
+        }
     }
 
     /// Everybody who is connected.

@@ -287,9 +287,9 @@ async fn designs_that_keep_too_much_unsaved_together_send_their_people_away() {
     }
     let mut sent_away = Vec::new();
     for round in 0..10 {
-        for at in 0..peers.len() {
-            let frame = peers[at].edit(&format!("n{round}"), &"x".repeat(20_000));
-            let _ = peers[at].handle().send_frame(frame).await;
+        for peer in &mut peers {
+            let frame = peer.edit(&format!("n{round}"), &"x".repeat(20_000));
+            let _ = peer.handle().send_frame(frame).await;
         }
         eventually(|| pod.hub.stats().unsaved_bytes <= TOTAL + DESIGNS * 30_000).await;
         for at in (0..peers.len()).rev() {

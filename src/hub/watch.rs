@@ -119,9 +119,12 @@ impl Open {
     }
 }
 
+/// Where the designs stand, and which logins ended.
+type Looked = (Vec<(DesignId, Look)>, Vec<SessionId>);
+
 /// What the store answered.
 enum Found {
-    Looked { asked_at: Millis, open: Vec<Open>, looked: Result<(Vec<(DesignId, Look)>, Vec<SessionId>)> },
+    Looked { asked_at: Millis, open: Vec<Open>, looked: Result<Looked> },
     Roles { of: Vec<Changed>, members: Result<Vec<(DesignId, UserId, DesignRole)>> },
 }
 
@@ -178,7 +181,7 @@ impl Watcher {
     async fn live(mut self) {
         loop {
             match self.next_event().await {
-                Event::Heard(Some(heard)) => self.hear(heard),
+                Event::Heard(Some(heard)) => self.hear(&heard),
                 Event::Heard(None) => self.bus = None,
                 Event::Found(found) => {
                     self.question = None;
@@ -276,7 +279,9 @@ impl Watcher {
                 self.hub.watch.looked_at.store(asked_at.get(), Ordering::Relaxed);
                 self.sessions_known = asked_at;
                 let now = self.now();
-                revoked.iter().for_each(|session| self.hub.sessions.end(now, *session));
+                for session in revoked {
+                    self.hub.sessions.end(now, session);
+                }
                 self.tell_rooms(open, &looks.into_iter().collect());
                 self.succeeded();
             }
@@ -344,14 +349,15 @@ impl Watcher {
 
     // --- other pods
 
-    pub(super) fn hear(&mut self, heard: Heard<PodMessage>) {
+    pub(super) fn hear(&mut self, heard: &Heard<PodMessage>) {
         let now = self.now();
-        let (pod, word) = match heard {
-            Heard::Message(PodMessage { pod, .. }) if pod == self.hub.deps.pod => return,
-            Heard::Message(PodMessage { pod, word }) => (pod, word),
+        let Heard::Message(PodMessage { pod, word }) = *heard else {
             // A login may have ended, a design be gone.
-            Heard::Gap => return self.next_look = now,
+            return self.next_look = now;
         };
+        if pod == self.hub.deps.pod {
+            return;
+        }
         match word {
             PodWord::Alive => {
                 if self.pods.hear(now, pod) {
@@ -375,7 +381,7 @@ impl Watcher {
         self.next_alive = now.plus(millis(ALIVE_EVERY));
         // If it is this pod that stood still, the others' words wait here.
         while let Some(Ok(heard)) = self.bus.as_mut().map(|bus| bus.messages.try_recv()) {
-            self.hear(heard);
+            self.hear(&heard);
         }
         for pod in self.pods.take_silent(now) {
             tracing::warn!(%pod, "another server is not heard of any more");

@@ -70,8 +70,8 @@ fn state(writer: &Writer, own: u64) -> StateVector {
     state
 }
 
-fn ask(stage: &mut Stage, conn: ConnId, state: &StateVector) {
-    stage.frame(conn, step1(state));
+fn ask(stage: &mut Stage, conn: ConnId, has: &StateVector) {
+    stage.frame(conn, step1(has));
 }
 
 // R-SYNC-4
@@ -156,7 +156,9 @@ fn who_asks_again_and_again_does_not_keep_others_waiting() {
     let mut waiting: BTreeSet<ConnId> = herd().collect();
     for round in 0_u64.. {
         let portion = answers(&mut stage);
-        portion.iter().for_each(|(conn, _)| _ = waiting.remove(conn));
+        for (conn, _) in &portion {
+            waiting.remove(conn);
+        }
         if waiting.is_empty() {
             break;
         }

@@ -92,7 +92,7 @@ async fn whoever_edits_goes_on_while_a_herd_joins() {
     let join = async |n: usize| {
         let peer = pod.join().await.unwrap();
         let mut state = StateVector::default();
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             state = known.clone();
             state.set_max(ClientID::new(1_000 + n as u64), 1);
         }
@@ -111,7 +111,7 @@ async fn whoever_edits_goes_on_while_a_herd_joins() {
         slowest
     };
     let (mut peers, slowest) = tokio::join!(join_all((0..HERD).map(join)), edit);
-    let has_all = |(n, peer): (usize, &Peer)| n % 2 == 0 || DESIGN_BYTES <= peer.outbox.bytes();
+    let has_all = |(n, peer): (usize, &Peer)| n.is_multiple_of(2) || DESIGN_BYTES <= peer.outbox.bytes();
     eventually(|| peers.iter().enumerate().all(has_all)).await;
     // Half of them have been brought along by edits, or answers, of their own.
     ann.send_edit("last").await;
@@ -140,7 +140,9 @@ async fn many_designs_are_loaded_a_few_at_a_time() {
     let pod = Pod::new();
     pod.store.loading.send_replace(Mood::Slow);
     let designs: Vec<_> = (0..DESIGNS).map(|_| pod.ids.design()).collect();
-    designs.iter().for_each(|design| pod.store.create(*design));
+    for design in &designs {
+        pod.store.create(*design);
+    }
     let joins = join_all(designs.iter().map(|design| pod.join_to(*design, pod.newcomer())));
     let release = async {
         eventually(|| pod.store.loads.load(Ordering::SeqCst) == LOADS_AT_ONCE).await;

@@ -12,7 +12,7 @@ use crate::bus::{Bus, Heard as FromBus, PodWord};
 
 const PEOPLE: usize = 40;
 const SPREAD: Duration = Duration::from_secs(2);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn closing(peers: &[Peer]) -> usize {
     peers.iter().filter(|peer| peer.outbox.is_closing()).count()

@@ -298,7 +298,7 @@ pub(super) async fn a_look_sees_changes_that_race(store: Arc<dyn Store>) {
             }
         }
     };
-    let (_, known) = futures_util::future::join(change, watch).await;
+    let ((), known) = futures_util::future::join(change, watch).await;
     assert_eq!(known, store.member_role(design, bob).await.unwrap());
 }
 

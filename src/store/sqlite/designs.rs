@@ -226,7 +226,9 @@ pub(super) async fn member_roles(
         let mut sql =
             QueryBuilder::new("SELECT design_id, user_id, role FROM design_members WHERE design_id IN (");
         let mut list = sql.separated(", ");
-        designs.iter().for_each(|design| _ = list.push_bind(id(design.as_u128())));
+        for design in designs {
+            list.push_bind(id(design.as_u128()));
+        }
         sql.push(")");
         let rows: Vec<(Uuid, Uuid, String)> =
             sql.build_query_as().persistent(false).fetch_all(&mut *connection).await?;

@@ -111,7 +111,9 @@ pub(super) async fn look(
             "SELECT design_id, generation, epoch, head_seq, notice_seq FROM design_heads WHERE design_id IN (",
         );
         let mut list = sql.separated(", ");
-        designs.iter().for_each(|design| _ = list.push_bind(id(design.as_u128())));
+        for design in designs {
+            list.push_bind(id(design.as_u128()));
+        }
         sql.push(")");
         // Each number of designs makes another statement: none is worth keeping.
         let rows: Vec<(Uuid, i64, i64, i64, i64)> =
