@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use atlas_crdt::ids::{ConnId, DesignId, Generation, PodId, Seq, UserId};
@@ -52,9 +52,8 @@ pub(super) struct RoomHandle {
     pub(super) seats_taken: AtomicUsize,
     /// Written by the room's task after each turn, read by figures.
     pub(super) unsaved_bytes: AtomicUsize,
-    /// Where the room's log stands; zero: it does not hold its document. Written by its task after each turn, read by the
-    /// watch.
-    pub(super) head: AtomicU64,
+    /// The room holds its document. Written by its task after each turn, read by the watch.
+    pub(super) is_live: AtomicBool,
     /// Up to where everybody here knows what happened besides the log; [`NOTHING_NOTICED`]: not known. The watch's own.
     pub(super) noticed: AtomicU64,
 }
@@ -102,11 +101,10 @@ pub(super) enum Control {
     },
     /// Who the members are by now.
     Roles(Arc<Roles>),
-    /// Where the store's log stands. `known`: where this room's stood when the store was asked.
+    /// Where the store's log stood a moment ago.
     Head {
         generation: Generation,
         seq: Seq,
-        known: Seq,
     },
     /// Another pod is heard of, for the first time or again.
     PodCame,
@@ -165,7 +163,7 @@ pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc
         space: Arc::new(Semaphore::new(INBOX_BYTES_MAX)),
         seats_taken: AtomicUsize::new(0),
         unsaved_bytes: AtomicUsize::new(0),
-        head: AtomicU64::new(0),
+        is_live: AtomicBool::new(false),
         noticed: AtomicU64::new(NOTHING_NOTICED),
     });
     let ids = &hub.deps.ids;
@@ -322,13 +320,7 @@ impl RoomTask {
                 self.tell(Input::RoleChanged { user, role });
             }
             Control::Roles(roles) => self.executor.offer_roles(&roles),
-            Control::Head { generation, seq, known } => {
-                // Below what is known by now is no loss of rows, if it is not below what was known then: only an old answer.
-                let head = Seq::new(self.handle.head.load(Ordering::Relaxed));
-                if head <= seq || seq < known {
-                    self.tell(Input::Head { generation, seq });
-                }
-            }
+            Control::Head { generation, seq } => self.tell(Input::Head { generation, seq }),
             Control::PodCame => {
                 let message = BusMessage { pod: self.hub.deps.pod, word: Word::AskPresence };
                 self.hub.deps.bus.publish(self.design, message);
@@ -439,7 +431,7 @@ impl RoomTask {
 
     fn note_figures(&mut self) {
         let stats = self.room.as_ref().map(Room::stats).unwrap_or_default();
-        self.handle.head.store(stats.head.get(), Ordering::Relaxed);
+        self.handle.is_live.store(stats.head != Seq::ZERO, Ordering::Relaxed);
         let is_too_much = self.hub.note_unsaved(&self.handle, stats.unsaved_bytes);
         if is_too_much && stats.degraded && stats.has_unsaved {
             self.tell(Input::Overloaded);

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use atlas_crdt::ids::{DesignId, Millis, PodId, Seq, SessionId, UserId};
+use atlas_crdt::ids::{DesignId, Millis, PodId, SessionId, UserId};
 use atlas_crdt::limits::LOOK_EVERY_MS;
 use atlas_crdt::roles::DesignRole;
 use futures_util::future::{BoxFuture, join_all};
@@ -107,15 +107,12 @@ pub(super) async fn run(hub: Arc<Inner>) {
 struct Open {
     design: DesignId,
     room: Arc<RoomHandle>,
-    /// Where its log stood then.
-    head: Seq,
 }
 
 impl Open {
     /// `None`: it is still being loaded, and will find out what there is by that.
     fn of(design: DesignId, room: &Arc<RoomHandle>) -> Option<Self> {
-        let head = Seq::new(room.head.load(Ordering::Relaxed));
-        (head != Seq::ZERO).then(|| Self { design, room: Arc::clone(room), head })
+        room.is_live.load(Ordering::Relaxed).then(|| Self { design, room: Arc::clone(room) })
     }
 }
 
@@ -297,14 +294,14 @@ impl Watcher {
 
     fn tell_rooms(&mut self, open: Vec<Open>, looks: &HashMap<DesignId, Look>) {
         let mut changed = Vec::new();
-        for Open { design, room, head: known } in open {
+        for Open { design, room } in open {
             // What finds a room's queue full is told by the next look.
             let Some(look) = looks.get(&design) else {
                 let _ = room.control.try_send(Control::Deleted);
                 continue;
             };
             let Look { generation, head: seq, .. } = *look;
-            let _ = room.control.try_send(Control::Head { generation, seq, known });
+            let _ = room.control.try_send(Control::Head { generation, seq });
             if room.noticed.load(Ordering::Relaxed) == look.notice_seq {
                 continue;
             }

@@ -136,7 +136,7 @@ async fn a_server_that_stops_sends_its_people_away_one_by_one() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let spread = gone[PEOPLE - 1].0.saturating_sub(gone[0].0);
-    assert!(A_SECOND < spread, "{PEOPLE} closes within {:?}", spread);
+    assert!(A_SECOND < spread, "{PEOPLE} closes within {spread:?}");
     let hints: std::collections::BTreeSet<u64> = gone.iter().map(|(_, hint)| *hint).collect();
     assert!(PEOPLE / 2 < hints.len(), "{hints:?}");
     let (_stops, code) = stopping.await.unwrap();
