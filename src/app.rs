@@ -22,7 +22,8 @@ use crate::http::credentials::Credentials;
 use crate::http::health::{self, Probes};
 use crate::http::{self, AppState, HttpSettings, Registration};
 use crate::hub::folds::FoldHints;
-use crate::hub::{Hub, HubDeps, Unsaved};
+use crate::hub::stop::Unsaved;
+use crate::hub::{Hub, HubDeps};
 use crate::jobs::{JobDeps, Jobs};
 use crate::lifecycle::Tasks;
 use crate::store::Stores;
@@ -62,11 +63,13 @@ pub struct Running {
     jobs: Jobs,
     draining: http::Draining,
     tasks: Tasks,
-    /// Cancelled first: no more connections.
+    /// Cancelled once the rooms have ended: no more connections.
     accepting: CancellationToken,
     /// The store's own tasks: they outlive everything that stands on the store.
     store_tasks: Tasks,
     drain: Duration,
+    /// How much of it the closes of sockets are spread over.
+    spread: Duration,
     clock: Clock,
     /// Keeps what it locks.
     _blobs: open::Blobs,
@@ -107,6 +110,7 @@ impl App {
                 rows_at_leave: jobs.compact_leave_rows,
             };
             let hub = base.hub(&config, &stores, pod, folds);
+            tasks.spawn("watch", hub.clone().watch());
             (base.router(&config, &stores, hub.clone()).await?, Some(hub))
         };
         let listener = TcpListener::bind(config.server.listen)
@@ -138,6 +142,8 @@ impl App {
         let database = if config.storage.database.is_some() { "Postgres" } else { "in the data folder" };
         tracing::info!(%addr, %data, database, ?role, "ready: the page under / says how to get in");
         let drain = config.server.drain;
+        // The embedded database has one server: whoever is sent away waits for its successor.
+        let spread = if config.storage.database.is_some() { drain / 2 } else { Duration::ZERO };
         Ok(Running {
             addr,
             stores,
@@ -148,6 +154,7 @@ impl App {
             accepting,
             store_tasks,
             drain,
+            spread,
             clock,
             _blobs: blobs,
         })
@@ -206,8 +213,8 @@ impl Running {
         asked.is_ok_and(|answer| answer.unwrap_or(true))
     }
 
-    /// Turns people away, closes every socket with 1012 once its edits are saved, lets requests finish, and closes
-    /// the store last. Takes the drain window at most, whatever the store does. False: something was still at work after
+    /// Turns people away, closes every socket with 1012, one after the other where other servers may take over, saves what is
+    /// unsaved, lets requests finish, and closes the store last. Takes the drain window at most, whatever the store does. False: something was still at work after
     /// its time, or unsaved.
     pub async fn stop(&self) -> bool {
         tracing::info!(drain_s = self.drain.as_secs(), "stopping");
@@ -218,12 +225,13 @@ impl Running {
         };
         let [rooms, requests, store, rest] = STOPS_AT;
         self.draining.begin();
-        self.accepting.cancel();
         self.jobs.stop();
+        // Whoever comes meanwhile, because nobody has told them yet, is told to come again soon.
         let rooms_ended = match &self.hub {
-            Some(hub) => hub.drain(left(rooms)).await.is_whole(),
+            Some(hub) => hub.drain_spread(self.spread, left(rooms)).await.is_whole(),
             None => true,
         };
+        self.accepting.cancel();
         let tasks_ended = self.tasks.close_and_wait(left(requests)).await;
         // Rooms that were late may have saved their edits meanwhile.
         let all_saved = self.name_unsaved();

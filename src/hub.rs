@@ -1,6 +1,9 @@
 //! The rooms of this pod: which designs are open, how a connection gets into one, and who must hear what.
 //!
 //! - `hub/edit.rs` how an edit over HTTP gets into a room, and its answer out;
+//! - `hub/sessions.rs` whose connections end with which login;
+//! - `hub/stop.rs` how a pod goes away;
+//! - `hub/watch.rs` what happens on other pods and in the store, noticed here;
 //! - `hub/outbox.rs` what waits to be written to one connection;
 //! - `hub/room_task.rs` the one task that owns a room: its two queues, its loop, its end;
 //! - `hub/executor.rs` carries out what the room wants done;
@@ -10,25 +13,24 @@
 //! twice, and a task removes its own handle before it stops listening: whoever still knocks is told to try again
 //! and finds the next room (INV-4).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use atlas_crdt::ids::{ConnId, DesignId, Epoch, Millis, PodId, SessionId, UserId};
+use atlas_crdt::ids::{ConnId, DesignId, Epoch, PodId, SessionId, UserId};
 use atlas_crdt::limits::CONNS_PER_ROOM_MAX;
 use atlas_crdt::roles::DesignRole;
 use atlas_crdt::room::{Dialect, Join};
-use atlas_crdt::wire::{ClientFrame, CloseCode};
+use atlas_crdt::wire::ClientFrame;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use futures_util::future::join_all;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
-use crate::bus::Bus;
+use crate::bus::{Bus, BusMessage, PodMessage, PodWord, Word};
 use crate::clock::{Clock, Ids};
 use crate::lifecycle::Tasks;
 use crate::store::Store;
@@ -38,17 +40,26 @@ mod executor;
 pub mod folds;
 pub mod outbox;
 mod room_task;
+mod sessions;
+pub mod stop;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use folds::FoldHints;
 use outbox::Outbox;
 use room_task::{Control, RoomHandle, ToRoom};
+use sessions::Sessions;
+use watch::Watch;
 
-/// Milliseconds. Longer than a join takes from the check of its credential to its place in the room.
-const REVOKED_KEPT_MS: u64 = 120_000;
+/// Rooms that are being loaded at the same time; the others wait for their turn, which costs the store nothing. A few more
+/// than stores load at once, so that none of their connections waits.
+const LOADS_AT_ONCE: usize = 8;
+
+/// The members of a design.
+pub type Roles = HashMap<UserId, DesignRole>;
 
 /// What the hub stands on.
 pub struct HubDeps {
@@ -82,10 +93,10 @@ struct Inner {
     deps: HubDeps,
     /// Written under the entry by joiners (insert) and by each room's task (its own removal).
     rooms: DashMap<DesignId, Arc<RoomHandle>>,
-    /// The connections that each login opened: written by joins and by dropped handles, read by a revocation.
-    sessions: DashMap<SessionId, HashMap<ConnId, Weak<Outbox>>>,
-    /// Logins that ended a moment ago: a join that was checked before and registers after finds itself here.
-    revoked: Mutex<VecDeque<(Millis, SessionId)>>,
+    sessions: Sessions,
+    watch: Watch,
+    /// A permit for each room that may be loaded now.
+    load_turns: Arc<Semaphore>,
     last_conn: AtomicU64,
     last_incarnation: AtomicU64,
     last_request: AtomicU64,
@@ -133,41 +144,25 @@ pub struct HubStats {
     pub connections: usize,
     /// Bytes of edits that are not in the log yet.
     pub unsaved_bytes: usize,
-}
-
-/// Edits that are in memory and in their authors' clients, and nowhere else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unsaved {
-    pub design: DesignId,
-    /// Of updates, and of the bodies of edits over HTTP.
-    pub bytes: usize,
-}
-
-/// How a drain ended.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Drained {
-    /// Rooms that had not ended at the deadline.
-    pub rooms_left: usize,
-    /// Those among them whose edits the store had not taken.
-    pub unsaved: Vec<Unsaved>,
-}
-
-impl Drained {
-    /// Every room has ended, and nothing is unsaved.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.rooms_left == 0
-    }
+    /// Other pods that are heard of.
+    pub pods: usize,
+    /// Milliseconds since the store was last asked what changed elsewhere, and answered; `None`: never yet. It is asked only
+    /// while a design is open.
+    pub look_age_ms: Option<u64>,
+    /// The store did not answer the last time.
+    pub looks_fail: bool,
 }
 
 impl Hub {
+    /// It notices what happens elsewhere only while [`Self::watch`] runs.
     #[must_use]
     pub fn new(deps: HubDeps) -> Self {
         Self(Arc::new(Inner {
             deps,
             rooms: DashMap::new(),
-            sessions: DashMap::new(),
-            revoked: Mutex::default(),
+            sessions: Sessions::default(),
+            watch: Watch::default(),
+            load_turns: Arc::new(Semaphore::new(LOADS_AT_ONCE)),
             last_conn: AtomicU64::new(0),
             last_incarnation: AtomicU64::new(0),
             last_request: AtomicU64::new(0),
@@ -177,6 +172,11 @@ impl Hub {
             draining: AtomicBool::new(false),
             room_ended: Notify::new(),
         }))
+    }
+
+    /// Notices what happens elsewhere, until the tasks of the process end. To be run once.
+    pub async fn watch(self) {
+        watch::run(self.0).await;
     }
 
     /// Takes part in a design, loading it if it is not open. Returns once the room has taken the join; what the room
@@ -191,73 +191,34 @@ impl Hub {
             let join = Join { conn, user, role, dialect, epoch };
             if seat.knock(join, &outbox).await {
                 self.0.connections.fetch_add(1, Ordering::Relaxed);
-                self.0.note_conn(session, conn, &outbox);
-                return Ok(ConnHandle { seat, session, outbox, hub: Arc::clone(&self.0) });
+                self.0.sessions.enter(session, conn, &outbox, dialect);
+                return Ok(ConnHandle { seat, session, dialect, outbox, hub: Arc::clone(&self.0) });
             }
         }
     }
 
-    /// Tells the open design, if it is open here, that a member's role changed; `None`: no longer a member.
+    /// Tells the open design, here and on the other pods, that a member's role changed; `None`: no longer a member.
     /// Call it after the store knows.
     pub async fn role_changed(&self, design: DesignId, user: UserId, role: Option<DesignRole>) {
+        self.0.tell_other_rooms(design);
+        self.role_is(design, user, role).await;
+    }
+
+    /// As [`Self::role_changed`], for who has noticed the change rather than made it: the other pods notice by themselves.
+    pub async fn role_is(&self, design: DesignId, user: UserId, role: Option<DesignRole>) {
         self.tell(design, Control::RoleChanged { user, role }).await;
     }
 
-    /// Tells the open design, if it is open here, that it was deleted. Call it after the store knows.
+    /// Tells the open design, here and on the other pods, that it was deleted. Call it after the store knows.
     pub async fn deleted(&self, design: DesignId) {
+        self.0.tell_other_rooms(design);
         self.tell(design, Control::Deleted).await;
     }
 
-    /// Closes every connection that the login opened. Call it after the store knows.
+    /// Closes every connection that the login opened, here and on the other pods. Call it after the store knows.
     pub fn session_revoked(&self, session: SessionId) {
-        self.0.note_revoked(session);
-        let opened: Vec<_> = match self.0.sessions.get(&session) {
-            Some(opened) => opened.values().cloned().collect(),
-            None => return,
-        };
-        for outbox in opened.iter().filter_map(Weak::upgrade) {
-            sign_out(&outbox);
-        }
-    }
-
-    /// Refuses joins from now on, closes every connection with 1012 once its room has flushed, and returns when all
-    /// rooms have ended, or at the deadline.
-    pub async fn drain(&self, deadline: Duration) -> Drained {
-        self.0.draining.store(true, Ordering::SeqCst);
-        let all_ended = async {
-            let rooms: Vec<_> = self.0.rooms.iter().map(|entry| Arc::clone(entry.value())).collect();
-            // All at once: a room whose queue is full holds up no other. A closed queue is a room that has ended already.
-            join_all(rooms.iter().map(|room| room.control.send(Control::Drain))).await;
-            loop {
-                let ended = self.0.room_ended.notified();
-                if self.0.rooms.is_empty() {
-                    return;
-                }
-                ended.await;
-            }
-        };
-        if tokio::time::timeout(deadline, all_ended).await.is_ok() {
-            return Drained::default();
-        }
-        Drained { rooms_left: self.0.rooms.len(), unsaved: self.unsaved() }
-    }
-
-    /// The open designs with edits that are not in the log yet, by their ids.
-    #[must_use]
-    pub fn unsaved(&self) -> Vec<Unsaved> {
-        let rooms = self.0.rooms.iter();
-        let unsaved = rooms.map(|room| Unsaved {
-            design: *room.key(),
-            bytes: room.value().unsaved_bytes.load(Ordering::Relaxed),
-        });
-        let mut unsaved: Vec<_> = unsaved.filter(|of| 0 < of.bytes).collect();
-        unsaved.sort_unstable_by_key(|of| of.design);
-        unsaved
-    }
-
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.0.draining.load(Ordering::SeqCst)
+        self.0.sessions.end(self.0.deps.clock.now(), session);
+        self.0.tell_pods(PodWord::SessionRevoked(session));
     }
 
     #[must_use]
@@ -266,6 +227,7 @@ impl Hub {
             rooms: self.0.rooms.len(),
             connections: self.0.connections.load(Ordering::Relaxed),
             unsaved_bytes: self.0.unsaved_bytes.load(Ordering::Relaxed),
+            ..self.0.watch.stats(self.0.deps.clock.now())
         }
     }
 
@@ -311,32 +273,13 @@ impl Inner {
         self.room_ended.notify_waiters();
     }
 
-    fn note_conn(&self, session: SessionId, conn: ConnId, outbox: &Arc<Outbox>) {
-        self.sessions.entry(session).or_default().insert(conn, Arc::downgrade(outbox));
-        // After the entry: a revocation either finds the entry or was noted before.
-        if self.recently_revoked().iter().any(|(_, revoked)| *revoked == session) {
-            sign_out(outbox);
-        }
+    /// Something besides the log changed in the store: the other pods look at once.
+    fn tell_other_rooms(&self, design: DesignId) {
+        self.deps.bus.publish(design, BusMessage { pod: self.deps.pod, word: Word::Notice });
     }
 
-    fn note_revoked(&self, session: SessionId) {
-        let now = self.deps.clock.now();
-        let mut revoked = self.recently_revoked();
-        revoked.retain(|(at, _)| now.since(*at) < REVOKED_KEPT_MS);
-        revoked.push_back((now, session));
-    }
-
-    fn recently_revoked(&self) -> MutexGuard<'_, VecDeque<(Millis, SessionId)>> {
-        self.revoked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn leave_session(&self, session: SessionId, conn: ConnId) {
-        if let Entry::Occupied(mut opened) = self.sessions.entry(session) {
-            opened.get_mut().remove(&conn);
-            if opened.get().is_empty() {
-                opened.remove();
-            }
-        }
+    fn tell_pods(&self, word: PodWord) {
+        self.deps.bus.publish_to_pods(PodMessage { pod: self.deps.pod, word });
     }
 }
 
@@ -381,6 +324,7 @@ impl Drop for Seat {
 pub struct ConnHandle {
     seat: Seat,
     session: SessionId,
+    dialect: Dialect,
     outbox: Arc<Outbox>,
     hub: Arc<Inner>,
 }
@@ -425,9 +369,9 @@ impl ConnHandle {
     /// The connection goes on under the credential of another login.
     pub fn rebind(&mut self, session: SessionId) {
         if session != self.session {
-            self.hub.leave_session(self.session, self.seat.conn);
+            self.hub.sessions.leave(self.session, self.seat.conn);
             self.session = session;
-            self.hub.note_conn(session, self.seat.conn, &self.outbox);
+            self.hub.sessions.enter(session, self.seat.conn, &self.outbox, self.dialect);
         }
     }
 
@@ -455,13 +399,9 @@ impl ConnHandle {
 impl Drop for ConnHandle {
     fn drop(&mut self) {
         self.outbox.abandon();
-        self.hub.leave_session(self.session, self.seat.conn);
+        self.hub.sessions.leave(self.session, self.seat.conn);
         self.hub.connections.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn sign_out(outbox: &Outbox) {
-    outbox.close(CloseCode::Unauthorised, "signed out");
 }
 
 /// Bytes. What a queued frame keeps alive.

@@ -5,6 +5,7 @@
 //! implementation passes the same suite.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use atlas_crdt::ids::{AppendId, ClientId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
@@ -87,6 +88,9 @@ pub trait Store: Send + Sync + 'static {
     async fn log_after(&self, design: DesignId, after: Seq, limit: usize) -> Result<Vec<LogRow>>;
     /// `None`: no such design.
     async fn head(&self, design: DesignId) -> Result<Option<Head>>;
+    /// Where each of these designs stands, in no order. One that is missing was deleted, or never was. One query for some
+    /// thousands, so that a pod may ask for all that it has open, often.
+    async fn look(&self, designs: &[DesignId]) -> Result<Vec<(DesignId, Look)>>;
     /// Keeps an update that the document could not take. One with the same hash is there already: nothing changes.
     /// Payloads are kept within [`QUARANTINE_BYTES_MAX`] and [`QUARANTINE_PAYLOADS_MAX`], marks always.
     async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()>;
@@ -108,10 +112,12 @@ pub trait Store: Send + Sync + 'static {
     // --- members
     async fn members(&self, design: DesignId) -> Result<Vec<Member>>;
     async fn member_role(&self, design: DesignId, user: UserId) -> Result<Option<DesignRole>>;
-    /// Inserts or replaces. `NoSuchDesign` when the design is gone. The last owner cannot be demoted:
+    /// The members of all these designs, in no order, in one query for some thousands. Every design has one at least.
+    async fn member_roles(&self, designs: &[DesignId]) -> Result<Vec<(DesignId, UserId, DesignRole)>>;
+    /// Inserts or replaces, and advances [`Look::notice_seq`] with it. `NoSuchDesign` when the design is gone. The last owner cannot be demoted:
     /// `Conflict("the last owner")`.
     async fn put_member(&self, design: DesignId, user: UserId, role: DesignRole) -> Result<()>;
-    /// False: was no member. `Conflict("the last owner")` as above.
+    /// As [`Self::put_member`]. False: was no member. `Conflict("the last owner")` as above.
     async fn remove_member(&self, design: DesignId, user: UserId) -> Result<bool>;
 
     // --- people
@@ -139,6 +145,9 @@ pub trait Store: Send + Sync + 'static {
     async fn session_by_token(&self, token_hash: &[u8; 32]) -> Result<Option<SessionId>>;
     /// False when revoked, expired or unknown.
     async fn session_is_live(&self, session: SessionId, now: OffsetDateTime) -> Result<bool>;
+    /// The sessions that were revoked so recently, by the store's own clock, and perhaps a few more: whoever asks again says
+    /// how long ago it asked last, and some more for writes that were under way then.
+    async fn revoked_within(&self, age: Duration) -> Result<Vec<SessionId>>;
 
     // --- tickets: one use, stored as SHA-256 only
     async fn create_ticket(&self, ticket: NewTicket) -> Result<()>;
@@ -176,6 +185,17 @@ pub struct Head {
     pub generation: Generation,
     pub epoch: Epoch,
     pub seq: Seq,
+}
+
+/// What may change of a design without its room on this pod having a part in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    pub generation: Generation,
+    pub epoch: Epoch,
+    /// Of the log.
+    pub head: Seq,
+    /// Grows with everything besides the log that open sockets must hear of, such as a member's role.
+    pub notice_seq: u64,
 }
 
 #[derive(Debug, Clone)]

@@ -77,13 +77,13 @@ pub const AWARENESS_IDS_PER_CONN_MAX: usize = 64;
 /// Client ids that one user has announced in a design, and under which nothing is written yet, that stay the user's.
 pub const ANNOUNCED_IDS_PER_USER_MAX: usize = 64;
 /// Awareness states in one room.
-pub const AWARENESS_STATES_PER_ROOM_MAX: usize = 4_096;
+pub const AWARENESS_STATES_PER_ROOM_MAX: usize = 8_192;
 /// Entries in one awareness update: stock clients echo everybody they know.
 pub const AWARENESS_ENTRIES_MAX: usize = AWARENESS_STATES_PER_ROOM_MAX;
 /// Milliseconds. An awareness state that nobody renews is gone after this (y-protocols' outdatedTimeout).
 pub const AWARENESS_EXPIRY_MS: u64 = 30_000;
 /// Bytes. The awareness states of one room together: 1 KiB for each, if there are as many as there may be.
-pub const AWARENESS_BYTES_PER_ROOM_MAX: usize = 4 << 20;
+pub const AWARENESS_BYTES_PER_ROOM_MAX: usize = 8 << 20;
 /// The highest clock of an awareness state. They count changes and heartbeats, so that no honest one comes near it;
 /// far enough from the end of 32 bits, in which others keep them.
 pub const AWARENESS_CLOCK_MAX: u32 = 1 << 31;
@@ -95,7 +95,16 @@ pub const AWARENESS_TICK_MS: u64 = 40;
 /// Client ids that one connection may have refused before it is closed.
 pub const SPENT_CLIENTS_PER_CONN_MAX: usize = 16;
 /// Connections in one room.
-pub const CONNS_PER_ROOM_MAX: usize = 1_000;
+pub const CONNS_PER_ROOM_MAX: usize = 2_048;
+/// Bytes of documents, and of differences to them, that a room encodes at one go, but for one that is larger alone: so long
+/// do edits wait for those who join …
+pub const ANSWER_BYTES_PER_TURN: usize = 2 << 20;
+/// … where one counts for so many bytes at least, since looking for a difference takes time as well.
+pub const ANSWER_BYTES_MIN: usize = 64 << 10;
+/// Different answers to joiners that a room keeps for the next who ask the same …
+pub const ANSWERS_KEPT_MAX: usize = 4;
+/// … and their bytes together.
+pub const ANSWERS_KEPT_BYTES_MAX: usize = DOCUMENT_BYTES_MAX;
 /// Milliseconds between two flushes of a busy room …
 pub const FLUSH_INTERVAL_MS: u64 = 8;
 /// … unless this many updates …
@@ -125,6 +134,8 @@ pub const EDIT_WAIT_MS: u64 = 10_000;
 pub const HOLE_MESSAGES_MAX: usize = 1_024;
 /// Log rows read in one catch-up.
 pub const CATCH_UP_ROWS_MAX: usize = 1_024;
+/// Milliseconds between two looks of a pod at what the store has of its open designs.
+pub const LOOK_EVERY_MS: u64 = 750;
 /// Milliseconds. A room without connections is evicted after this.
 pub const IDLE_EVICT_MS: u64 = 30_000;
 /// Bytes. Payloads above this leave as continuation frames cut from one shared buffer.
@@ -159,6 +170,7 @@ const _: () = {
     assert!(UNSAVED_BYTES_MAX <= UNSAVED_BYTES_PER_PROCESS_MAX);
     assert!(UPDATE_BYTES_MAX < PENDING_SOFT_BYTES);
     assert!(EDIT_BYTES_PER_ROOM_MAX < UNSAVED_BYTES_MAX);
+    assert!(ANSWER_BYTES_MIN < ANSWER_BYTES_PER_TURN);
     assert!(APPEND_SLOW_MS < EDIT_WAIT_MS);
     assert!(OUTBOX_PRESENCE_BYTES_MAX < OUTBOX_BYTES_MAX);
     assert!(FRAGMENT_BYTES < OUTBOX_BYTES_MAX);

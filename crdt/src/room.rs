@@ -5,7 +5,7 @@
 //! further inputs, and calls again with [`Input::Tick`] when [`Room::deadline`] comes.
 //!
 //! In reading order: [`input`](Input) and [`effect`](Effect); `phase` (Loading, Live, Draining, Closed);
-//! `members` (connections, and the counting behind `Saved`); `live` (what a loaded room is, and how frames enter);
+//! `members` (connections, and the counting behind `Saved`); `live` (what a loaded room is, and how frames enter); `answers`;
 //! `stored` (reading what the store holds); `durability` (what waits, what is in flight); `judge`, with `owners`, `size`
 //! and `quarantine` (what each frame is worth); `flush` (apply, append, and what follows the commit); `edit` (what HTTP asks for); `remote` (other
 //! pods); `rebuild` (when yrs itself fails); `known` (the state vector of the log).
@@ -15,6 +15,7 @@ mod effect;
 mod phase;
 mod members;
 mod live;
+mod answers;
 mod known;
 mod durability;
 mod owners;

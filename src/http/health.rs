@@ -105,6 +105,27 @@ struct HealthJson {
     rooms: usize,
     /// Open sockets.
     connections: usize,
+    /// Other servers on the same bus that are heard of.
+    pods: usize,
+    look: LookJson,
+}
+
+/// The looks into the database by which a server notices what others changed, several times a second while a design is open.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoreLook)]
+struct LookJson {
+    status: Looks,
+    /// Milliseconds since the last one that succeeded. `null`: there was none yet.
+    #[schema(required)]
+    age_ms: Option<u64>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = StoreLookStatus)]
+enum Looks {
+    Ok,
+    Failing,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -198,6 +219,11 @@ async fn details(State(probes): State<Probes>) -> Response {
         blob_backlog,
         rooms: hub.rooms,
         connections: hub.connections,
+        pods: hub.pods,
+        look: LookJson {
+            status: if hub.looks_fail { Looks::Failing } else { Looks::Ok },
+            age_ms: hub.look_age_ms,
+        },
     };
     let status = if store { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()

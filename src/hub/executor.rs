@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use atlas_crdt::ids::{ClientId, ConnId, DesignId, RequestId, Seq, UserId};
 use atlas_crdt::limits::CATCH_UP_ROWS_MAX;
-use atlas_crdt::room::{Append, EditOutcome, Effect, FrameKind, Input, Quarantine};
+use atlas_crdt::roles::DesignRole;
+use atlas_crdt::room::{Append, EditOutcome, Effect, FrameKind, Input, Join, Quarantine};
 use atlas_crdt::view::hex;
 use atlas_crdt::wire::{ClientFrame, CloseCode};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::Roles;
 use super::outbox::{Outbox, Pushed};
 use crate::bus::{BusMessage, Subscription, Word};
 use crate::store::StoreError;
@@ -31,16 +33,19 @@ pub(super) struct Done {
     pub(super) subscription: Option<Subscription>,
     /// What an append has added to the log.
     pub(super) logged_bytes: usize,
+    /// A load's turn, until the room has taken in what it brought.
+    pub(super) turn: Option<OwnedSemaphorePermit>,
 }
 
 impl From<Input> for Done {
     fn from(input: Input) -> Self {
-        Self { input, subscription: None, logged_bytes: 0 }
+        Self { input, subscription: None, logged_bytes: 0, turn: None }
     }
 }
 
 /// One connection, seen from its room's task.
 struct Conn {
+    user: UserId,
     outbox: Arc<Outbox>,
     questions: Questions,
 }
@@ -83,8 +88,20 @@ impl Executor {
         }
     }
 
-    pub(super) fn join(&mut self, conn: ConnId, outbox: Arc<Outbox>) {
-        self.conns.insert(conn, Conn { outbox, questions: Questions::default() });
+    pub(super) fn join(&mut self, join: &Join, outbox: Arc<Outbox>) {
+        outbox.note_role(join.role);
+        self.conns.insert(join.conn, Conn { user: join.user, outbox, questions: Questions::default() });
+    }
+
+    /// The room is told the user's role.
+    pub(super) fn note_role(&self, user: UserId, role: DesignRole) {
+        let theirs = self.conns.values().filter(|conn| conn.user == user);
+        theirs.for_each(|conn| conn.outbox.note_role(role));
+    }
+
+    /// The design's members as the store has them: each socket sees for itself what that means for it.
+    pub(super) fn offer_roles(&self, roles: &Arc<Roles>) {
+        self.conns.values().for_each(|conn| conn.outbox.offer_roles(roles));
     }
 
     /// False: the room has let it go already, and wants to hear nothing of it any more.
@@ -100,7 +117,7 @@ impl Executor {
     /// What the room may hear now of a frame. Nothing when the room has let the connection go, or when it is a
     /// question and the connection does not read its answers: then it waits for [`Self::writable`].
     pub(super) fn admit(&mut self, conn: ConnId, frame: ClientFrame) -> Option<ClientFrame> {
-        let Conn { outbox, questions } = self.conns.get_mut(&conn)?;
+        let Conn { outbox, questions, .. } = self.conns.get_mut(&conn)?;
         match frame {
             ClientFrame::SyncStep1 { state_vector } if !outbox.wants_more() => {
                 questions.state_vector = Some(state_vector);
@@ -116,7 +133,7 @@ impl Executor {
 
     /// Everything queued for a connection has left: what the room is to hear now.
     pub(super) fn writable(&mut self, conn: ConnId) -> Vec<Input> {
-        let Some(Conn { outbox, questions }) = self.conns.get_mut(&conn) else { return Vec::new() };
+        let Some(Conn { outbox, questions, .. }) = self.conns.get_mut(&conn) else { return Vec::new() };
         let Questions { state_vector, presence } = std::mem::take(questions);
         let lagged = outbox.resume().then_some(Input::Writable { conn });
         let document = state_vector.map(|state_vector| ClientFrame::SyncStep1 { state_vector });
@@ -188,6 +205,8 @@ impl Executor {
         let (design, hub) = (self.design, Arc::clone(&self.hub));
         self.results.push(Box::pin(async move {
             let subscription = Some(hub.deps.bus.subscribe(design).await);
+            // Closed by nobody. After the subscription, which may take its time while the bus is away.
+            let turn = Arc::clone(&hub.load_turns).acquire_owned().await.ok();
             let input = match hub.deps.store.load(design).await {
                 Ok(Some(loaded)) => Input::Loaded(loaded),
                 Ok(None) | Err(StoreError::NoSuchDesign) => Input::NoSuchDesign,
@@ -196,7 +215,7 @@ impl Executor {
                     Input::LoadFailed { reason: told(&error) }
                 }
             };
-            Done { input, subscription, logged_bytes: 0 }
+            Done { input, subscription, logged_bytes: 0, turn }
         }));
     }
 
@@ -223,7 +242,7 @@ impl Executor {
             let input = match hub.deps.store.append(design, append).await {
                 Ok(seq) => {
                     let input = Input::Appended { append_id, seq };
-                    return Done { input, subscription: None, logged_bytes: bytes };
+                    return Done { logged_bytes: bytes, ..input.into() };
                 }
                 Err(StoreError::NoSuchDesign) => Input::Deleted,
                 // The room knew every claim of the log before it let an update pass: another pod was faster with one of its ids. Or

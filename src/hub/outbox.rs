@@ -11,13 +11,16 @@
 //! - `Presence` is dropped above `OUTBOX_PRESENCE_BYTES_MAX`.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use atlas_crdt::limits::{OUTBOX_BYTES_MAX, OUTBOX_PRESENCE_BYTES_MAX};
+use atlas_crdt::roles::DesignRole;
 use atlas_crdt::room::FrameKind;
 use atlas_crdt::wire::CloseCode;
 use bytes::Bytes;
+
+use super::Roles;
 
 /// Frames. A queue that grew past this gives its memory back once it is empty.
 const QUEUE_FRAMES_KEPT: usize = 16;
@@ -69,6 +72,12 @@ struct State {
     gone: bool,
     /// The socket's task, when it waits for something to take.
     waker: Option<Waker>,
+    /// What the room was told last of the connection's role.
+    role: Option<DesignRole>,
+    /// The design's members, as the store had them a moment ago, until the socket's task takes them.
+    roles: Option<Arc<Roles>>,
+    /// The socket's task, whatever it waits for.
+    roles_waker: Option<Waker>,
 }
 
 /// Where a connection stands between its first refused document frame and its resync.
@@ -196,10 +205,50 @@ impl Outbox {
         was_lagging
     }
 
+    /// The room is told this role. Written by its task, before the socket can ask.
+    pub(super) fn note_role(&self, role: DesignRole) {
+        self.lock().role = Some(role);
+    }
+
+    /// What the room takes the connection's role to be.
+    pub fn role(&self) -> Option<DesignRole> {
+        self.lock().role
+    }
+
+    /// The design's members may have changed: the socket is to see what that means for it. Newer ones replace those that it
+    /// has not taken.
+    pub(super) fn offer_roles(&self, roles: &Arc<Roles>) {
+        let mut state = self.lock();
+        if state.gone || state.close.is_some() {
+            return;
+        }
+        state.roles = Some(Arc::clone(roles));
+        let waker = state.roles_waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// What was offered last, once.
+    pub fn poll_roles(&self, cx: &Context<'_>) -> Poll<Arc<Roles>> {
+        let mut state = self.lock();
+        if let Some(roles) = state.roles.take() {
+            return Poll::Ready(roles);
+        }
+        match &mut state.roles_waker {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            waker => *waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
     /// The socket is gone: whatever waits is let go, and so is everything that comes later.
     pub fn abandon(&self) {
         let mut state = self.lock();
         state.gone = true;
+        state.roles = None;
+        state.roles_waker = None;
         state.queue = VecDeque::new();
         state.bytes = 0;
         state.waker = None;
@@ -340,6 +389,34 @@ mod tests {
         assert!(outbox.poll_take(&Context::from_waker(&waker), 1, &mut frames).is_pending());
         outbox.close(CloseCode::Restarting, "");
         assert_eq!(count.0.load(Ordering::SeqCst), 2);
+    }
+
+    // R-ROLE-2
+    #[test]
+    fn members_are_offered_whatever_the_socket_waits_for() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let cx = Context::from_waker(&waker);
+        let outbox = Outbox::default();
+        assert!(outbox.poll_roles(&cx).is_pending());
+        // A peer that takes nothing: frames wake nobody, since nobody waits for one.
+        outbox.push(&frame(1), &FrameKind::Control);
+        assert_eq!(count.0.load(Ordering::SeqCst), 0);
+        let (older, newer) = (Arc::new(Roles::new()), Arc::new(Roles::new()));
+        outbox.offer_roles(&older);
+        outbox.offer_roles(&newer);
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        assert!(matches!(outbox.poll_roles(&cx), Poll::Ready(roles) if Arc::ptr_eq(&roles, &newer)));
+        assert!(outbox.poll_roles(&cx).is_pending(), "once");
+        outbox.close(CloseCode::Restarting, "");
+        outbox.offer_roles(&older);
+        assert!(outbox.poll_roles(&cx).is_pending(), "who is closed has no role any more");
     }
 
     #[test]

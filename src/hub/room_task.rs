@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use atlas_crdt::ids::{ConnId, DesignId, Seq, UserId};
+use atlas_crdt::ids::{ConnId, DesignId, Generation, PodId, Seq, UserId};
 use atlas_crdt::limits::CONNS_PER_ROOM_MAX;
 use atlas_crdt::roles::DesignRole;
 use atlas_crdt::room::{Edit, EditOutcome, Effect, Input, Join, Room, RoomConfig};
@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::executor::{Done, Executor};
 use super::folds::FoldWatch;
 use super::outbox::Outbox;
-use super::{Delivery, Inner, RoomGone};
+use super::{Delivery, Inner, Roles, RoomGone};
 use crate::bus::{BusMessage, Heard, Subscription, Word};
 use crate::lifecycle::panic_text;
 
@@ -52,7 +52,14 @@ pub(super) struct RoomHandle {
     pub(super) seats_taken: AtomicUsize,
     /// Written by the room's task after each turn, read by figures.
     pub(super) unsaved_bytes: AtomicUsize,
+    /// The room holds its document. Written by its task after each turn, read by the watch.
+    pub(super) is_live: AtomicBool,
+    /// Up to where everybody here knows what happened besides the log; [`NOTHING_NOTICED`]: not known. The watch's own.
+    pub(super) noticed: AtomicU64,
 }
+
+/// No `notice_seq` that a store ever counts to.
+pub(super) const NOTHING_NOTICED: u64 = u64::MAX;
 
 /// What connections, and programs over HTTP, say to their room.
 #[derive(Debug)]
@@ -86,9 +93,24 @@ pub(super) enum ToRoom {
 }
 
 /// What the rest of the server says to a room.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Control {
-    RoleChanged { user: UserId, role: Option<DesignRole> },
+    RoleChanged {
+        user: UserId,
+        role: Option<DesignRole>,
+    },
+    /// Who the members are by now.
+    Roles(Arc<Roles>),
+    /// Where the store's log stood a moment ago.
+    Head {
+        generation: Generation,
+        seq: Seq,
+    },
+    /// Another pod is heard of, for the first time or again.
+    PodCame,
+    PodGone {
+        pod: PodId,
+    },
     Deleted,
     Drain,
 }
@@ -141,6 +163,8 @@ pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc
         space: Arc::new(Semaphore::new(INBOX_BYTES_MAX)),
         seats_taken: AtomicUsize::new(0),
         unsaved_bytes: AtomicUsize::new(0),
+        is_live: AtomicBool::new(false),
+        noticed: AtomicU64::new(NOTHING_NOTICED),
     });
     let ids = &hub.deps.ids;
     let idle_evict_ms = u64::try_from(hub.deps.idle_evict.as_millis()).unwrap_or(u64::MAX);
@@ -226,22 +250,16 @@ impl RoomTask {
         self.carry_out();
         while !self.executor.evicted {
             match self.next_event().await {
-                Event::Done(Done { input, subscription, logged_bytes }) => {
+                Event::Done(Done { input, subscription, logged_bytes, turn }) => {
                     if subscription.is_some() {
                         self.bus = subscription;
                     }
                     self.folds.wrote(logged_bytes);
                     self.folds.hear(&input);
                     self.tell(input);
+                    drop(turn);
                 }
-                Event::Control(Control::RoleChanged { user, role }) => {
-                    self.tell(Input::RoleChanged { user, role });
-                }
-                Event::Control(Control::Deleted) => self.tell(Input::Deleted),
-                Event::Control(Control::Drain) => {
-                    self.hear_what_has_arrived();
-                    self.tell(Input::Drain);
-                }
+                Event::Control(control) => self.hear_control(control),
                 Event::Bus(Some(message)) => self.hear_bus(message),
                 Event::Bus(None) => self.bus = None,
                 Event::Frames(first) => self.frames_turn(first),
@@ -293,6 +311,29 @@ impl RoomTask {
         }
     }
 
+    fn hear_control(&mut self, control: Control) {
+        match control {
+            Control::RoleChanged { user, role } => {
+                if let Some(role) = role {
+                    self.executor.note_role(user, role);
+                }
+                self.tell(Input::RoleChanged { user, role });
+            }
+            Control::Roles(roles) => self.executor.offer_roles(&roles),
+            Control::Head { generation, seq } => self.tell(Input::Head { generation, seq }),
+            Control::PodCame => {
+                let message = BusMessage { pod: self.hub.deps.pod, word: Word::AskPresence };
+                self.hub.deps.bus.publish(self.design, message);
+            }
+            Control::PodGone { pod } => self.tell(Input::PodGone { pod }),
+            Control::Deleted => self.tell(Input::Deleted),
+            Control::Drain => {
+                self.hear_what_has_arrived();
+                self.tell(Input::Drain);
+            }
+        }
+    }
+
     /// What was received before a drain is committed before the pod goes. The queue bounds it.
     fn hear_what_has_arrived(&mut self) {
         let waiting = self.frames.len();
@@ -308,9 +349,8 @@ impl RoomTask {
     fn hear(&mut self, message: ToRoom) {
         match message {
             ToRoom::Join { join, outbox, taken } => {
-                let conn = join.conn;
                 // A joiner that does not wait any more has left a `Leave` behind.
-                self.executor.join(conn, outbox);
+                self.executor.join(&join, outbox);
                 self.tell(Input::Join(join));
                 let _ = taken.send(());
             }
@@ -353,7 +393,7 @@ impl RoomTask {
             Word::Presence { update, users, whole } => Input::RemotePresence { pod, update, users, whole },
             Word::AskPresence => Input::PresenceAsked,
             Word::Digest { generation, seq, hash } => Input::Digest { generation, seq, hash },
-            Word::Notice => return,
+            Word::Notice => return self.hub.watch.ask(self.design),
         };
         self.folds.hear(&input);
         self.tell(input);
@@ -404,6 +444,7 @@ impl RoomTask {
 
     fn note_figures(&mut self) {
         let stats = self.room.as_ref().map(Room::stats).unwrap_or_default();
+        self.handle.is_live.store(stats.head != Seq::ZERO, Ordering::Relaxed);
         let is_too_much = self.hub.note_unsaved(&self.handle, stats.unsaved_bytes);
         if is_too_much && stats.degraded && stats.has_unsaved {
             self.tell(Input::Overloaded);

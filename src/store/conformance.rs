@@ -59,6 +59,9 @@ pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     designs::a_listing_shows_what_its_reader_may_see(open("visible").await).await;
     designs::the_name_filter_is_literal_and_knows_no_case(open("filter").await).await;
     designs::members_come_and_go(open("members").await).await;
+    designs::a_look_tells_where_many_designs_stand(open("look").await).await;
+    designs::what_sockets_must_hear_of_is_counted(open("notices").await).await;
+    designs::a_look_sees_changes_that_race(open("look-race").await).await;
     designs::the_last_owner_stays(open("last-owner").await).await;
     people::exactly_one_user_is_the_first(open("first-user").await).await;
     people::an_email_address_is_taken_once(open("email").await).await;
@@ -66,6 +69,7 @@ pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     people::a_reused_refresh_token_revokes_its_family(open("reuse").await).await;
     people::a_refresh_whose_answer_was_lost_may_be_asked_again(open("lost answer").await).await;
     people::sessions_end(open("sessions").await).await;
+    people::sessions_that_were_revoked_lately_are_told(open("revoked").await).await;
     people::a_ticket_is_consumed_once(open("ticket").await).await;
     people::a_ticket_fits_its_design_and_its_minute(open("ticket-fits").await).await;
 }

@@ -24,8 +24,8 @@ use self::lanes::Lanes;
 use self::pool::{Pool, Server, Terms};
 use self::values::micros;
 use super::{
-    DesignRow, Head, ListDesigns, ListedDesign, Member, NewDesign, NewSession, NewTicket, NewUser, Page,
-    Result, RotateRefresh, Rotation, Store, Ticket, User,
+    DesignRow, Head, ListDesigns, ListedDesign, Look, Member, NewDesign, NewSession, NewTicket, NewUser,
+    Page, Result, RotateRefresh, Rotation, Store, Ticket, User,
 };
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -247,6 +247,13 @@ impl Store for PgStore {
         self.read(async |tx| log::head(tx, design).await).await
     }
 
+    async fn look(&self, designs: &[DesignId]) -> Result<Vec<(DesignId, Look)>> {
+        if designs.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(async |tx| log::look(tx, designs).await).await
+    }
+
     async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()> {
         let now = self.clock.utc();
         self.long_write(async |tx| quarantine::insert(tx, design, &quarantine, now).await).await
@@ -279,6 +286,13 @@ impl Store for PgStore {
 
     async fn member_role(&self, design: DesignId, user: UserId) -> Result<Option<DesignRole>> {
         self.read(async |tx| designs::member_role(tx, design, user).await).await
+    }
+
+    async fn member_roles(&self, designs: &[DesignId]) -> Result<Vec<(DesignId, UserId, DesignRole)>> {
+        if designs.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(async |tx| designs::member_roles(tx, designs).await).await
     }
 
     async fn put_member(&self, design: DesignId, user: UserId, role: DesignRole) -> Result<()> {
@@ -319,8 +333,7 @@ impl Store for PgStore {
     }
 
     async fn revoke_session(&self, session: SessionId) -> Result<bool> {
-        let now = self.clock.utc();
-        self.write(async |tx| people::revoke(tx, session, now).await).await
+        self.write(async |tx| people::revoke(tx, session).await).await
     }
 
     async fn session_by_token(&self, token_hash: &[u8; 32]) -> Result<Option<SessionId>> {
@@ -329,6 +342,10 @@ impl Store for PgStore {
 
     async fn session_is_live(&self, session: SessionId, now: OffsetDateTime) -> Result<bool> {
         self.read(async |tx| people::session_is_live(tx, session, now).await).await
+    }
+
+    async fn revoked_within(&self, age: Duration) -> Result<Vec<SessionId>> {
+        self.read(async |tx| people::revoked_within(tx, age).await).await
     }
 
     async fn create_ticket(&self, ticket: NewTicket) -> Result<()> {

@@ -25,8 +25,8 @@ use time::OffsetDateTime;
 use self::values::micros;
 use self::writer::{Writer, WriterHandle};
 use super::{
-    DesignRow, Head, ListDesigns, ListedDesign, Member, NewDesign, NewSession, NewTicket, NewUser, Page,
-    Result, RotateRefresh, Rotation, Store, Ticket, User,
+    DesignRow, Head, ListDesigns, ListedDesign, Look, Member, NewDesign, NewSession, NewTicket, NewUser,
+    Page, Result, RotateRefresh, Rotation, Store, Ticket, User,
 };
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
@@ -216,6 +216,13 @@ impl Store for SqliteStore {
         log::head(&mut *self.reader().await?, design).await
     }
 
+    async fn look(&self, designs: &[DesignId]) -> Result<Vec<(DesignId, Look)>> {
+        if designs.is_empty() {
+            return Ok(Vec::new());
+        }
+        log::look(&mut *self.reader().await?, designs).await
+    }
+
     async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()> {
         let now = self.now();
         let work = self
@@ -257,6 +264,13 @@ impl Store for SqliteStore {
         designs::member_role(&mut *self.reader().await?, design, user).await
     }
 
+    async fn member_roles(&self, designs: &[DesignId]) -> Result<Vec<(DesignId, UserId, DesignRole)>> {
+        if designs.is_empty() {
+            return Ok(Vec::new());
+        }
+        designs::member_roles(&mut *self.reader().await?, designs).await
+    }
+
     async fn put_member(&self, design: DesignId, user: UserId, role: DesignRole) -> Result<()> {
         let now = self.now();
         self.writer.write(move |tx| Box::pin(designs::put_member(tx, design, user, role, now))).await
@@ -294,7 +308,11 @@ impl Store for SqliteStore {
     }
 
     async fn rotate_refresh(&self, rotate: RotateRefresh) -> Result<Rotation> {
-        self.writer.write(move |tx| Box::pin(async move { people::rotate_refresh(tx, &rotate).await })).await
+        let now = self.now();
+        let work = self
+            .writer
+            .write(move |tx| Box::pin(async move { people::rotate_refresh(tx, &rotate, now).await }));
+        work.await
     }
 
     async fn revoke_session(&self, session: SessionId) -> Result<bool> {
@@ -308,6 +326,10 @@ impl Store for SqliteStore {
 
     async fn session_is_live(&self, session: SessionId, now: OffsetDateTime) -> Result<bool> {
         people::session_is_live(&mut *self.reader().await?, session, now).await
+    }
+
+    async fn revoked_within(&self, age: Duration) -> Result<Vec<SessionId>> {
+        people::revoked_since(&mut *self.reader().await?, micros(self.clock.utc() - age)).await
     }
 
     async fn create_ticket(&self, ticket: NewTicket) -> Result<()> {

@@ -17,6 +17,7 @@ mod fifty;
 mod folding;
 mod holes;
 mod kills;
+mod neighbours;
 mod openapi;
 mod operate;
 mod outages;

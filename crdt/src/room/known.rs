@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use yrs::StateVector;
 use yrs::block::ClientID;
+use yrs::updates::encoder::Encode;
 
 use super::effect::ClockRange;
+use crate::wire;
 
 /// The state vector of the log's head.
 ///
@@ -16,11 +19,13 @@ use super::effect::ClockRange;
 pub(super) struct Known {
     settled: Arc<StateVector>,
     coming: Vec<ClockRange>,
+    /// The question for whatever is beyond it, once somebody was asked.
+    question: Option<Bytes>,
 }
 
 impl Known {
     pub(super) fn new(state: StateVector) -> Self {
-        Self { settled: Arc::new(state), coming: Vec::new() }
+        Self { settled: Arc::new(state), coming: Vec::new(), question: None }
     }
 
     /// Everything committed so far.
@@ -38,6 +43,15 @@ impl Known {
     pub(super) fn advance(&mut self, ranges: &[ClockRange]) -> Arc<StateVector> {
         let before = Arc::clone(self.now());
         self.coming.extend_from_slice(ranges);
+        self.question = None;
         before
+    }
+
+    /// The SyncStep1 that asks for everything else: one buffer, however many are asked.
+    pub(super) fn question(&mut self) -> Bytes {
+        if self.question.is_none() {
+            self.question = Some(wire::sync_step1(&self.now().encode_v1()));
+        }
+        self.question.clone().unwrap_or_default()
     }
 }

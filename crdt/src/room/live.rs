@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::RoomConfig;
+use super::answers::Answers;
 use super::durability::{Durability, Waiting};
 use super::effect::{Effect, FrameKind};
 use super::input::{Dialect, Join, Loaded};
@@ -48,8 +49,7 @@ pub(super) struct Live {
     pub(super) remote: Remote,
     /// Counts what was applied to the document.
     pub(super) doc_version: u64,
-    /// The whole document as a frame at a version, shared by everybody who joins meanwhile.
-    encoded: Option<(u64, Bytes)>,
+    pub(super) answers: Answers,
     /// Where everything in the document stands.
     pub(super) places: Places,
     /// Whose the client ids in the log are.
@@ -87,7 +87,7 @@ impl Live {
             durability: Durability::new(config.append_salt),
             remote: Remote::default(),
             doc_version: 0,
-            encoded: None,
+            answers: Answers::default(),
             places,
             owners,
             marks,
@@ -139,10 +139,9 @@ impl Live {
         if self.durability.degraded {
             self.tell(join.conn, &Notice::StoreDegraded, effects);
         }
-        let step1 = wire::sync_step1(&encode_state(self.known.now()));
-        send(join.conn, step1, effects);
-        if let Some(states) = self.presence.snapshot() {
-            send(join.conn, wire::awareness(&states), effects);
+        send(join.conn, self.known.question(), effects);
+        if let Some(everybody) = self.everybody() {
+            send(join.conn, everybody, effects);
         }
     }
 
@@ -227,8 +226,8 @@ impl Live {
                 read
             }
             ClientFrame::QueryAwareness => {
-                if let Some(states) = self.presence.snapshot() {
-                    send(conn, wire::awareness(&states), effects);
+                if let Some(everybody) = self.everybody() {
+                    send(conn, everybody, effects);
                 }
                 Ok(())
             }
@@ -260,6 +259,7 @@ impl Live {
         if let Some(member) = self.members.get_mut(&conn) {
             member.asked = Some(asked);
             member.rounds += 1;
+            self.answers.is_asked = true;
         }
         Ok(())
     }
@@ -310,52 +310,10 @@ impl Live {
     pub(super) fn writable(&mut self, conn: ConnId, effects: &mut Vec<Effect>) {
         if let Some(member) = self.members.get_mut(&conn) {
             member.blocked = false;
+            self.answers.is_asked = true;
             // Presence was dropped meanwhile; the latest states make up for all of it.
-            if let Some(states) = self.presence.snapshot() {
-                send(conn, wire::awareness(&states), effects);
-            }
-        }
-    }
-
-    /// Answers who waits for the document to equal the log: nothing else may show an edit that can still be lost
-    /// (INV-3).
-    pub(super) fn answer_waiting(&mut self, effects: &mut Vec<Effect>) {
-        if self.durability.in_flight.is_some() || self.rebuild.is_some() {
-            return;
-        }
-        let waiting: Vec<ConnId> =
-            self.members.iter().filter(|(_, member)| member.waits()).map(|(conn, _)| *conn).collect();
-        let mut last_diff: Option<(std::sync::Arc<yrs::StateVector>, Bytes)> = None;
-        for conn in waiting {
-            let Some(member) = self.members.get_mut(&conn) else { continue };
-            let feed = std::mem::replace(&mut member.feed, Feed::Live);
-            let frame = match (member.asked.take(), feed) {
-                (Some(asked), _) if asked.is_empty() => self.whole_document(),
-                (Some(asked), _) => wire::sync_step2(&self.doc.diff_since(&asked)),
-                (None, Feed::Lagging { since }) => match &last_diff {
-                    Some((of, frame)) if std::sync::Arc::ptr_eq(of, &since) => frame.clone(),
-                    _ => {
-                        let frame = wire::update(&self.doc.diff_since(&since));
-                        last_diff = Some((since, frame.clone()));
-                        frame
-                    }
-                },
-                (None, Feed::Live | Feed::Unsynced) => continue,
-            };
-            send(conn, frame, effects);
-        }
-    }
-
-    /// The SyncStep2 for whoever has nothing: one buffer, however many ask.
-    fn whole_document(&mut self) -> Bytes {
-        match &self.encoded {
-            Some((version, frame)) if *version == self.doc_version => frame.clone(),
-            _ => {
-                let bytes = self.doc.encode();
-                self.size.set_bytes(bytes.len());
-                let frame = wire::sync_step2(&bytes);
-                self.encoded = Some((self.doc_version, frame.clone()));
-                frame
+            if let Some(everybody) = self.everybody() {
+                send(conn, everybody, effects);
             }
         }
     }
@@ -462,7 +420,8 @@ impl Live {
         let is_here = self.rebuild.is_none();
         let durability = self.durability.deadline().filter(|_| is_here);
         let remote = self.remote.deadline().filter(|_| is_here);
-        [durability, self.edits_deadline(), self.presence_deadline(), remote, rebuild]
+        let answers = self.answers.deadline().filter(|_| is_here && self.durability.in_flight.is_none());
+        [durability, self.edits_deadline(), self.presence_deadline(), remote, rebuild, answers]
             .into_iter()
             .flatten()
             .min()

@@ -153,6 +153,7 @@ impl Live {
     /// The log went on while the document was away: everybody gets the difference in one piece.
     fn let_all_lag(&mut self) {
         let since = std::sync::Arc::clone(self.known.now());
+        self.answers.is_asked = true;
         for member in self.members.values_mut() {
             if matches!(member.feed, Feed::Live) {
                 member.feed = Feed::Lagging { since: std::sync::Arc::clone(&since) };

@@ -5,6 +5,7 @@ mod adversary;
 mod damage;
 mod documents;
 mod edits;
+mod herd;
 mod ids;
 mod life;
 mod refusals;

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::super::AppState;
 use super::session::{Outcome, Socket};
 use crate::auth::{AuthError, Caller, effective_design_role};
+use crate::hub::Roles;
 use crate::store::StoreError;
 
 pub(super) const NEVER: Millis = Millis::new(u64::MAX);
@@ -88,32 +89,43 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         let (design, user, platform) = (part.design, part.guest.user, part.guest.platform);
         self.waiting = Some(Box::pin(async move {
             let member = store.member_role(design, user).await;
-            Outcome::Role(member.map(|member| effective_design_role(platform, member)))
+            Outcome::Role { told: None, role: member.map(|member| effective_design_role(platform, member)) }
         }));
     }
 
-    /// What the room was told may be older than this.
-    pub(super) fn on_role(&mut self, role: Result<Option<DesignRole>, StoreError>) {
-        let Some(part) = &mut self.part else { return };
+    /// The design's members, read for all of its sockets at once a moment ago. Where that is not what the room knows, this
+    /// socket asks for itself: the answer may be older than a change that the room was told of, or than the join.
+    pub(super) fn on_roles(&mut self, roles: &Roles) {
+        let Some(part) = &self.part else { return };
+        let role = effective_design_role(part.guest.platform, roles.get(&part.guest.user).copied());
+        if role != part.conn.outbox().role() {
+            self.look_at_role_again();
+        }
+    }
+
+    /// What the room was told may be older than this. `told`: what it is being told by us.
+    pub(super) fn on_role(&mut self, told: Option<DesignRole>, role: Result<Option<DesignRole>, StoreError>) {
+        let Some(part) = &self.part else { return };
+        let known = told.or_else(|| part.conn.outbox().role());
         match role {
-            Ok(Some(role)) if role == part.guest.role => {}
+            Ok(Some(role)) if Some(role) == known => {}
             Ok(role) => {
                 let (design, user, platform) = (part.design, part.guest.user, part.guest.platform);
                 let (hub, store) = (self.ground.app.hub.clone(), Arc::clone(&self.ground.app.store));
                 let Some(told) = role else {
                     self.waiting = Some(Box::pin(async move {
-                        hub.role_changed(design, user, None).await;
+                        hub.role_is(design, user, None).await;
                         Outcome::Delivered(Ok(()))
                     }));
                     return;
                 };
-                part.guest.role = told;
                 // Between the store's answer and the room's ear the role may have changed once more, and ours would
                 // then be the older word that comes last: look until both are the same.
                 self.waiting = Some(Box::pin(async move {
-                    hub.role_changed(design, user, Some(told)).await;
+                    hub.role_is(design, user, Some(told)).await;
                     let member = store.member_role(design, user).await;
-                    Outcome::Role(member.map(|member| effective_design_role(platform, member)))
+                    let role = member.map(|member| effective_design_role(platform, member));
+                    Outcome::Role { told: Some(told), role }
                 }));
             }
             Err(StoreError::NoSuchDesign) => self.fail(CloseCode::NoSuchDesign, "no such design"),

@@ -32,7 +32,7 @@ use super::reader::{Incoming, Reader, Violation};
 use super::writer::Writer;
 use crate::auth::{AuthError, Caller};
 use crate::hub::outbox::{Outbox, Taken};
-use crate::hub::{ConnHandle, Delivery, FromConn, JoinError, NewConn, RoomGone};
+use crate::hub::{ConnHandle, Delivery, FromConn, JoinError, NewConn, Roles, RoomGone};
 use crate::store::StoreError;
 
 /// Bytes. A message, unless a SyncStep2 is owed: the largest update or state vector and its envelope.
@@ -100,7 +100,11 @@ pub(super) type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pub(super) enum Outcome {
     Delivered(Result<(), RoomGone>),
     Verified(Result<Caller, AuthError>),
-    Role(Result<Option<DesignRole>, StoreError>),
+    /// `told`: what the room was told just before.
+    Role {
+        told: Option<DesignRole>,
+        role: Result<Option<DesignRole>, StoreError>,
+    },
 }
 
 enum Event {
@@ -109,6 +113,8 @@ enum Event {
     /// Everything queued for a lagging connection has left.
     Drained,
     Outcome(Outcome),
+    /// Who the design's members are by now.
+    Roles(Arc<Roles>),
     Timer,
     /// The peer is gone, or both sides have said their last word.
     End,
@@ -183,6 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Event::Violation(violation) => self.on_violation(violation),
                 Event::Drained => self.deliver(FromConn::Writable),
                 Event::Outcome(outcome) => self.on_outcome(outcome),
+                Event::Roles(roles) => self.on_roles(&roles),
                 Event::Timer if self.is_over() => break,
                 Event::Timer => self.set_timer(),
                 Event::End => break,
@@ -204,6 +211,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         {
             self.waiting = None;
             return Poll::Ready(Event::Outcome(outcome));
+        }
+        if self.waiting.is_none()
+            && self.part.is_some()
+            && let Poll::Ready(roles) = self.outbox.poll_roles(cx)
+        {
+            return Poll::Ready(Event::Roles(roles));
         }
         match self.poll_write_side(cx) {
             Poll::Pending => self.poll_read_side(cx),
@@ -350,7 +363,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 self.fail(CloseCode::Overloaded, "the design must be loaded again");
             }
             Outcome::Verified(verified) => self.on_verified(verified),
-            Outcome::Role(role) => self.on_role(role),
+            Outcome::Role { told, role } => self.on_role(told, role),
         }
     }
 

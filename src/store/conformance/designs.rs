@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use atlas_crdt::ids::Seq;
+use atlas_crdt::ids::{DesignId, Seq};
 use atlas_crdt::roles::DesignRole;
 use atlas_crdt::room::Append;
 use futures_util::future::join_all;
@@ -12,7 +12,7 @@ use super::{
     MINUTE, START, create, design_id, hash, listed, log, log_in, new_design, payload, register, step, ticket,
     user_id,
 };
-use crate::store::{DesignRow, ListDesigns, NewDesign, Store, StoreError};
+use crate::store::{DesignRow, ListDesigns, Look, NewDesign, Store, StoreError};
 
 pub(super) async fn a_design_is_created_whole_or_not_at_all(store: Arc<dyn Store>) {
     let owner = register(&*store, 1).await;
@@ -205,6 +205,101 @@ pub(super) async fn members_come_and_go(store: Arc<dyn Store>) {
     );
     assert!(!store.remove_member(design, ann).await.unwrap());
     assert_eq!(store.member_role(design, ann).await.unwrap(), None);
+}
+
+/// In the order of their ids.
+async fn look(store: &dyn Store, designs: &[DesignId]) -> Vec<(DesignId, Look)> {
+    let mut found = store.look(designs).await.unwrap();
+    found.sort_unstable_by_key(|(design, _)| *design);
+    found
+}
+
+async fn notice_seq(store: &dyn Store, design: DesignId) -> u64 {
+    look(store, &[design]).await[0].1.notice_seq
+}
+
+pub(super) async fn a_look_tells_where_many_designs_stand(store: Arc<dyn Store>) {
+    const DESIGNS: u128 = 5;
+    let owner = register(&*store, 1).await;
+    for n in 0..DESIGNS {
+        let design = create(&*store, n, owner, "a design").await;
+        for step_no in 0..n {
+            store.append(design, step(design, 1 + step_no)).await.unwrap();
+        }
+    }
+    assert_eq!(look(&*store, &[]).await, []);
+    // Far more than one statement asks for, most of them unknown, in no order.
+    let asked: Vec<_> = (0..10_000).rev().map(design_id).collect();
+    let found = look(&*store, &asked).await;
+    assert_eq!(found.len(), usize::try_from(DESIGNS).unwrap());
+    for (n, (design, look)) in (0..).zip(found) {
+        let head = store.head(design).await.unwrap().unwrap();
+        assert_eq!((design, look.head), (design_id(n), Seq::new(1 + u64::try_from(n).unwrap())));
+        assert_eq!((look.generation, look.epoch, look.head), (head.generation, head.epoch, head.seq));
+    }
+    store.delete_design(design_id(2)).await.unwrap();
+    let left: Vec<_> = look(&*store, &asked).await.into_iter().map(|(design, _)| design).collect();
+    assert_eq!(left, [0, 1, 3, 4].map(design_id), "what is missing was deleted");
+    let mut roles = store.member_roles(&asked).await.unwrap();
+    roles.sort_unstable_by_key(|(design, ..)| *design);
+    assert_eq!(roles, [0, 1, 3, 4].map(|n| (design_id(n), owner, DesignRole::Owner)));
+    assert_eq!(store.member_roles(&[]).await.unwrap(), []);
+}
+
+pub(super) async fn what_sockets_must_hear_of_is_counted(store: Arc<dyn Store>) {
+    let (ann, bob) = (register(&*store, 1).await, register(&*store, 2).await);
+    let design = create(&*store, 1, ann, "a design").await;
+    let other = create(&*store, 2, ann, "another").await;
+    let mut before = notice_seq(&*store, design).await;
+    let mut grew = async || {
+        let now = notice_seq(&*store, design).await;
+        let grew = before < now;
+        before = now;
+        grew
+    };
+    store.put_member(design, bob, DesignRole::Viewer).await.unwrap();
+    assert!(grew().await, "somebody came");
+    store.put_member(design, bob, DesignRole::Owner).await.unwrap();
+    assert!(grew().await, "a role changed");
+    let mut roles = store.member_roles(&[design]).await.unwrap();
+    roles.sort_unstable_by_key(|(_, user, _)| *user);
+    assert_eq!(roles, [(design, ann, DesignRole::Owner), (design, bob, DesignRole::Owner)]);
+    assert!(store.remove_member(design, ann).await.unwrap());
+    assert!(grew().await, "somebody went");
+    assert!(store.remove_member(design, bob).await.is_err());
+    assert!(!grew().await, "nothing changed");
+    store.append(design, step(design, 1)).await.unwrap();
+    store.design(design).await.unwrap();
+    assert!(!grew().await, "the log has a number of its own");
+    assert_eq!(notice_seq(&*store, other).await, 0);
+}
+
+/// Whoever looks again and again misses nothing: a change that can be read has moved the number before.
+pub(super) async fn a_look_sees_changes_that_race(store: Arc<dyn Store>) {
+    let (ann, bob) = (register(&*store, 1).await, register(&*store, 2).await);
+    let design = create(&*store, 1, ann, "a design").await;
+    let change = async {
+        for round in 0..40 {
+            let role = if round % 2 == 0 { DesignRole::Viewer } else { DesignRole::Editor };
+            store.put_member(design, bob, role).await.unwrap();
+            store.append(design, step(design, 1 + round)).await.unwrap();
+        }
+    };
+    let watch = async {
+        let (mut seen, mut known) = (None, None);
+        loop {
+            let look = look(&*store, &[design]).await[0].1;
+            if seen != Some(look.notice_seq) {
+                known = store.member_role(design, bob).await.unwrap();
+                seen = Some(look.notice_seq);
+            }
+            if look.head == Seq::new(41) {
+                return known;
+            }
+        }
+    };
+    let ((), known) = futures_util::future::join(change, watch).await;
+    assert_eq!(known, store.member_role(design, bob).await.unwrap());
 }
 
 pub(super) async fn the_last_owner_stays(store: Arc<dyn Store>) {

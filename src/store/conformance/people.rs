@@ -130,6 +130,32 @@ pub(super) async fn sessions_end(store: Arc<dyn Store>) {
     assert_eq!(store.rotate_refresh(rotation(1, 2, START)).await.unwrap(), Rotation::Invalid);
 }
 
+pub(super) async fn sessions_that_were_revoked_lately_are_told(store: Arc<dyn Store>) {
+    let user = register(&*store, 1).await;
+    for n in 1..=4 {
+        log_in(&*store, n, user, u8::try_from(n).unwrap()).await;
+    }
+    let lately = async || {
+        let mut told = store.revoked_within(MINUTE).await.unwrap();
+        told.sort_unstable();
+        told
+    };
+    assert_eq!(lately().await, []);
+    store.revoke_session(session_id(1)).await.unwrap();
+    assert_eq!(lately().await, [session_id(1)]);
+    // Whoever says what time it is has no say in when a stolen token ended its family.
+    store.rotate_refresh(rotation(2, 22, START)).await.unwrap();
+    store.rotate_refresh(rotation(22, 23, START)).await.unwrap();
+    let reused = store.rotate_refresh(rotation(2, 24, START)).await.unwrap();
+    assert!(matches!(reused, Rotation::Reused { .. }), "{reused:?}");
+    assert_eq!(lately().await, [session_id(1), session_id(2)]);
+    assert!(!store.revoke_session(session_id(1)).await.unwrap());
+    assert_eq!(lately().await, [session_id(1), session_id(2)], "again and again, each once");
+    assert_eq!(store.revoked_within(Duration::from_hours(24)).await.unwrap().len(), 2);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(store.revoked_within(Duration::from_millis(5)).await.unwrap(), [], "not for ever");
+}
+
 pub(super) async fn a_ticket_is_consumed_once(store: Arc<dyn Store>) {
     let user = register(&*store, 1).await;
     let session = log_in(&*store, 1, user, 1).await;

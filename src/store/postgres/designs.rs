@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::claims::NewClaims;
 use super::jobs;
-use super::values::{counter, id, micros, or_conflict, role, search_key, text};
+use super::values::{counter, id, ids, micros, or_conflict, role, search_key, text};
 use crate::store::{DesignRow, ListDesigns, ListedDesign, Member, NewDesign, Page, Result, StoreError};
 
 const SELECT: &str = "SELECT d.id, d.name, d.description, d.owner_id, d.created_at, h.updated_at, h.head_seq";
@@ -224,6 +224,29 @@ pub(super) async fn member_role(
     word.as_deref().map(role).transpose()
 }
 
+/// Designs in one statement.
+const ROLES_DESIGNS_MAX: usize = 4_096;
+
+pub(super) async fn member_roles(
+    tx: &mut PgConnection,
+    designs: &[DesignId],
+) -> Result<Vec<(DesignId, UserId, DesignRole)>> {
+    let mut found = Vec::new();
+    for designs in designs.chunks(ROLES_DESIGNS_MAX) {
+        let rows: Vec<(Uuid, Uuid, String)> =
+            sqlx::query_as("SELECT design_id, user_id, role FROM design_members WHERE design_id = ANY($1)")
+                .persistent(false)
+                .bind(ids(designs))
+                .fetch_all(&mut *tx)
+                .await?;
+        for (design, user, word) in rows {
+            let (design, user) = (DesignId::from_u128(design.as_u128()), UserId::from_u128(user.as_u128()));
+            found.push((design, user, role(&word)?));
+        }
+    }
+    Ok(found)
+}
+
 pub(super) async fn put_member(
     tx: &mut PgConnection,
     design: DesignId,
@@ -231,7 +254,7 @@ pub(super) async fn put_member(
     role: DesignRole,
     now: OffsetDateTime,
 ) -> Result<()> {
-    if !lock(tx, design).await? {
+    if !note_change(tx, design).await? {
         return Err(StoreError::NoSuchDesign);
     }
     if role != DesignRole::Owner {
@@ -242,7 +265,7 @@ pub(super) async fn put_member(
 }
 
 pub(super) async fn remove_member(tx: &mut PgConnection, design: DesignId, user: UserId) -> Result<bool> {
-    lock(tx, design).await?;
+    note_change(tx, design).await?;
     refuse_last_owner(tx, design, user).await?;
     let done = sqlx::query("DELETE FROM design_members WHERE design_id = $1 AND user_id = $2")
         .persistent(false)
@@ -254,14 +277,15 @@ pub(super) async fn remove_member(tx: &mut PgConnection, design: DesignId, user:
     Ok(0 < done.rows_affected())
 }
 
-/// One change of members at a time: two owners who leave at once would each see the other. False: no such design.
-async fn lock(tx: &mut PgConnection, design: DesignId) -> Result<bool> {
-    let found = sqlx::query("SELECT FROM designs WHERE id = $1 FOR NO KEY UPDATE")
+/// Open sockets will hear of the change. It also makes for one change of members at a time: two owners who leave at once
+/// would each see the other. False: no such design.
+async fn note_change(tx: &mut PgConnection, design: DesignId) -> Result<bool> {
+    let done = sqlx::query("UPDATE design_heads SET notice_seq = notice_seq + 1 WHERE design_id = $1")
         .persistent(false)
         .bind(id(design.as_u128()))
-        .fetch_optional(tx)
+        .execute(tx)
         .await?;
-    Ok(found.is_some())
+    Ok(0 < done.rows_affected())
 }
 
 async fn insert_member(

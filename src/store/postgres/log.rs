@@ -4,10 +4,11 @@ use atlas_crdt::ids::{DesignId, Epoch, Generation, Seq};
 use atlas_crdt::room::{Loaded, LogRow};
 use bytes::Bytes;
 use sqlx::postgres::PgConnection;
+use uuid::Uuid;
 
-use super::values::{column, counter, id};
+use super::values::{column, counter, id, ids};
 use super::{claims, quarantine};
-use crate::store::{Head, Result, StoreError};
+use crate::store::{Head, Look, Result, StoreError};
 
 pub(super) async fn head(tx: &mut PgConnection, design: DesignId) -> Result<Option<Head>> {
     let row: Option<(i64, i64, i64)> =
@@ -22,6 +23,32 @@ pub(super) async fn head(tx: &mut PgConnection, design: DesignId) -> Result<Opti
         epoch: Epoch::new(counter(epoch)?),
         seq: Seq::new(counter(seq)?),
     }))
+}
+
+/// Designs in one statement.
+const LOOK_DESIGNS_MAX: usize = 4_096;
+
+pub(super) async fn look(tx: &mut PgConnection, designs: &[DesignId]) -> Result<Vec<(DesignId, Look)>> {
+    let mut found = Vec::with_capacity(designs.len());
+    for designs in designs.chunks(LOOK_DESIGNS_MAX) {
+        let rows: Vec<(Uuid, i64, i64, i64, i64)> = sqlx::query_as(
+            "SELECT design_id, generation, epoch, head_seq, notice_seq FROM design_heads WHERE design_id = ANY($1)",
+        )
+        .persistent(false)
+        .bind(ids(designs))
+        .fetch_all(&mut *tx)
+        .await?;
+        for (design, generation, epoch, head, notice_seq) in rows {
+            let look = Look {
+                generation: Generation::new(counter(generation)?),
+                epoch: Epoch::new(counter(epoch)?),
+                head: Seq::new(counter(head)?),
+                notice_seq: counter(notice_seq)?,
+            };
+            found.push((DesignId::from_u128(design.as_u128()), look));
+        }
+    }
+    Ok(found)
 }
 
 /// In a transaction that sees one moment.

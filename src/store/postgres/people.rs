@@ -3,13 +3,15 @@
 //! Rows that expired are deleted by whoever writes one of their kind. Who deletes skips what somebody else holds, so
 //! that nobody waits for another's clean-up.
 
+use std::time::Duration;
+
 use atlas_crdt::ids::{DesignId, SessionId, UserId};
 use sqlx::FromRow;
 use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::values::{id, micros, or_conflict, role, text};
+use super::values::{duration, id, micros, or_conflict, role, text};
 use crate::store::{
     NewSession, NewTicket, NewUser, Result, RotateRefresh, Rotation, StoreError, Ticket, User,
 };
@@ -210,7 +212,7 @@ pub(super) async fn rotate_refresh(tx: &mut PgConnection, rotate: &RotateRefresh
     let session = SessionId::from_u128(held.session_id.as_u128());
     let user = UserId::from_u128(held.user_id.as_u128());
     let Some(to_spend) = held.to_spend(rotate) else {
-        revoke(tx, session, now).await?;
+        revoke(tx, session).await?;
         return Ok(Rotation::Reused { session, user });
     };
     if held.expires_at <= now {
@@ -248,12 +250,11 @@ pub(super) async fn rotate_refresh(tx: &mut PgConnection, rotate: &RotateRefresh
     Ok(Rotation::Rotated { session, user })
 }
 
-/// False: unknown or already revoked.
-pub(super) async fn revoke(tx: &mut PgConnection, session: SessionId, now: OffsetDateTime) -> Result<bool> {
-    let done = sqlx::query("UPDATE sessions SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL")
+/// False: unknown or already revoked. The database's own time: other pods ask for what was revoked lately.
+pub(super) async fn revoke(tx: &mut PgConnection, session: SessionId) -> Result<bool> {
+    let done = sqlx::query("UPDATE sessions SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL")
         .persistent(false)
         .bind(id(session.as_u128()))
-        .bind(micros(now))
         .execute(tx)
         .await?;
     Ok(0 < done.rows_affected())
@@ -278,6 +279,17 @@ pub(super) async fn session_is_live(
     );
     let is_live = is_live.persistent(false).bind(id(session.as_u128())).bind(micros(now));
     Ok(is_live.fetch_one(tx).await?)
+}
+
+pub(super) async fn revoked_within(tx: &mut PgConnection, age: Duration) -> Result<Vec<SessionId>> {
+    let sessions: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM sessions WHERE now() - $1 * interval '1 microsecond' <= revoked_at",
+    )
+    .persistent(false)
+    .bind(duration(age))
+    .fetch_all(tx)
+    .await?;
+    Ok(sessions.into_iter().map(|session| SessionId::from_u128(session.as_u128())).collect())
 }
 
 pub(super) async fn create_ticket(tx: &mut PgConnection, new: &NewTicket) -> Result<()> {

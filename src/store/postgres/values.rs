@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use atlas_crdt::ids::DesignId;
 use sqlx::error::DatabaseError;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::store::StoreError;
 pub(super) use crate::store::columns::{column, counter, hash, id, limit, or_conflict, role};
@@ -41,6 +43,11 @@ pub(super) fn json(text: &str) -> Cow<'_, str> {
     }
     written.push_str(rest);
     Cow::Owned(written)
+}
+
+/// Designs as a column of ids.
+pub(super) fn ids(designs: &[DesignId]) -> Vec<Uuid> {
+    designs.iter().map(|design| id(design.as_u128())).collect()
 }
 
 /// A name as the filter searches it.

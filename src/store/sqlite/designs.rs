@@ -214,6 +214,41 @@ pub(super) async fn member_role(
     word.as_deref().map(role).transpose()
 }
 
+/// Designs in one query.
+const ROLES_DESIGNS_MAX: usize = 1_024;
+
+pub(super) async fn member_roles(
+    connection: &mut SqliteConnection,
+    designs: &[DesignId],
+) -> Result<Vec<(DesignId, UserId, DesignRole)>> {
+    let mut found = Vec::new();
+    for designs in designs.chunks(ROLES_DESIGNS_MAX) {
+        let mut sql =
+            QueryBuilder::new("SELECT design_id, user_id, role FROM design_members WHERE design_id IN (");
+        let mut list = sql.separated(", ");
+        for design in designs {
+            list.push_bind(id(design.as_u128()));
+        }
+        sql.push(")");
+        let rows: Vec<(Uuid, Uuid, String)> =
+            sql.build_query_as().persistent(false).fetch_all(&mut *connection).await?;
+        for (design, user, word) in rows {
+            let (design, user) = (DesignId::from_u128(design.as_u128()), UserId::from_u128(user.as_u128()));
+            found.push((design, user, role(&word)?));
+        }
+    }
+    Ok(found)
+}
+
+/// Open sockets must hear of a change. False: no such design.
+async fn note_change(tx: &mut SqliteConnection, design: DesignId) -> Result<bool> {
+    let done = sqlx::query("UPDATE design_heads SET notice_seq = notice_seq + 1 WHERE design_id = ?1")
+        .bind(id(design.as_u128()))
+        .execute(tx)
+        .await?;
+    Ok(0 < done.rows_affected())
+}
+
 pub(super) async fn put_member(
     tx: &mut SqliteConnection,
     design: DesignId,
@@ -221,7 +256,7 @@ pub(super) async fn put_member(
     role: DesignRole,
     now: i64,
 ) -> Result<()> {
-    if get(tx, design).await?.is_none() {
+    if !note_change(tx, design).await? {
         return Err(StoreError::NoSuchDesign);
     }
     if role != DesignRole::Owner {
@@ -239,7 +274,11 @@ pub(super) async fn remove_member(tx: &mut SqliteConnection, design: DesignId, u
         .execute(&mut *tx)
         .await?;
     follow_owner(tx, design).await?;
-    Ok(0 < done.rows_affected())
+    let was_member = 0 < done.rows_affected();
+    if was_member {
+        note_change(tx, design).await?;
+    }
+    Ok(was_member)
 }
 
 async fn insert_member(

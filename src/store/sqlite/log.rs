@@ -3,13 +3,13 @@
 use atlas_crdt::ids::{DesignId, Epoch, Generation, Seq};
 use atlas_crdt::room::{Append, Loaded, LogRow};
 use bytes::Bytes;
-use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, QueryBuilder};
 use uuid::Uuid;
 
 use super::values::{column, counter, id};
 use super::{claims, quarantine};
-use crate::store::{Head, Result, StoreError};
+use crate::store::{Head, Look, Result, StoreError};
 
 /// One step of a design's log inside the writer's transaction. `now` in microseconds. `NoSuchDesign`, `Conflict`,
 /// `Behind` and `Foreign` leave the transaction as it was.
@@ -96,6 +96,39 @@ pub(super) async fn head(connection: &mut SqliteConnection, design: DesignId) ->
         epoch: Epoch::new(counter(epoch)?),
         seq: Seq::new(counter(seq)?),
     }))
+}
+
+/// Designs in one query.
+const LOOK_DESIGNS_MAX: usize = 1_024;
+
+pub(super) async fn look(
+    connection: &mut SqliteConnection,
+    designs: &[DesignId],
+) -> Result<Vec<(DesignId, Look)>> {
+    let mut found = Vec::with_capacity(designs.len());
+    for designs in designs.chunks(LOOK_DESIGNS_MAX) {
+        let mut sql = QueryBuilder::new(
+            "SELECT design_id, generation, epoch, head_seq, notice_seq FROM design_heads WHERE design_id IN (",
+        );
+        let mut list = sql.separated(", ");
+        for design in designs {
+            list.push_bind(id(design.as_u128()));
+        }
+        sql.push(")");
+        // Each number of designs makes another statement: none is worth keeping.
+        let rows: Vec<(Uuid, i64, i64, i64, i64)> =
+            sql.build_query_as().persistent(false).fetch_all(&mut *connection).await?;
+        for (design, generation, epoch, head, notice_seq) in rows {
+            let look = Look {
+                generation: Generation::new(counter(generation)?),
+                epoch: Epoch::new(counter(epoch)?),
+                head: Seq::new(counter(head)?),
+                notice_seq: counter(notice_seq)?,
+            };
+            found.push((DesignId::from_u128(design.as_u128()), look));
+        }
+    }
+    Ok(found)
 }
 
 /// The newest snapshot and up to where it holds the log.

@@ -165,7 +165,12 @@ impl Held {
     }
 }
 
-pub(super) async fn rotate_refresh(tx: &mut SqliteConnection, rotate: &RotateRefresh) -> Result<Rotation> {
+/// `revoked_at`: what a family that ends here is said to have ended at, in microseconds.
+pub(super) async fn rotate_refresh(
+    tx: &mut SqliteConnection,
+    rotate: &RotateRefresh,
+    revoked_at: i64,
+) -> Result<Rotation> {
     let now = micros(rotate.now);
     let held: Option<Held> = sqlx::query_as(
         "SELECT t.session_id, s.user_id, t.expires_at, t.spent_at, s.revoked_at, n.hash AS unused_successor
@@ -182,7 +187,7 @@ pub(super) async fn rotate_refresh(tx: &mut SqliteConnection, rotate: &RotateRef
     let session = SessionId::from_u128(held.session_id.as_u128());
     let user = UserId::from_u128(held.user_id.as_u128());
     let Some(to_spend) = held.to_spend(rotate) else {
-        revoke(tx, session, now).await?;
+        revoke(tx, session, revoked_at).await?;
         return Ok(Rotation::Reused { session, user });
     };
     if held.expires_at <= now {
@@ -250,6 +255,15 @@ pub(super) async fn session_is_live(
             .fetch_optional(connection)
             .await?;
     Ok(found.is_some())
+}
+
+/// `since` in microseconds.
+pub(super) async fn revoked_since(connection: &mut SqliteConnection, since: i64) -> Result<Vec<SessionId>> {
+    let sessions: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM sessions WHERE ?1 <= revoked_at")
+        .bind(since)
+        .fetch_all(connection)
+        .await?;
+    Ok(sessions.into_iter().map(|session| SessionId::from_u128(session.as_u128())).collect())
 }
 
 pub(super) async fn create_ticket(tx: &mut SqliteConnection, new: &NewTicket) -> Result<()> {

@@ -676,6 +676,9 @@ export interface components {
             database: components["schemas"]["DatabaseHealth"];
             /** @description A stop has begun. */
             draining: boolean;
+            look: components["schemas"]["StoreLook"];
+            /** @description Other servers on the same bus that are heard of. */
+            pods: number;
             /** @description Designs that are open. */
             rooms: number;
             status: components["schemas"]["ServerHealthStatus"];
@@ -688,6 +691,17 @@ export interface components {
         };
         /** @enum {string} */
         ServerHealthStatus: "ok" | "degraded";
+        /** @description The looks into the database by which a server notices what others changed, several times a second while a design is open. */
+        StoreLook: {
+            /**
+             * Format: int64
+             * @description Milliseconds since the last one that succeeded. `null`: there was none yet.
+             */
+            age_ms: number | null;
+            status: components["schemas"]["StoreLookStatus"];
+        };
+        /** @enum {string} */
+        StoreLookStatus: "ok" | "failing";
         /** @description Opens one socket to one design. */
         Ticket: {
             /**
