@@ -11,7 +11,8 @@ use yrs::{Doc, Map, ReadTxn, StateVector, Transact, Update};
 
 use super::places::{anew, indexed, types};
 use super::{Dice, clocks, doc, edit, merged, scan};
-use crate::gate::{Places, Refusal, Verdict};
+use crate::gate::{Places, Refusal, Verdict, scan_update};
+use crate::limits::UPDATE_BYTES_MAX;
 use crate::room::ClockRange;
 use crate::schema::{Root, Roots};
 
@@ -95,7 +96,8 @@ impl Room {
     /// Takes an update, unless something is missing.
     fn take(&mut self, update: &[u8]) -> Result<bool, Refusal> {
         let state = self.state();
-        match scan(update).judge(update, clocks(&state), &self.places) {
+        let scan = scan_update(update, UPDATE_BYTES_MAX)?;
+        match scan.judge(update, clocks(&state), &self.places) {
             Verdict::Clean(stood) => self.places.note(stood, update),
             Verdict::Gap { .. } => {
                 self.gaps += 1;
@@ -139,6 +141,11 @@ impl Room {
     }
 }
 
+/// The undo of yrs 0.28.1 may put an entry of a shared list between another one and itself, when the list was itself undone
+/// and what was cut in two has become one again. Every reader would make a place of its own of that, so that it is refused;
+/// no design needs shared lists.
+const SLIP: Refusal = Refusal::Malformed { what: "an item whose two neighbours are one" };
+
 fn live(acts: &[(u8, Act)], may_meet: bool) -> Result<Room, Refusal> {
     let mut clients: Vec<Client> = [3, (1 << 40) + 7, (1 << 53) - 1].map(Client::new).into();
     let mut room = Room { doc: doc(99), places: Places::new(), gaps: 0, taken: 0, undone: 0 };
@@ -178,11 +185,32 @@ proptest! {
         acts in proptest::collection::vec(any_act(), 1..150),
         may_meet in any::<bool>(),
     ) {
+        let has_undo = acts.iter().any(|(_, act)| matches!(act, Act::Undo | Act::Redo));
         match live(&acts, may_meet) {
             Ok(room) => room.check(),
+            Err(SLIP) if has_undo => {}
             Err(refusal) => prop_assert!(false, "{refusal}"),
         }
     }
+}
+
+/// The slip as it was found: should yrs mend it, the exception above can go.
+#[test]
+fn an_undo_in_a_shared_list_may_stand_between_an_entry_and_itself() {
+    let edit = |what, key, value| Act::Edit { what, key, value };
+    let acts = [
+        (20, edit(0, 150, 0)),
+        (11, edit(106, 21, 252)),
+        (137, Act::Undo),
+        (0, edit(0, 0, 0)),
+        (17, edit(156, 54, 93)),
+        (53, edit(50, 87, 0)),
+        (119, Act::Undo),
+        (47, Act::Undo),
+    ];
+    assert_eq!(live(&acts, false).map(|_| ()), Err(SLIP));
+    let without: Vec<_> = acts[..7].to_vec();
+    live(&without, false).unwrap().check();
 }
 
 /// The same acts always, so that the property above is known to have had something to look at.
