@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -47,6 +47,8 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod watch;
+
+use stop::Unsaved;
 
 use folds::FoldHints;
 use outbox::Outbox;
@@ -105,6 +107,8 @@ struct Inner {
     connections: AtomicUsize,
     /// The sum of what the rooms keep unsaved. Written by each room's task after each turn.
     unsaved_bytes: AtomicUsize,
+    /// What rooms had unsaved that ended without writing it while the pod stopped.
+    given_up: Mutex<Vec<Unsaved>>,
     /// Set once; read under the map's entry before a room is created.
     draining: AtomicBool,
     /// Told by every room that ends.
@@ -169,6 +173,7 @@ impl Hub {
             edit_space: Arc::new(Semaphore::new(edit::BYTES_MAX)),
             connections: AtomicUsize::new(0),
             unsaved_bytes: AtomicUsize::new(0),
+            given_up: Mutex::default(),
             draining: AtomicBool::new(false),
             room_ended: Notify::new(),
         }))
@@ -265,6 +270,13 @@ impl Inner {
             self.unsaved_bytes.fetch_sub(before - bytes, Ordering::Relaxed) - (before - bytes)
         };
         self.deps.unsaved_bytes_total_max < sum
+    }
+
+    /// A room will not write what it has unsaved. It is with its authors; who waits for the stop is to hear of it.
+    fn note_given_up(&self, design: DesignId, bytes: usize) {
+        if 0 < bytes && self.draining.load(Ordering::SeqCst) {
+            self.given_up.lock().unwrap_or_else(PoisonError::into_inner).push(Unsaved { design, bytes });
+        }
     }
 
     /// Called by a room's task for itself, before it stops listening.

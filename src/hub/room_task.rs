@@ -235,6 +235,7 @@ impl RoomTask {
             }
         }
         // A failed room's edits are with their authors alone.
+        self.hub.note_given_up(self.design, self.handle.unsaved_bytes.load(Ordering::Relaxed));
         self.hub.note_unsaved(&self.handle, 0);
         // In this order: whoever finds the queue closed finds the next room in the map.
         self.hub.forget_room(self.design, self.handle.incarnation);
@@ -256,6 +257,10 @@ impl RoomTask {
                     }
                     self.folds.wrote(logged_bytes);
                     self.folds.hear(&input);
+                    if matches!(input, Input::AppendRefused { .. }) {
+                        let unsaved = self.handle.unsaved_bytes.load(Ordering::Relaxed);
+                        self.hub.note_given_up(self.design, unsaved);
+                    }
                     self.tell(input);
                     drop(turn);
                 }

@@ -4,6 +4,7 @@
 //! Whoever is sent away comes back to another pod, and loads it by that. So the closes are spread, and each client is told
 //! another moment to return at; those who are still here edit on as always.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ impl Hub {
         Drained { rooms_left: self.0.rooms.len(), unsaved: self.unsaved() }
     }
 
-    /// The open designs with edits that are not in the log yet, by their ids.
+    /// The designs with edits that are not in the log yet, or never came there while the pod stopped, by their ids.
     #[must_use]
     pub fn unsaved(&self) -> Vec<Unsaved> {
         let rooms = self.0.rooms.iter();
@@ -79,6 +80,7 @@ impl Hub {
             bytes: room.value().unsaved_bytes.load(Ordering::Relaxed),
         });
         let mut unsaved: Vec<_> = unsaved.filter(|of| 0 < of.bytes).collect();
+        unsaved.extend(self.0.given_up.lock().unwrap_or_else(PoisonError::into_inner).iter());
         unsaved.sort_unstable_by_key(|of| of.design);
         unsaved
     }

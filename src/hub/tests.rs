@@ -2,7 +2,10 @@
 
 mod edits;
 mod one_owner;
+mod herd;
 mod quarantine;
+mod stop;
+mod watch;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
