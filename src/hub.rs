@@ -269,6 +269,12 @@ impl Hub {
         }
     }
 
+    /// What it speaks to other pods through.
+    #[must_use]
+    pub fn bus(&self) -> &Arc<dyn Bus> {
+        &self.0.deps.bus
+    }
+
     /// The design's room, started if there is none.
     fn room(&self, design: DesignId) -> Result<Arc<RoomHandle>, JoinError> {
         match self.0.rooms.entry(design) {
