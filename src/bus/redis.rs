@@ -1,5 +1,7 @@
 //! The bus through Redis: one server, a cluster, or a master that sentinels know. Its pub/sub and nothing else: no key is
-//! ever written, so that what happens to its data does not matter.
+//! ever written, so that what happens to its data does not matter. The commands are those of sharded pub/sub (Redis 7),
+//! which one server knows as well: in a cluster a message goes to one node and not to all, and only of these does fred
+//! wait for the confirmation of a subscription.
 //!
 //! - `link.rs` a connection, and all of its limits; `dialer.rs` makes one after the other;
 //! - `publisher.rs` and `listener.rs`: the two tasks, with a link each;
@@ -120,7 +122,7 @@ impl RedisBus {
         let closing = tasks.token().child_token();
         let counters = Arc::new(Counters::default());
         let names = Names { prefix: settings.prefix.clone() };
-        let is_sharded = matches!(settings.layout, RedisLayout::Cluster);
+        let is_cluster = matches!(settings.layout, RedisLayout::Cluster);
         let (queue, queued) = mpsc::channel(publisher::QUEUE_MAX);
         let (orders, ordered) = mpsc::channel(listener::ORDERS_MAX);
         let publisher = Publisher {
@@ -129,7 +131,6 @@ impl RedisBus {
             closing: closing.clone(),
             counters: Arc::clone(&counters),
             names: names.clone(),
-            is_sharded,
         };
         let listener = Listener {
             dialer: dialer("hearing"),
@@ -137,7 +138,7 @@ impl RedisBus {
             closing: closing.clone(),
             counters: Arc::clone(&counters),
             names,
-            is_sharded,
+            is_cluster,
             registry: Registry::default(),
         };
         let tasks = vec![

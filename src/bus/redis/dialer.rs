@@ -55,11 +55,10 @@ impl Dialer {
                     let now = self.clock.now();
                     self.opened_at = Some(now);
                     let side = self.side;
-                    match self.away.take() {
-                        Some(away) => {
-                            tracing::info!(side, away_ms = now.since(away.since), "Redis is back");
-                        }
-                        None => tracing::info!(side, "Redis is reached"),
+                    if let Some(away) = self.away.take() {
+                        tracing::info!(side, away_ms = now.since(away.since), "Redis is back");
+                    } else {
+                        tracing::info!(side, "Redis is reached");
                     }
                     return link;
                 }

@@ -133,7 +133,7 @@ async fn a_redis_that_stands_still_holds_up_nobody_and_costs_no_memory() {
     );
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert!(queued <= publisher::QUEUE_BYTES_MAX, "{queued}");
-    assert!(grown < 64, "{grown} MiB of {} MiB", COUNT * BYTES as u64 >> 20);
+    assert!(grown < 64, "{grown} MiB of {} MiB", (COUNT * BYTES as u64) >> 20);
     assert!(before.dropped < stats(&stage.one).dropped);
 
     stage.breaks().await;
@@ -229,8 +229,9 @@ async fn a_password_that_is_wrong_may_become_right() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_without_rights_is_no_reason_to_connect_again_and_again() {
     let digest = sha256_hex("hush").await.unwrap();
-    let users =
-        format!("user default off\nuser atlas on #{digest} -@all +ping +publish +subscribe +client|id +info");
+    let users = format!(
+        "user default off\nuser atlas on #{digest} -@all +ping +spublish +ssubscribe +client|id +info"
+    );
     let redis = Redis::start_with(&Setup { users: Some(users), ..Setup::default() }).await.unwrap();
     let login = Some(RedisLogin { user: Some("atlas".into()), password: "hush".into() });
     let bus = open(&RedisSettings { login, ..single(&redis) }).await;

@@ -1,6 +1,6 @@
 //! Several servers: a cluster, and a master that sentinels know.
 
-use atlas_loadtest::services::redis::{RedisCluster, RedisSentinel, SERVICE, Setup};
+use atlas_loadtest::services::redis::{Redis, RedisCluster, RedisSentinel, SERVICE, Setup};
 
 use super::tests::{design, hear_gap, keeps_the_contract, open, settings, stats, until, users, with_login};
 use super::*;
@@ -10,7 +10,7 @@ use crate::bus::{Heard, Subscription};
 async fn cluster() -> (RedisCluster, RedisSettings) {
     let setup = Setup { users: users().await, ..Setup::default() };
     let cluster = RedisCluster::start_with(&setup).await.unwrap();
-    let ports: Vec<u16> = cluster.nodes.iter().map(|node| node.port()).collect();
+    let ports: Vec<u16> = cluster.nodes.iter().map(Redis::port).collect();
     let settings = with_login(settings(RedisLayout::Cluster, &ports));
     (cluster, settings)
 }
@@ -129,5 +129,5 @@ async fn a_new_master_is_found_and_everybody_told_of_a_gap() {
     assert_eq!(heard, Some(Heard::Gap));
     one.publish(design(1), message(2));
     assert_eq!(hear(&mut subscription).await, message(2));
-    assert!(1 <= all.servers[1].calls("publish").await.unwrap(), "through the new master");
+    assert!(1 <= all.servers[1].calls("spublish").await.unwrap(), "through the new master");
 }

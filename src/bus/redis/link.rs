@@ -5,6 +5,7 @@
 //! something is written to it now and then. A link that fails is thrown away with all that it holds, and [`Dialer`]
 //! makes another.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -79,8 +80,8 @@ impl Plan {
             // The first failure ends it: see above.
             fail_fast: true,
             blocking: Blocking::Block,
-            username: user(&settings.login),
-            password: password(&settings.login),
+            username: user(&settings.login).map(|user| quoted(&user)),
+            password: password(&settings.login).map(|password| quoted(&password)),
             server,
             // A connection that subscribes may also be asked whether it is there.
             version: RespVersion::RESP3,
@@ -113,6 +114,18 @@ impl Plan {
         };
         Ok(Self { config, performance, connection })
     }
+}
+
+/// Fred says HELLO in Redis' inline form, a line of words, and puts user and password into it as they are.
+fn quoted(word: &str) -> String {
+    if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return word.to_owned();
+    }
+    let mut quoted = String::from('"');
+    for byte in word.bytes() {
+        let _ = write!(quoted, "\\x{byte:02x}");
+    }
+    quoted + "\""
 }
 
 fn no_host() -> Error {
@@ -219,5 +232,19 @@ async fn ended(task: &mut ConnectHandle) -> Error {
         Ok(Err(error)) => error,
         Ok(Ok(())) => Error::new(ErrorKind::Canceled, "the connection was closed"),
         Err(error) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_more_than_one_word() {
+        assert_eq!(quoted("hush7"), "hush7");
+        assert_eq!(quoted("a b"), "\"\\x61\\x20\\x62\"");
+        assert_eq!(quoted("\"\r\n"), "\"\\x22\\x0d\\x0a\"");
+        assert_eq!(quoted("ä"), "\"\\xc3\\xa4\"");
+        assert_eq!(quoted(""), "\"\"");
     }
 }

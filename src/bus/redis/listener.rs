@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 
 use atlas_crdt::ids::DesignId;
 use fred::error::Error;
-use fred::interfaces::{ClientLike as _, EventInterface as _, PubsubInterface as _};
-use fred::types::{Message, Value};
+use fred::interfaces::{EventInterface as _, PubsubInterface as _};
+use fred::types::Message;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::broadcast::error::RecvError;
@@ -26,10 +26,8 @@ use crate::bus::{BusMessage, PodMessage, codec};
 
 /// Subscribers that the listener has not taken yet.
 pub(super) const ORDERS_MAX: usize = 1_024;
-/// Channels in one command. In a cluster each has a command of its own: they may be in different hash slots.
-const BATCH_MAX: usize = 512;
 /// Commands on their way.
-const ASKED_MAX: usize = 64;
+const ASKED_MAX: usize = 128;
 /// In a cluster each channel is asked for again after about so many beats: a hash slot that moves takes its
 /// subscribers off without a word that fred would pass on.
 const RENEWAL_BEATS: usize = 10;
@@ -48,15 +46,15 @@ pub(super) struct Listener {
     pub(super) closing: CancellationToken,
     pub(super) counters: Arc<Counters>,
     pub(super) names: Names,
-    pub(super) is_sharded: bool,
+    pub(super) is_cluster: bool,
     pub(super) registry: Registry,
 }
 
 /// What Redis was asked for, and its answer.
 enum Answered {
-    Asked(Vec<Topic>, Result<(), Error>),
+    Asked(Topic, Result<(), Error>),
     Renewed(Result<(), Error>),
-    Left(Vec<Topic>),
+    Left(Topic),
 }
 
 type Asked = FuturesUnordered<BoxFuture<'static, Answered>>;
@@ -154,7 +152,7 @@ impl Listener {
                     self.tend(&mut to_say);
                     continue;
                 }
-                Ok(_) = changes.recv(), if self.is_sharded => {
+                Ok(_) = changes.recv(), if self.is_cluster => {
                     // Who was subscribed where a hash slot was has been taken off there.
                     self.registry.silence();
                     to_say = ToSay::default();
@@ -171,15 +169,13 @@ impl Listener {
 
     /// Says what there is to say, as far as there is room.
     async fn say(&mut self, link: &Link, asked: &mut Asked, to_say: &mut ToSay) {
-        let most = if self.is_sharded { 1 } else { BATCH_MAX };
         while asked.len() < ASKED_MAX {
-            let wanted = self.registry.ask(most);
-            let next = if !wanted.is_empty() {
-                let answer = self.subscribe(link, &wanted);
-                answer.map(|answer| Answered::Asked(wanted, answer)).boxed()
-            } else if !to_say.leaving.is_empty() {
-                let topics = to_say.leaving.drain(..most.min(to_say.leaving.len())).collect();
-                self.unsubscribe(link, topics)
+            let next = if let Some(topic) = self.registry.ask() {
+                self.subscribe(link, topic).map(move |answer| Answered::Asked(topic, answer)).boxed()
+            } else if let Some(topic) = to_say.leaving.pop_front() {
+                // Fred waits for no answer, and whether it worked matters to nobody.
+                let (client, name) = (link.client.clone(), self.names.of(topic));
+                async move { client.sunsubscribe(name).await }.map(move |_| Answered::Left(topic)).boxed()
             } else if 0 < to_say.renewals_now
                 && let Some(topic) = to_say.renewals.pop()
             {
@@ -187,7 +183,7 @@ impl Listener {
                 if !self.registry.is_heard(topic) {
                     continue;
                 }
-                self.subscribe(link, &[topic]).map(Answered::Renewed).boxed()
+                self.subscribe(link, topic).map(Answered::Renewed).boxed()
             } else {
                 return;
             };
@@ -196,39 +192,18 @@ impl Listener {
         }
     }
 
-    /// Returns when what is published there arrives.
-    fn subscribe(&self, link: &Link, topics: &[Topic]) -> BoxFuture<'static, Result<(), Error>> {
-        let (client, is_sharded) = (link.client.clone(), self.is_sharded);
-        let names: Vec<String> = topics.iter().map(|topic| self.names.of(*topic)).collect();
-        async move {
-            if is_sharded {
-                // Fred takes the confirmation for the answer, of which there must be one for each command.
-                return client.ssubscribe(names).await;
-            }
-            // Fred waits for no answer here. What is asked behind it on the same connection is answered behind it.
-            client.subscribe(names).await?;
-            client.ping::<Value>(None).await.map(drop)
-        }
-        .boxed()
-    }
-
-    fn unsubscribe(&self, link: &Link, topics: Vec<Topic>) -> BoxFuture<'static, Answered> {
-        let (client, is_sharded) = (link.client.clone(), self.is_sharded);
-        let names: Vec<String> = topics.iter().map(|topic| self.names.of(*topic)).collect();
-        async move {
-            // Fred waits for no answer, and whether it worked matters to nobody.
-            let _ =
-                if is_sharded { client.sunsubscribe(names).await } else { client.unsubscribe(names).await };
-            Answered::Left(topics)
-        }
-        .boxed()
+    /// Returns when what is published there arrives. One channel in a command: fred takes the confirmation of each for
+    /// the answer of a command.
+    fn subscribe(&self, link: &Link, topic: Topic) -> BoxFuture<'static, Result<(), Error>> {
+        let (client, name) = (link.client.clone(), self.names.of(topic));
+        async move { client.ssubscribe(name).await }.boxed()
     }
 
     /// What is to be done from time to time.
     fn tend(&mut self, to_say: &mut ToSay) {
         to_say.leaving.extend(self.registry.sweep());
         self.registry.want_silent();
-        if self.is_sharded && to_say.renewals.is_empty() {
+        if self.is_cluster && to_say.renewals.is_empty() {
             to_say.renewals = self.registry.all_heard();
             to_say.renewals_per_beat = to_say.renewals.len().div_ceil(RENEWAL_BEATS);
         }
@@ -237,22 +212,15 @@ impl Listener {
 
     fn note(&mut self, answered: Answered) -> Result<(), Error> {
         match answered {
-            Answered::Asked(topics, Ok(())) => {
-                for topic in topics {
-                    self.registry.heard(topic, &self.counters.gaps);
-                }
-                Ok(())
+            Answered::Asked(topic, Ok(())) => self.registry.heard(topic, &self.counters.gaps),
+            Answered::Asked(topic, Err(error)) => {
+                self.registry.failed(topic);
+                return Err(error);
             }
-            Answered::Asked(topics, Err(error)) => {
-                topics.into_iter().for_each(|topic| self.registry.failed(topic));
-                Err(error)
-            }
-            Answered::Renewed(answer) => answer,
-            Answered::Left(topics) => {
-                topics.into_iter().for_each(|topic| self.registry.left(topic));
-                Ok(())
-            }
+            Answered::Renewed(answer) => return answer,
+            Answered::Left(topic) => self.registry.left(topic),
         }
+        Ok(())
     }
 
     fn hear(&mut self, message: &Message) {

@@ -69,8 +69,6 @@ pub(super) struct Publisher {
     pub(super) closing: CancellationToken,
     pub(super) counters: Arc<Counters>,
     pub(super) names: Names,
-    /// In a cluster a message goes to one shard.
-    pub(super) is_sharded: bool,
 }
 
 /// Bytes of a message on its way, and what becomes of it.
@@ -90,11 +88,12 @@ impl Publisher {
                 link = self.dialer.dial() => link,
                 () = closing.cancelled() => break,
             };
-            // What was said in the moment when the last link broke is old by now.
+            // What was said in the moment in which the last link broke is old by now.
             self.drop_what_waits();
             self.counters.can_publish.store(true, Ordering::Relaxed);
             let end = self.pump(link).await;
             self.counters.can_publish.store(false, Ordering::Relaxed);
+            self.drop_what_waits();
             match end {
                 End::Closing => break,
                 End::Lost(error) => self.dialer.lost(&error),
@@ -163,15 +162,10 @@ impl Publisher {
             return 0;
         };
         let size = payload.len();
-        let (client, name, is_sharded) = (client.clone(), self.names.of(topic), self.is_sharded);
+        let (client, name) = (client.clone(), self.names.of(topic));
         let sent = async move {
-            let payload = Value::Bytes(payload);
-            let answer = if is_sharded {
-                client.spublish::<Value, _, _>(name, payload).await
-            } else {
-                client.publish::<Value, _, _>(name, payload).await
-            };
-            (size, answer.map(drop))
+            // To one shard, where there are several.
+            (size, client.spublish::<Value, _, _>(name, Value::Bytes(payload)).await.map(drop))
         };
         let sent = begun(sent.boxed()).await;
         in_flight.push(sent);

@@ -139,20 +139,17 @@ impl Registry {
         }
     }
 
-    /// What Redis is asked for next: `most` channels at most.
-    pub(super) fn ask(&mut self, most: usize) -> Vec<Topic> {
-        let mut asked = Vec::new();
-        while asked.len() < most
-            && let Some(topic) = self.wanted.pop_front()
-        {
+    /// What Redis is asked for next.
+    pub(super) fn ask(&mut self) -> Option<Topic> {
+        while let Some(topic) = self.wanted.pop_front() {
             let is_wanted = with_channel!(self, topic, |channel| {
                 !channel.seats.is_empty() && channel.step(State::Silent, State::Asked)
             });
             if is_wanted == Some(true) {
-                asked.push(topic);
+                return Some(topic);
             }
         }
-        asked
+        None
     }
 
     /// Redis sends what is published there from now on.
@@ -268,6 +265,10 @@ mod tests {
         (Seat { ear, waiting: Some(told) }, subscription, waiting)
     }
 
+    fn all_asked(registry: &mut Registry) -> Vec<Topic> {
+        std::iter::from_fn(|| registry.ask()).collect()
+    }
+
     fn design(n: u128) -> DesignId {
         DesignId::from_u128(n)
     }
@@ -283,8 +284,7 @@ mod tests {
         let (two, mut second, second_waits) = seat();
         registry.add(design(1), one, &gaps);
         registry.add(design(1), two, &gaps);
-        assert_eq!(registry.ask(9), [topic(1)], "once");
-        assert_eq!(registry.ask(9), []);
+        assert_eq!(all_asked(&mut registry), [topic(1)], "once");
         assert_eq!(first_waits.try_recv(), Err(TryRecvError::Empty));
         drop(second_waits);
         registry.heard(topic(1), &gaps);
@@ -294,7 +294,7 @@ mod tests {
 
         let (three, mut third, mut third_waits) = seat();
         registry.add(design(1), three, &gaps);
-        assert_eq!((registry.ask(9), third_waits.try_recv()), (vec![], Ok(())), "it is heard already");
+        assert_eq!((registry.ask(), third_waits.try_recv()), (None, Ok(())), "it is heard already");
         registry.hear(design(1), &conformance::message(7), &lost);
         for subscription in [&mut first, &mut second, &mut third] {
             assert_eq!(subscription.messages.try_recv(), Ok(Heard::Message(conformance::message(7))));
@@ -311,12 +311,13 @@ mod tests {
             registry.add(design(n), seat, &gaps);
             all.push((subscription, waiting));
         }
-        for asked in registry.ask(2) {
+        for _ in 0..2 {
+            let asked = registry.ask().unwrap();
             registry.heard(asked, &gaps);
         }
-        assert_eq!(registry.ask(1).len(), 1, "one is on its way");
+        assert!(registry.ask().is_some(), "one is on its way");
         registry.silence();
-        let asked = registry.ask(9);
+        let asked = all_asked(&mut registry);
         assert_eq!(asked.len(), 5);
         for topic in asked {
             registry.heard(topic, &gaps);
@@ -331,7 +332,7 @@ mod tests {
         let (mut registry, gaps) = (Registry::default(), AtomicU64::new(0));
         let (seat_of_one, subscription, _waiting) = seat();
         registry.add(design(1), seat_of_one, &gaps);
-        for asked in registry.ask(9) {
+        for asked in all_asked(&mut registry) {
             registry.heard(asked, &gaps);
         }
         assert_eq!(registry.sweep(), []);
@@ -341,13 +342,13 @@ mod tests {
         // Somebody comes while it is being given up.
         let (again, _subscription, mut waiting) = seat();
         registry.add(design(1), again, &gaps);
-        assert_eq!(registry.ask(9), [], "not before the other is done");
+        assert_eq!(registry.ask(), None, "not before the other is done");
         registry.left(topic(1));
-        assert_eq!(registry.ask(9), [topic(1)]);
+        assert_eq!(registry.ask(), Some(topic(1)));
         registry.failed(topic(1));
-        assert_eq!(registry.ask(9), []);
+        assert_eq!(registry.ask(), None);
         registry.want_silent();
-        assert_eq!(registry.ask(9), [topic(1)]);
+        assert_eq!(registry.ask(), Some(topic(1)));
         registry.heard(topic(1), &gaps);
         assert_eq!(waiting.try_recv(), Ok(()));
         assert_eq!(registry.all_heard(), [topic(1)]);
@@ -364,11 +365,11 @@ mod tests {
         }
         assert_eq!(registry.sweep(), []);
         assert!(registry.designs.is_empty());
-        assert_eq!(registry.ask(200), []);
+        assert_eq!(registry.ask(), None);
         // One that was asked for is given up once that is answered.
         let (seat, subscription, _) = seat();
         registry.add(design(1), seat, &gaps);
-        let asked = registry.ask(9);
+        let asked = all_asked(&mut registry);
         drop(subscription);
         assert_eq!(registry.sweep(), []);
         registry.heard(asked[0], &gaps);

@@ -48,7 +48,7 @@ impl Wire {
     pub async fn ask(&mut self, words: &[&str]) -> anyhow::Result<Reply> {
         let mut command = format!("*{}\r\n", words.len());
         for word in words {
-            command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+            command.extend(["$", &word.len().to_string(), "\r\n", word, "\r\n"]);
         }
         let asked = async {
             self.0.write_all(command.as_bytes()).await?;
@@ -75,8 +75,7 @@ impl Wire {
             "+" => Reply::Text(rest.to_owned()),
             "-" => Reply::Refused(rest.to_owned()),
             ":" => Reply::Number(rest.parse()?),
-            "$" if rest == "-1" => Reply::Nothing,
-            "*" if rest == "-1" => Reply::Nothing,
+            "$" | "*" if rest == "-1" => Reply::Nothing,
             "$" => {
                 let mut bytes = vec![0; rest.parse::<usize>()? + 2];
                 self.0.read_exact(&mut bytes).await?;

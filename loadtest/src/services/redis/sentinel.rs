@@ -1,6 +1,7 @@
 //! A master, its replica, and sentinels that promote the replica when the master is gone.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -117,9 +118,9 @@ impl Sentinel {
             folder.path().display()
         );
         if has_users {
-            let (name, password) = OPERATOR;
-            settings +=
-                &format!("sentinel auth-user {SERVICE} {name}\nsentinel auth-pass {SERVICE} {password}\n");
+            for (what, word) in [("auth-user", OPERATOR.0), ("auth-pass", OPERATOR.1)] {
+                writeln!(settings, "sentinel {what} {SERVICE} {word}")?;
+            }
         }
         // It writes there what it learns.
         let file = folder.path().join("sentinel.conf");
