@@ -32,11 +32,15 @@ pub fn init(json: bool, filter: &str) -> anyhow::Result<()> {
     started.context("logging was set up before")
 }
 
-/// Below `info` these log whole requests: session tokens and bodies, commands and what is in them.
-const TALKATIVE: [&str; 3] = ["aws_", "fred", "redis_protocol"];
+/// The beginnings of targets, and the most that is heard of them. Below `info` the AWS crates log whole requests, session
+/// tokens and bodies among them; what happens to Redis the bus says itself, once.
+const TALKATIVE: [(&str, Level); 3] =
+    [("aws_", Level::INFO), ("fred", Level::ERROR), ("redis_protocol", Level::ERROR)];
 
 fn is_fit(event: &Metadata<'_>) -> bool {
-    *event.level() <= Level::INFO || !TALKATIVE.iter().any(|crates| event.target().starts_with(crates))
+    let is_too_much =
+        |(target, most): &(&str, Level)| event.target().starts_with(target) && *most < *event.level();
+    !TALKATIVE.iter().any(is_too_much)
 }
 
 #[cfg(test)]
@@ -68,7 +72,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber.with(filter_fn(is_fit)).with(layer), || {
             tracing::trace!(target: "aws_smithy_runtime::client", "secret 1");
             tracing::debug!(target: "aws_sigv4", "secret 2");
-            tracing::trace!(target: "fred::router", "secret 3");
+            tracing::warn!(target: "fred::router", "secret 3");
             tracing::info!(target: "aws_config", "harmless 1");
             tracing::trace!(target: "atlas_collab::blob", "harmless 2");
         });

@@ -42,9 +42,13 @@ impl Stage {
         assert_eq!(hear(&mut self.of_pods).await, ALIVE);
     }
 
+    /// In both directions.
     async fn breaks(&self) {
-        for bus in [&self.one, &self.two] {
-            until("it is noticed", async || !stats(bus).is_connected).await;
+        for Counters { can_publish, can_hear, .. } in [&*self.one.counters, &*self.two.counters] {
+            until("it is noticed", async || {
+                !can_publish.load(Ordering::Relaxed) && !can_hear.load(Ordering::Relaxed)
+            })
+            .await;
         }
     }
 

@@ -139,7 +139,8 @@ impl Listener {
                 }
                 Some(answered) = asked.next() => self.note(answered),
                 answer = checked => {
-                    check = None;
+                    // In doubt it is asked again at once.
+                    check = answer.is_err().then(|| link.check().boxed());
                     answer
                 }
                 order = self.orders.recv() => {

@@ -127,7 +127,8 @@ impl Publisher {
                     answer
                 }
                 answer = checked => {
-                    check = None;
+                    // In doubt it is asked again at once.
+                    check = answer.is_err().then(|| link.check().boxed());
                     answer
                 }
                 said = self.queue.recv(), if has_room => {
