@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::AuthSettings;
 use crate::auth::keys::Keys;
-use crate::bus::local::LocalBus;
+use crate::bus::Bus;
 use crate::clock::{Clock, Ids};
 use crate::config::{self, Config};
 use crate::http::accept::{self, AcceptLimits};
@@ -109,7 +109,9 @@ impl App {
                 bytes: jobs.compact_bytes,
                 rows_at_leave: jobs.compact_leave_rows,
             };
-            let hub = base.hub(&config, &stores, pod, folds);
+            // Its tasks end with the store's: the last words are said when the rooms have gone.
+            let bus = open::bus(&config, &clock, &ids, &store_tasks)?;
+            let hub = base.hub(&config, &stores, bus, pod, folds);
             tasks.spawn("watch", hub.clone().watch());
             (base.router(&config, &stores, hub.clone()).await?, Some(hub))
         };
@@ -170,10 +172,17 @@ struct Base {
 }
 
 impl Base {
-    fn hub(&self, config: &Config, stores: &Stores, pod: atlas_crdt::ids::PodId, folds: FoldHints) -> Hub {
+    fn hub(
+        &self,
+        config: &Config,
+        stores: &Stores,
+        bus: Arc<dyn Bus>,
+        pod: atlas_crdt::ids::PodId,
+        folds: FoldHints,
+    ) -> Hub {
         Hub::new(HubDeps {
             store: Arc::clone(&stores.store),
-            bus: Arc::new(LocalBus::new()),
+            bus,
             clock: self.clock.clone(),
             ids: self.ids.clone(),
             tasks: self.tasks.clone(),
@@ -235,6 +244,9 @@ impl Running {
         self.tasks.close_and_wait(left(requests)).await;
         // Rooms that were late may have saved their edits meanwhile.
         let all_saved = self.name_unsaved();
+        if let Some(hub) = &self.hub {
+            hub.bus().close().await;
+        }
         let store_closed = tokio::time::timeout(left(store), self.stores.store.close()).await.is_ok();
         let store_ended = self.store_tasks.close_and_wait(left(rest)).await;
         tracing::info!("stopped");

@@ -12,6 +12,9 @@ use tokio::sync::mpsc;
 #[cfg(test)]
 pub mod conformance;
 pub mod local;
+pub mod redis;
+mod codec;
+mod ear;
 
 /// One pod's word to the others about one design.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub enum Word {
         /// The client ids under which it writes first.
         claims: Vec<Claim>,
     },
+    /// A commit whose bytes are too many to be sent: the log has it.
+    CommitElsewhere { generation: Generation, seq: Seq },
     /// Who is on this pod, or went. `whole`: all who are.
     Presence { update: Bytes, users: Vec<(ClientId, UserId)>, whole: bool },
     /// Who is on the other pods?
@@ -79,6 +84,21 @@ pub struct Subscription<M = BusMessage> {
     pub messages: mpsc::Receiver<Heard<M>>,
 }
 
+/// What a bus has done since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BusStats {
+    /// In both directions.
+    pub is_connected: bool,
+    pub published: u64,
+    /// Messages that were not published: the bus was away, too slow, or they were too large.
+    pub dropped: u64,
+    pub received: u64,
+    /// Of those, what was no message that this version knows.
+    pub undecodable: u64,
+    /// Subscribers that were told of a [`Heard::Gap`].
+    pub gaps: u64,
+}
+
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
     /// Best effort, returns at once; never waits for a subscriber.
@@ -90,6 +110,10 @@ pub trait Bus: Send + Sync + 'static {
     fn publish_to_pods(&self, message: PodMessage);
     /// As [`Self::subscribe`], to what is said to all pods.
     async fn subscribe_to_pods(&self) -> Subscription<PodMessage>;
+    /// What it has done. `None`: it never leaves the process.
+    fn stats(&self) -> Option<BusStats> {
+        None
+    }
     /// Ends it: what was published before has left, or never will. Once more changes nothing.
     async fn close(&self) {}
 }

@@ -15,10 +15,12 @@ use secrecy::SecretString;
 use self::reader::Reader;
 
 mod blobs;
+mod bus;
 mod reader;
 mod settings;
 
 pub use blobs::{Blobs, EncryptionKey, S3, Sse};
+pub use bus::{Bus, Redis, RedisLayout, RedisLogin};
 pub use settings::{SETTINGS, Setting};
 
 /// Everything that can be set, one struct per concern.
@@ -26,6 +28,7 @@ pub use settings::{SETTINGS, Setting};
 pub struct Config {
     pub server: Server,
     pub storage: Storage,
+    pub bus: Bus,
     pub blobs: Blobs,
     pub jobs: Jobs,
     pub auth: Auth,
@@ -161,6 +164,7 @@ impl Config {
         let config = Self {
             server: Server::read(&mut reader),
             storage: Storage::read(&mut reader),
+            bus: Bus::read(&mut reader),
             blobs: Blobs::read(&mut reader),
             jobs: Jobs::read(&mut reader),
             auth: Auth::read(&mut reader),
@@ -273,5 +277,7 @@ impl Log {
 
 #[cfg(test)]
 mod blob_tests;
+#[cfg(test)]
+mod bus_tests;
 #[cfg(test)]
 mod tests;

@@ -17,8 +17,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atlas_crdt::ids::{ConnId, DesignId, Epoch, PodId, SessionId, UserId};
@@ -234,6 +234,12 @@ impl Hub {
             unsaved_bytes: self.0.unsaved_bytes.load(Ordering::Relaxed),
             ..self.0.watch.stats(self.0.deps.clock.now())
         }
+    }
+
+    /// What it speaks to other pods through.
+    #[must_use]
+    pub fn bus(&self) -> &Arc<dyn Bus> {
+        &self.0.deps.bus
     }
 
     /// The design's room, started if there is none.

@@ -32,9 +32,15 @@ pub fn init(json: bool, filter: &str) -> anyhow::Result<()> {
     started.context("logging was set up before")
 }
 
-/// Below `info` the AWS crates log whole requests, session tokens and bodies among them.
+/// The beginnings of targets, and the most that is heard of them. Below `info` the AWS crates log whole requests, session
+/// tokens and bodies among them; what happens to Redis the bus says itself, once.
+const TALKATIVE: [(&str, Level); 3] =
+    [("aws_", Level::INFO), ("fred", Level::ERROR), ("redis_protocol", Level::ERROR)];
+
 fn is_fit(event: &Metadata<'_>) -> bool {
-    *event.level() <= Level::INFO || !event.target().starts_with("aws_")
+    let is_too_much =
+        |(target, most): &(&str, Level)| event.target().starts_with(target) && *most < *event.level();
+    !TALKATIVE.iter().any(is_too_much)
 }
 
 #[cfg(test)]
@@ -58,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_to_aws_are_logged_at_no_level() {
+    fn requests_to_others_are_logged_at_no_level() {
         let written = Written::default();
         let writer = written.clone();
         let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
@@ -66,6 +72,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber.with(filter_fn(is_fit)).with(layer), || {
             tracing::trace!(target: "aws_smithy_runtime::client", "secret 1");
             tracing::debug!(target: "aws_sigv4", "secret 2");
+            tracing::warn!(target: "fred::router", "secret 3");
             tracing::info!(target: "aws_config", "harmless 1");
             tracing::trace!(target: "atlas_collab::blob", "harmless 2");
         });

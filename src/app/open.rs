@@ -1,4 +1,4 @@
-//! Opens what the settings name: the database, the blobs, and the folder between them.
+//! Opens what the settings name: the database, the blobs and the folder between them, the bus.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -11,6 +11,9 @@ use crate::blob::BlobStore;
 use crate::blob::archive::{Archive, SealKey};
 use crate::blob::dir::DirBlobs;
 use crate::blob::s3::{S3Blobs, S3Encryption, S3Patience, S3Settings};
+use crate::bus::Bus;
+use crate::bus::local::LocalBus;
+use crate::bus::redis::{RedisBus, RedisLayout, RedisLogin, RedisSettings};
 use crate::clock::{Clock, Ids};
 use crate::config::{self, Config};
 use crate::jobs::{FoldSettings, JobSettings};
@@ -148,16 +151,53 @@ impl Blobs {
     }
 }
 
+/// What connects this server to others. A Redis that is away is no reason not to start.
+pub fn bus(config: &Config, clock: &Clock, ids: &Ids, tasks: &Tasks) -> anyhow::Result<Arc<dyn Bus>> {
+    let Some(redis) = &config.bus.redis else { return Ok(Arc::new(LocalBus::new())) };
+    let bus = RedisBus::open(&redis_settings(redis), clock, ids, tasks);
+    Ok(Arc::new(bus.context("Redis cannot be used (REDIS_URL, REDIS_CA)")?))
+}
+
+fn redis_settings(redis: &config::Redis) -> RedisSettings {
+    let login = |login: &Option<config::RedisLogin>| {
+        login.as_ref().map(|login| RedisLogin { user: login.user.clone(), password: login.password.clone() })
+    };
+    RedisSettings {
+        layout: match &redis.layout {
+            config::RedisLayout::Single => RedisLayout::Single,
+            config::RedisLayout::Cluster => RedisLayout::Cluster,
+            config::RedisLayout::Sentinel { service, login: of_sentinels } => {
+                RedisLayout::Sentinel { service: service.clone(), login: login(of_sentinels) }
+            }
+        },
+        hosts: redis.hosts.clone(),
+        has_tls: redis.has_tls,
+        login: login(&redis.login),
+        authority: redis.authority.clone(),
+        prefix: redis.prefix.clone(),
+    }
+}
+
 /// What works for one server and not for several.
 pub fn warn_of_what_is_not_shared(config: &Config, role: Role) {
     let auth = &config.auth;
     if config.storage.database.is_none() {
+        if config.bus.redis.is_some() {
+            tracing::warn!(
+                "nobody else can use the embedded database: there is nobody to reach through Redis"
+            );
+        }
         if role == Role::Web {
             tracing::warn!(
                 "nobody else can use the embedded database: without jobs (`--role all`) logs grow for ever"
             );
         }
         return;
+    }
+    if config.bus.redis.is_none() && role != Role::Worker {
+        tracing::info!(
+            "servers on one database see each other's edits within a second, and nobody's pointers: REDIS_URL shows both at once"
+        );
     }
     if config.blobs.s3.is_none() {
         tracing::warn!(

@@ -42,7 +42,7 @@ fn seq(message: &BusMessage) -> u64 {
 }
 
 /// The next message, over gaps.
-async fn hear<M>(subscription: &mut Subscription<M>) -> M {
+pub(super) async fn hear<M>(subscription: &mut Subscription<M>) -> M {
     loop {
         let heard = tokio::time::timeout(PATIENCE, subscription.messages.recv()).await.unwrap().unwrap();
         if let Heard::Message(message) = heard {
@@ -51,9 +51,11 @@ async fn hear<M>(subscription: &mut Subscription<M>) -> M {
     }
 }
 
+/// No message. A gap may be told: a subscriber that a busy machine kept waiting is told of one.
 async fn hear_nothing(subscription: &mut Subscription) {
-    let heard = tokio::time::timeout(QUIET, subscription.messages.recv()).await;
-    assert!(heard.is_err(), "{heard:?}");
+    while let Ok(heard) = tokio::time::timeout(QUIET, subscription.messages.recv()).await {
+        assert_eq!(heard, Some(Heard::Gap));
+    }
 }
 
 async fn every_subscriber_of_the_design_hears_it((one, two): Pair) {
@@ -137,7 +139,8 @@ async fn a_subscriber_that_left_disturbs_nobody((one, two): Pair) {
     one.publish(design, message(4));
     let mut back = two.subscribe(design).await;
     one.publish(design, message(5));
-    assert_eq!(hear(&mut back).await, message(5));
+    // What was on its way when it came may arrive, too.
+    while hear(&mut back).await != message(5) {}
 }
 
 async fn a_stuck_subscriber_holds_up_nobody((one, two): Pair) {
@@ -152,13 +155,16 @@ async fn a_stuck_subscriber_holds_up_nobody((one, two): Pair) {
             while seq(&hear(&mut quick).await) < n {}
         }
     }
-    let mut held = 0;
-    while tokio::time::timeout(QUIET, stuck.messages.recv()).await.is_ok() {
+    let (mut held, mut is_told) = (0, false);
+    while let Ok(heard) = tokio::time::timeout(QUIET, stuck.messages.recv()).await {
         held += 1;
+        is_told |= heard == Some(Heard::Gap);
     }
     assert!(0 < held && held < FLOOD, "the queue is bounded: {held}");
     one.publish(design, message(FLOOD + 1));
-    let heard = tokio::time::timeout(PATIENCE, stuck.messages.recv()).await.unwrap();
-    assert_eq!(heard, Some(Heard::Gap), "who was too slow is told");
+    if !is_told {
+        let heard = tokio::time::timeout(PATIENCE, stuck.messages.recv()).await.unwrap();
+        assert_eq!(heard, Some(Heard::Gap), "who was too slow is told");
+    }
     assert_eq!(hear(&mut stuck).await, message(FLOOD + 1), "who reads again hears again");
 }

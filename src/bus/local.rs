@@ -5,14 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use atlas_crdt::ids::DesignId;
-use atlas_crdt::limits::HOLE_MESSAGES_MAX;
 use dashmap::DashMap;
-use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{Bus, BusMessage, Heard, PodMessage, Subscription};
+use super::ear::Ear;
+use super::{Bus, BusMessage, PodMessage, Subscription};
 
-/// Messages that wait for one subscriber: as many as a room would hold above a hole.
-const QUEUE_MAX: usize = HOLE_MESSAGES_MAX;
 /// Designs that are heard of before the first sweep.
 const SWEEP_MIN: usize = 64;
 
@@ -25,47 +22,6 @@ pub struct LocalBus {
     lost: AtomicU64,
     /// Designs in the map at which subscribers that left are looked for next.
     sweep_at: AtomicUsize,
-}
-
-/// The bus's end of a subscription.
-#[derive(Debug)]
-struct Ear<M> {
-    to: mpsc::Sender<Heard<M>>,
-    /// Something was lost, and the subscriber has not been told.
-    has_gap: bool,
-}
-
-impl<M: Clone> Ear<M> {
-    fn pair() -> (Self, Subscription<M>) {
-        let (to, messages) = mpsc::channel(QUEUE_MAX);
-        (Self { to, has_gap: false }, Subscription { messages })
-    }
-
-    /// False: the subscriber has left.
-    fn say(&mut self, message: &M, lost: &AtomicU64) -> bool {
-        if self.has_gap {
-            // Room for both, so that nothing comes between them.
-            match self.to.try_reserve_many(2) {
-                Ok(mut slots) => {
-                    let both = [Heard::Gap, Heard::Message(message.clone())];
-                    slots.by_ref().zip(both).for_each(|(slot, heard)| slot.send(heard));
-                    self.has_gap = false;
-                }
-                Err(TrySendError::Full(())) => _ = lost.fetch_add(1, Ordering::Relaxed),
-                Err(TrySendError::Closed(())) => return false,
-            }
-            return true;
-        }
-        match self.to.try_send(Heard::Message(message.clone())) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.has_gap = true;
-                lost.fetch_add(1, Ordering::Relaxed);
-                true
-            }
-            Err(TrySendError::Closed(_)) => false,
-        }
-    }
 }
 
 impl Default for LocalBus {
@@ -94,7 +50,7 @@ impl LocalBus {
     /// left, so that the cost per subscription stays constant.
     fn sweep(&self) {
         self.designs.retain(|_, ears| {
-            ears.retain(|ear| !ear.to.is_closed());
+            ears.retain(|ear| !ear.is_gone());
             !ears.is_empty()
         });
         self.sweep_at.store(SWEEP_MIN.max(self.designs.len() * 2), Ordering::Relaxed);
@@ -143,6 +99,7 @@ mod tests {
 
     use super::*;
     use crate::bus::conformance;
+    use crate::bus::ear::QUEUE_MAX;
 
     #[tokio::test]
     async fn it_keeps_the_contract() {

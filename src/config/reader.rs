@@ -11,6 +11,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::Mistake;
+use super::bus::{RedisUrl, read_url};
 use super::settings::{CONFIG_FILE, NOT_YET, SETTINGS, by_name};
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -126,7 +127,7 @@ impl<'a> Reader<'a> {
     /// Whether somebody set it to something other than its default.
     pub(super) fn is_set(&self, name: &str) -> bool {
         let is_other = |value: &String| {
-            !value.is_empty() && by_name(name).is_some_and(|setting| setting.default != value)
+            !value.is_empty() && by_name(name).is_none_or(|setting| setting.default != value)
         };
         self.environment.get(name).is_some_and(is_other) || self.from_file.get(name).is_some_and(is_other)
     }
@@ -167,6 +168,23 @@ impl<'a> Reader<'a> {
             self.mistake(name, "is not an address such as postgres://user:password@host/database");
         }
         Some(url)
+    }
+
+    /// The address of a Redis, or of several. As with [`Self::postgres_url`] nothing of it is ever told.
+    pub(super) fn redis_url(&mut self, name: &'static str) -> Option<RedisUrl> {
+        let url = self.value(name)?;
+        match read_url(url.trim()) {
+            Ok(url) => Some(url),
+            Err(what) => {
+                self.mistake(name, what);
+                None
+            }
+        }
+    }
+
+    /// As [`Self::secret`], without the line end that a file may have.
+    pub(super) fn password(&mut self, name: &'static str) -> Option<SecretString> {
+        self.value(name).map(|text| SecretString::from(text.trim_end_matches(['\r', '\n'])))
     }
 
     /// A key in PEM. Only its first line is looked at here.

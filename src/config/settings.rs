@@ -92,6 +92,36 @@ pub const SETTINGS: &[Setting] = &[
         "auto",
         "`auto`: a server brings the schema of Postgres up to date when it starts; `off`: it refuses to start when the schema is behind, and `atlas-collab migrate` brings it up to date.",
     ),
+    Setting {
+        name: "REDIS_URL",
+        key: "bus.redis_url",
+        default: "",
+        has_file: true,
+        is_secret: true,
+        what: "Redis 7 or newer, through which several servers on one database hear each other at once: `redis://user:password@host:6379`, with TLS `rediss://`; see [Redis](#redis). None: others' edits come from the database, within a second.",
+    },
+    Setting {
+        name: "REDIS_PASSWORD",
+        key: "bus.redis_password",
+        default: "",
+        has_file: true,
+        is_secret: true,
+        what: "The password, where it does not stand in `REDIS_URL`.",
+    },
+    Setting {
+        name: "REDIS_CA",
+        key: "bus.redis_ca",
+        default: "",
+        has_file: true,
+        is_secret: false,
+        what: "Certificates in PEM of who signed the certificate of Redis. None: whom the system trusts.",
+    },
+    plain(
+        "ATLAS_REDIS_PREFIX",
+        "bus.redis_prefix",
+        "atlas",
+        "Stands before the name of every channel, with a `:` behind it: one Redis for several installations. Letters, digits, `.`, `-`, `_` and `:`, 100 at most.",
+    ),
     plain(
         "ATLAS_COMPACT_ROWS",
         "jobs.compact_rows",
@@ -268,7 +298,6 @@ pub(super) const CONFIG_FILE: &str = "ATLAS_CONFIG";
 
 /// Settings of a later version. Set here, they would be ignored and somebody would believe that they are not.
 pub(super) const NOT_YET: &[(&str, &str)] = &[
-    ("REDIS_URL", "Redis is not supported by this build yet: it runs as a single process"),
     ("ATLAS_ADMIN_LISTEN", "metrics are not supported by this build yet"),
     ("ATLAS_JWKS_URL", "keys from a URL are not supported by this build yet: use ATLAS_JWT_PUBLIC_KEY"),
     ("ATLAS_TRUSTED_PROXIES", "proxy headers are not supported by this build yet"),

@@ -76,7 +76,8 @@ fn all_mistakes_are_told_at_once() {
             ("DATABASE_URL", "mysql://root:hush-hush@somewhere/db"),
             ("ATLAS_DB_CONNECTIONS", "7"),
             ("ATLAS_LIMIT_UNSAVED_BYTES", "16777217"),
-            ("REDIS_URL", "redis://somewhere"),
+            ("REDIS_URL", "root:hush-hush@somewhere"),
+            ("ATLAS_JWKS_URL", "https://keys.example.org"),
         ],
         &[],
     );
@@ -86,6 +87,7 @@ fn all_mistakes_are_told_at_once() {
         "ATLAS_DATA_DIR: must not be empty",
         "ATLAS_DB_CONNECTIONS: `7` is not a whole number from 10 to 500",
         "ATLAS_DRAIN_SECS: `-1` is not a whole number from 0 to 3600",
+        "ATLAS_JWKS_URL: keys from a URL are not supported by this build yet: use ATLAS_JWT_PUBLIC_KEY",
         "ATLAS_LIMIT_UNSAVED_BYTES: `16777217` is not a whole number from 4194304 to 16777216",
         "ATLAS_LISTEN: `3000` is not an address such as 127.0.0.1:3000 or [::1]:3000",
         "ATLAS_LISTENN: is not a setting; did you mean ATLAS_LISTEN?",
@@ -97,7 +99,7 @@ fn all_mistakes_are_told_at_once() {
         "DATABASE_URL: is not an address such as postgres://user:password@host/database",
         "LOG_FORMAT: `xml` is none of: text, json",
         "LOG_LEVEL: `loud` is neither a level (off, error, warn, info, debug, trace) nor target=level",
-        "REDIS_URL: Redis is not supported by this build yet: it runs as a single process",
+        "REDIS_URL: does not begin with redis://, rediss://, redis-cluster://, rediss-cluster://, redis-sentinel:// or rediss-sentinel://",
     ];
     assert_eq!(told, expected);
 }

@@ -101,6 +101,8 @@ struct HealthJson {
     database: DatabaseJson,
     /// Archived pieces of logs, and snapshots, that wait in the database for the blob store. `null`: the store does not say.
     blob_backlog: Option<BacklogJson>,
+    /// Redis, as far as this server knows it. `null`: none is set.
+    bus: Option<BusJson>,
     /// Designs that are open.
     rooms: usize,
     /// Open sockets.
@@ -153,6 +155,23 @@ struct BacklogJson {
     #[serde(with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     oldest: Option<OffsetDateTime>,
+}
+
+/// What was counted since the start.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BusHealth)]
+struct BusJson {
+    is_connected: bool,
+    /// Messages.
+    published: u64,
+    /// Messages that were not published, since Redis was away or too slow.
+    dropped: u64,
+    /// Messages, this server's own among them.
+    received: u64,
+    /// Messages that this version cannot read.
+    undecodable: u64,
+    /// How often a design was told that it may have missed some.
+    gaps: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -217,6 +236,7 @@ async fn details(State(probes): State<Probes>) -> Response {
             latency_ms,
         },
         blob_backlog,
+        bus: probes.hub.as_ref().and_then(bus),
         rooms: hub.rooms,
         connections: hub.connections,
         pods: hub.pods,
@@ -227,6 +247,18 @@ async fn details(State(probes): State<Probes>) -> Response {
     };
     let status = if store { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+fn bus(hub: &Hub) -> Option<BusJson> {
+    let stats = hub.bus().stats()?;
+    Some(BusJson {
+        is_connected: stats.is_connected,
+        published: stats.published,
+        dropped: stats.dropped,
+        received: stats.received,
+        undecodable: stats.undecodable,
+        gaps: stats.gaps,
+    })
 }
 
 async fn backlog(probes: &Probes) -> Option<BacklogJson> {

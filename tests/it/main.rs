@@ -22,6 +22,7 @@ mod openapi;
 mod operate;
 mod outages;
 mod permissions_rest;
+mod redis;
 mod rest;
 mod socket_basics;
 mod socket_hostile;

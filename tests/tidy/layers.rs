@@ -59,6 +59,7 @@ const HOMES: &[(&str, &str)] = &[
     ("tower_http", "http"),
     ("tokio_tungstenite", "http"),
     ("sqlx", "store"),
+    ("fred", "bus"),
 ];
 
 /// What the core may stand on, beside the standard library.

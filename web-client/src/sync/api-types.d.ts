@@ -355,6 +355,35 @@ export interface components {
              */
             oldest?: string | null;
         };
+        /** @description What was counted since the start. */
+        BusHealth: {
+            /**
+             * Format: int64
+             * @description Messages that were not published, since Redis was away or too slow.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description How often a design was told that it may have missed some.
+             */
+            gaps: number;
+            is_connected: boolean;
+            /**
+             * Format: int64
+             * @description Messages.
+             */
+            published: number;
+            /**
+             * Format: int64
+             * @description Messages, this server's own among them.
+             */
+            received: number;
+            /**
+             * Format: int64
+             * @description Messages that this version cannot read.
+             */
+            undecodable: number;
+        };
         DatabaseHealth: {
             /**
              * Format: int64
@@ -671,6 +700,7 @@ export interface components {
         /** @description How the server is. */
         ServerHealth: {
             blob_backlog?: components["schemas"]["BlobBacklog"] | null;
+            bus?: components["schemas"]["BusHealth"] | null;
             /** @description Open sockets. */
             connections: number;
             database: components["schemas"]["DatabaseHealth"];
