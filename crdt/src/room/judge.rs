@@ -206,11 +206,6 @@ impl Live {
             || self.members.get(&waiting.conn).is_some_and(|member| member.spent.contains(&client))
     }
 
-    /// Whoever wrote first under an id owns it; until somebody has, whoever announced it does.
-    fn is_foreign(&self, client: ClientId, user: UserId) -> bool {
-        self.owners.is_foreign(client, user)
-    }
-
     /// Writes and deletes in `comments` only.
     fn is_comment(&self, placed: &Placed, waiting: &Waiting, in_log: impl Fn(ClientId) -> u32) -> bool {
         let elsewhere = self.places.parts_outside(&waiting.scan.deletes, Root::Comments);

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 
 use super::RoomConfig;
+use super::astray::Astray;
+use super::digests::Digests;
 use super::durability::{Durability, Waiting};
 use super::effect::{Effect, FrameKind};
 use super::input::{Dialect, Join, Loaded};
@@ -16,7 +18,7 @@ use super::size::Size;
 use super::stored::{Stored, StoredFault};
 use crate::design::DesignDoc;
 use crate::gate::{self, Places, Refusal};
-use crate::ids::{AppendId, ClientId, ConnId, Epoch, Generation, Millis, Seq, UserId};
+use crate::ids::{AppendId, ConnId, Epoch, Generation, Millis, Seq, UserId};
 use crate::limits;
 use crate::presence::Presence;
 use crate::roles::DesignRole;
@@ -62,6 +64,13 @@ pub(super) struct Live {
     pub(super) read_only: Option<String>,
     /// `meta.name` as the store knows it.
     pub(super) name: Option<String>,
+    /// Whether the store has that name: another pod may have named the design without knowing what this one knows.
+    pub(super) name_is_sure: bool,
+    /// A look into the store showed less of the log than was known then: this much.
+    pub(super) doubted: Option<Seq>,
+    /// The log is not what this room takes it for: it ends.
+    pub(super) astray: Option<Astray>,
+    pub(super) digests: Digests,
     /// Since when nobody is here.
     pub(super) idle_since: Option<Millis>,
     unsaved_bytes_max: usize,
@@ -92,6 +101,10 @@ impl Live {
             size,
             read_only,
             name,
+            name_is_sure: true,
+            doubted: None,
+            astray: None,
+            digests: Digests::new(now, config.digest_every_ms, head),
             idle_since: Some(now),
             unsaved_bytes_max: config.unsaved_bytes_max.min(limits::UNSAVED_BYTES_MAX),
             rng: SplitMix(config.seed),
@@ -237,21 +250,6 @@ impl Live {
         }
     }
 
-    /// Whoever announced an id first has it, also when nobody is here any more who remembers.
-    fn note_announced(&mut self, effects: &mut Vec<Effect>) {
-        for (client, user) in self.presence.take_arrived() {
-            self.announced(client, user, effects);
-        }
-    }
-
-    fn announced(&mut self, client: ClientId, user: UserId, effects: &mut Vec<Effect>) {
-        let members = &mut self.members.values();
-        let may_write = members.any(|member| member.user == user && member.role != DesignRole::Viewer);
-        if may_write && self.owners.announce(client, user) {
-            effects.push(Effect::Announce { client, user });
-        }
-    }
-
     fn step1(&mut self, conn: ConnId, state_vector: &[u8]) -> Result<(), Refusal> {
         let asked = gate::scan_state_vector(state_vector)?;
         if let Some(member) = self.members.get_mut(&conn) {
@@ -317,7 +315,7 @@ impl Live {
     /// Answers who waits for the document to equal the log: nothing else may show an edit that can still be lost
     /// (INV-3).
     pub(super) fn answer_waiting(&mut self, effects: &mut Vec<Effect>) {
-        if self.durability.in_flight.is_some() || self.rebuild.is_some() {
+        if self.durability.is_ahead() || self.rebuild.is_some() {
             return;
         }
         let waiting: Vec<ConnId> =
@@ -357,32 +355,6 @@ impl Live {
         }
     }
 
-    // --- presence
-
-    pub(super) fn flush_presence(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        self.presence.expire(now);
-        // A removal does not wait for the tick: a ghost cursor is worse than one more frame.
-        if !self.presence.has_removals() && now < self.next_presence_at {
-            return;
-        }
-        if let Some(changes) = self.presence.take_changes() {
-            self.next_presence_at = now.plus(limits::AWARENESS_TICK_MS);
-            let to: Vec<ConnId> = self.members.keys().copied().collect();
-            if !to.is_empty() {
-                effects.push(Effect::Send {
-                    to,
-                    frame: wire::awareness(&changes),
-                    kind: FrameKind::Presence,
-                });
-            }
-        }
-    }
-
-    fn presence_deadline(&self) -> Option<Millis> {
-        let tick = self.presence.has_changes().then_some(self.next_presence_at);
-        [tick, self.presence.next_expiry()].into_iter().flatten().min()
-    }
-
     // --- the store's health
 
     /// Too much is unsaved while the store is in trouble: the waiting edits go back to their authors, who still have
@@ -412,16 +384,6 @@ impl Live {
         self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.append_id == append_id)
     }
 
-    /// The log went another way than this room's document. Everybody goes, with the edits that nobody was told are saved, and
-    /// comes back to a room that reads the log anew.
-    pub(super) fn give_up(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Report {
-            what: "the log refused an append: the design must be loaded anew".to_owned(),
-        });
-        self.edits_are_pointless(CloseCode::Overloaded, ASTRAY, effects);
-        self.close_all(now, CloseCode::Overloaded, ASTRAY, effects);
-    }
-
     /// The store could be read again. Healthy is only what can also be written.
     pub(super) fn store_was_read(&mut self, effects: &mut Vec<Effect>) {
         if self.durability.writes_well() {
@@ -444,7 +406,8 @@ impl Live {
         let is_here = self.rebuild.is_none();
         let durability = self.durability.deadline().filter(|_| is_here);
         let remote = self.remote.deadline().filter(|_| is_here);
-        [durability, self.edits_deadline(), self.presence_deadline(), remote, rebuild]
+        let digest = self.digest_deadline();
+        [durability, self.edits_deadline(), self.presence_deadline(), remote, rebuild, digest]
             .into_iter()
             .flatten()
             .min()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use atlas_crdt::ids::ConnId;
+use atlas_crdt::ids::{ConnId, Millis};
 use atlas_crdt::wire::{self, ClientFrame, ServerFrame};
 use bytes::Bytes;
 use yrs::updates::decoder::Decode;
@@ -10,12 +10,14 @@ use yrs::updates::encoder::Encode;
 use yrs::{Any, Doc, Map, MapPrelim, Out, ReadTxn, StateVector, Transact, Update};
 
 use crate::graph;
+use crate::peer::Peer;
 use crate::rng::Rng;
 
 /// One open socket: two pipes and what the server's outbox holds back.
 #[derive(Debug, Default)]
 pub(crate) struct Socket {
     pub(crate) conn: ConnId,
+    pub(crate) pod: usize,
     pub(crate) to_server: VecDeque<Bytes>,
     pub(crate) to_client: VecDeque<Bytes>,
     /// The outbox refuses document frames until it has been drained.
@@ -33,12 +35,16 @@ pub(crate) struct Architect {
     /// Speaks `atlas.v1`.
     pub(crate) is_atlas: bool,
     doc: Doc,
+    pub(crate) peer: Peer,
     edits: u64,
+    moves: u64,
     /// Everything this person ever wrote.
     pub(crate) own_marks: BTreeSet<String>,
-    /// Everything the server said is saved.
-    pub(crate) saved_marks: BTreeSet<String>,
+    /// What the server lately said is saved.
+    pub(crate) saved_marks: Vec<String>,
     pub(crate) refused: u64,
+    /// How often it was told that it is gone itself.
+    pub(crate) reminded: u64,
 }
 
 impl Architect {
@@ -50,34 +56,48 @@ impl Architect {
             is_viewer,
             is_atlas,
             doc,
+            peer: Peer::new(1_000 + name as u64),
             edits: 0,
+            moves: 0,
             own_marks: BTreeSet::new(),
-            saved_marks: BTreeSet::new(),
+            saved_marks: Vec::new(),
             refused: 0,
+            reminded: 0,
         }
     }
 
-    pub(crate) fn connect(&mut self, conn: ConnId) {
-        let mut socket = Socket { conn, ..Socket::default() };
+    pub(crate) fn connect(&mut self, conn: ConnId, pod: usize) {
+        let mut socket = Socket { conn, pod, ..Socket::default() };
         let state_vector = Bytes::from(self.doc.transact().state_vector().encode_v1());
         socket.to_server.push_back(wire::encode_client(&ClientFrame::SyncStep1 { state_vector }));
         self.socket = Some(socket);
-        self.announce();
+        self.say();
+    }
+
+    /// The socket is gone, and what it was.
+    pub(crate) fn disconnect(&mut self) -> Option<Socket> {
+        self.peer.cut();
+        self.socket.take()
     }
 
     /// Says where the cursor is.
-    pub(crate) fn announce(&mut self) {
+    pub(crate) fn announce(&mut self, now: Millis) {
+        self.moves += 1;
+        self.peer.set(now, format!("{{\"at\":{}}}", self.moves));
+        self.say();
+    }
+
+    /// Time has passed: it says every now and then that it is still here.
+    pub(crate) fn renew(&mut self, now: Millis) {
+        if self.peer.renew(now) {
+            self.say();
+        }
+    }
+
+    fn say(&mut self) {
         if let Some(socket) = &mut self.socket {
-            let clock = self.edits.min(100_000) + socket.conn.get();
-            let mut update = vec![1];
-            write_var(&mut update, 1_000 + self.name as u64);
-            write_var(&mut update, clock);
-            let state = format!("{{\"at\":{clock}}}");
-            write_var(&mut update, state.len() as u64);
-            update.extend_from_slice(state.as_bytes());
-            socket
-                .to_server
-                .push_back(wire::encode_client(&ClientFrame::Awareness { update: update.into() }));
+            let update = self.peer.own();
+            socket.to_server.push_back(wire::encode_client(&ClientFrame::Awareness { update }));
         }
     }
 
@@ -151,7 +171,13 @@ impl Architect {
                 }
             }
             ServerFrame::PermissionDenied { .. } => self.refused += 1,
-            ServerFrame::Awareness { .. } | ServerFrame::QueryAwareness | ServerFrame::Unknown { .. } => {}
+            ServerFrame::Awareness { update } => {
+                if self.peer.hear(&update) {
+                    self.reminded += 1;
+                    self.say();
+                }
+            }
+            ServerFrame::QueryAwareness | ServerFrame::Unknown { .. } => {}
         }
     }
 
@@ -187,12 +213,4 @@ impl Architect {
     pub(crate) fn has_missing(&self) -> bool {
         self.doc.transact().has_missing_updates()
     }
-}
-
-pub(crate) fn write_var(out: &mut Vec<u8>, mut n: u64) {
-    while 0x7f < n {
-        out.push(u8::try_from(n & 0x7f).unwrap() | 0x80);
-        n >>= 7;
-    }
-    out.push(u8::try_from(n).unwrap());
 }
