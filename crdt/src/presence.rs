@@ -115,6 +115,8 @@ struct Here {
 #[derive(Debug)]
 struct Gone {
     user: UserId,
+    /// Another pod said it last.
+    is_far: bool,
     clock: u32,
     at: Millis,
     order: u64,
@@ -397,7 +399,8 @@ impl Presence {
         if !here.owner.is_far() {
             self.news.removed(client, clock, here.user);
         }
-        self.gone.insert(client, Gone { user: here.user, clock, at: self.now, order });
+        let is_far = here.owner.is_far();
+        self.gone.insert(client, Gone { user: here.user, is_far, clock, at: self.now, order });
         self.changed.remove(&client);
         self.removed.insert(client);
     }

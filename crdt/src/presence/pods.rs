@@ -139,10 +139,13 @@ impl Presence {
         }
     }
 
-    /// Whether a connection of another pod speaks for the id, and is somebody else's.
+    /// Whether somebody else speaks for the id on another pod, or did until lately.
     #[must_use]
     pub fn is_anothers_elsewhere(&self, client: ClientId, user: UserId) -> bool {
-        self.here.get(&client).is_some_and(|here| here.owner.is_far() && here.user != user)
+        match (self.here.get(&client), self.gone.get(&client)) {
+            (Some(here), _) => here.owner.is_far() && here.user != user,
+            (None, gone) => gone.is_some_and(|gone| gone.is_far && gone.user != user),
+        }
     }
 
     fn take_remote(&mut self, pod: Owner, user: UserId, entry: &Entry<'_>, state: &str) {

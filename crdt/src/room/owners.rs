@@ -62,6 +62,16 @@ impl Owners {
         true
     }
 
+    /// What was announced while the store was being read may be missing in what it said.
+    pub(super) fn announce_again(&mut self, before: &Self) {
+        let announced = before.by_user.iter().flat_map(|(user, clients)| clients.iter().map(|client| (*client, *user)));
+        for (client, user) in announced {
+            if self.of(client).is_none() {
+                self.announce(client, user);
+            }
+        }
+    }
+
     /// The first claim stands.
     pub(super) fn claim(&mut self, claims: &[Claim]) {
         for claim in claims {

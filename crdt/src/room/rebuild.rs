@@ -116,11 +116,12 @@ impl Live {
             return self.rebuild_load_failed(now, effects);
         };
         self.store_was_read(effects);
-        let Stored { doc, head, places, owners, marks, size, read_only } = replayed.stored;
+        let Stored { doc, head, places, mut owners, marks, size, read_only } = replayed.stored;
+        owners.announce_again(&self.owners);
         self.doc = doc;
         self.doc_version += 1;
         (self.places, self.owners, self.size, self.read_only) = (places, owners, size, read_only);
-        self.marks = marks;
+        self.marks.join(marks);
         let survivors = replayed.batch.passed.iter().map(|survivor| &survivor.update);
         for update in in_flight.iter().chain(survivors) {
             self.note_again(update);

@@ -35,8 +35,8 @@ pub(super) struct Remote {
     is_unsure: bool,
     /// When the log is asked for what is missing.
     ask_at: Option<Millis>,
-    /// The question under way.
-    asked: Option<Asked>,
+    /// How far the log was known to go when it was asked, while it is.
+    asked: Option<Seq>,
     /// The last question failed: the next one waits until `ask_at`.
     has_failed: bool,
 }
@@ -48,14 +48,6 @@ enum Held {
     /// In the log stands, byte for byte, what this append was to bring there.
     InFlight(AppendId),
     Theirs(Bytes, Vec<Claim>),
-}
-
-/// A question to the log, and what was known when it was asked.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    after: Seq,
-    /// The log was known to go this far.
-    upto: Seq,
 }
 
 impl Remote {
@@ -148,14 +140,13 @@ impl Live {
         self.remote.has_failed = false;
         self.store_was_read(effects);
         let is_all = rows.len() < limits::CATCH_UP_ROWS_MAX;
-        let end = rows.last().map(|row| row.seq);
         let head = self.head;
         rows.into_iter().filter(|row| head < row.seq).for_each(|row| self.hold_row(row));
-        if let Some(asked) = asked.filter(|_| is_all) {
-            self.forget_lost(asked, end.unwrap_or(asked.after));
-        }
         self.remote.is_unsure |= !is_all;
         self.advance_head(effects);
+        if let Some(upto) = asked.filter(|_| is_all && self.rebuild.is_none()) {
+            self.forget_lost(upto);
+        }
         self.note_hole(now);
         // While the document is made anew it does not take rows over: then what was asked is asked again.
         if is_all && self.rebuild.is_none() {
@@ -180,14 +171,14 @@ impl Live {
         self.remote.held.insert(row.seq, held);
     }
 
-    /// The whole log, as far as it goes: it ends at `end`. What was known of it before it was asked, and is not there, was
-    /// lost by the store (a failover to a copy that had not got everything).
-    fn forget_lost(&mut self, Asked { upto, .. }: Asked, end: Seq) {
+    /// All that the log has is here. It was known to go up to `upto` before it was asked: what is not there was lost by the
+    /// store (a failover to a copy that had not got everything).
+    fn forget_lost(&mut self, upto: Seq) {
         if self.remote.told <= upto {
-            self.remote.told = self.remote.told.min(end);
+            self.remote.told = self.remote.told.min(self.head);
         }
-        let lost: Vec<Seq> = self.remote.held.range(end.next()..).map(|(seq, _)| *seq).collect();
-        for seq in lost.into_iter().take_while(|seq| *seq <= upto) {
+        let lost: Vec<Seq> = self.remote.held.range(..=upto).map(|(seq, _)| *seq).collect();
+        for seq in lost {
             if let Some(Held::Own) = self.remote.held.remove(&seq) {
                 self.goes_astray(Astray::LostRows);
             }
@@ -221,7 +212,7 @@ impl Live {
         };
         // What is made anew reads the log by itself.
         if self.remote.asked.is_none() && is_due && self.rebuild.is_none() {
-            self.remote.asked = Some(Asked { after: self.head, upto: self.remote.known_upto() });
+            self.remote.asked = Some(self.remote.known_upto());
             self.remote.is_unsure = false;
             self.durability.ask();
             effects.push(Effect::CatchUp { after: self.head });

@@ -42,7 +42,7 @@ pub(crate) struct Architect {
     pub(crate) own_marks: BTreeSet<String>,
     /// What the server lately said is saved.
     pub(crate) saved_marks: Vec<String>,
-    pub(crate) refused: u64,
+    pub(crate) refused: Vec<String>,
     /// How often it was told that it is gone itself.
     pub(crate) reminded: u64,
 }
@@ -61,7 +61,7 @@ impl Architect {
             moves: 0,
             own_marks: BTreeSet::new(),
             saved_marks: Vec::new(),
-            refused: 0,
+            refused: Vec::new(),
             reminded: 0,
         }
     }
@@ -167,10 +167,10 @@ impl Architect {
             ServerFrame::Saved(n) => self.note_saved(n),
             ServerFrame::Notice(notice) => {
                 if notice["type"] == "refused" {
-                    self.refused += 1;
+                    self.refused.push(notice.to_string());
                 }
             }
-            ServerFrame::PermissionDenied { .. } => self.refused += 1,
+            ServerFrame::PermissionDenied { reason } => self.refused.push(reason),
             ServerFrame::Awareness { update } => {
                 if self.peer.hear(&update) {
                     self.reminded += 1;

@@ -177,6 +177,22 @@ impl World {
         }
     }
 
+    /// `designs.name` follows `meta.name`: two who name a design at once on two pods may leave the store with the wrong one,
+    /// which the next edit puts right.
+    pub(crate) fn check_name(&mut self) {
+        self.architects[0].edit(&mut self.rng);
+        for round in 0..1_000 {
+            self.settle_once(round);
+            self.pass_time(20);
+            if self.is_quiet() {
+                let name = self.disk.doc().name();
+                assert_eq!(self.disk.name().cloned(), name, "designs.name follows meta.name");
+                return;
+            }
+        }
+        panic!("one more edit does not come to rest");
+    }
+
     fn visible_to_all(&self) -> usize {
         let of_people: usize = self.architects.iter().map(|architect| architect.own_marks.len()).sum();
         of_people + self.disk.marks_of_programs()

@@ -132,8 +132,24 @@ impl Disk {
         self.rows.get(usize::try_from(seq.get()).unwrap().checked_sub(1)?)
     }
 
+    /// The client ids that are somebody's for good.
     pub(crate) fn claimed(&self) -> Vec<ClientId> {
-        self.claims.keys().copied().chain(self.announced.iter().map(|claim| claim.client)).collect()
+        self.claims.keys().copied().collect()
+    }
+
+    /// Whose an id is, if anybody wrote under it.
+    pub(crate) fn owner(&self, client: u64) -> Option<UserId> {
+        self.claims.get(&ClientId::new(client)).copied().flatten()
+    }
+
+    /// Those under which nothing was written when they were announced.
+    pub(crate) fn announced(&self) -> Vec<ClientId> {
+        self.announced.iter().map(|claim| claim.client).collect()
+    }
+
+    /// The design's name, as the last append that named it said.
+    pub(crate) fn name(&self) -> Option<&String> {
+        self.names.last()
     }
 
     pub(crate) fn announce(&mut self, client: ClientId, user: UserId) {
@@ -177,7 +193,4 @@ impl Disk {
         Seq::new(self.rows.len() as u64)
     }
 
-    pub(crate) fn last_name(&self) -> Option<&String> {
-        self.names.last()
-    }
 }

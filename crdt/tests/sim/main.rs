@@ -45,6 +45,7 @@ fn live(plan: &Plan) -> (u64, Faults) {
     world.check_nobody_sees_what_can_be_lost();
     world.heal_and_settle();
     world.check_agreement();
+    world.check_name();
     (world.trace_hash(), world.faults)
 }
 
