@@ -101,7 +101,8 @@ impl Live {
             size,
             read_only,
             name,
-            name_is_sure: true,
+            // Of several rows, two may have named the design without knowing of each other.
+            name_is_sure: loaded.snapshot.is_none() && loaded.tail.len() < 2,
             doubted: None,
             astray: None,
             digests: Digests::new(now, config.digest_every_ms, head),

@@ -292,7 +292,8 @@ impl Live {
             nodes: placed.new_keys(update, &self.places, Root::Nodes).count(),
             edges: placed.new_keys(update, &self.places, Root::Edges).count(),
         });
-        let names = placed.new_keys(update, &self.places, Root::Meta).any(|key| key == schema::META_NAME);
+        let names = placed.overlaps
+            || placed.new_keys(update, &self.places, Root::Meta).any(|key| key == schema::META_NAME);
         self.doc.apply(&[&update[..]], false).map_err(|_| ())?;
         // Its author may not have seen ours: which of both names the store has got is not known here.
         self.name_is_sure &= !names;

@@ -8,5 +8,7 @@ mod edits;
 mod ids;
 mod life;
 mod refusals;
+mod repair;
+mod roaming;
 
 mod stage;

@@ -99,14 +99,14 @@ impl Action {
     pub(crate) fn random(rng: &mut Rng) -> Self {
         let (who, pod) = (rng.below(64), rng.below(6));
         match rng.below(128) {
-            0..22 => Self::Edit(who),
-            22..25 => Self::Ask(pod),
-            25..45 => Self::ToServer(who),
-            45..63 => Self::ToClient(who),
-            63..78 => Self::Store(pod, Outcome::random(rng)),
-            78..90 => Self::Answer(pod),
-            90..96 if rng.one_in(10) => Self::Wait(1 + rng.below(6_000) as u64),
-            90..96 => Self::Wait(1 + rng.below(20) as u64),
+            0..16 => Self::Edit(who),
+            16..19 => Self::Ask(pod),
+            19..37 => Self::ToServer(who),
+            37..53 => Self::ToClient(who),
+            53..69 => Self::Store(pod, Outcome::random(rng)),
+            69..82 => Self::Answer(pod),
+            82..96 if rng.one_in(24) => Self::Wait(1 + rng.below(6_000) as u64),
+            82..96 => Self::Wait(1 + rng.below(20) as u64),
             96..100 => Self::Connect(who, pod),
             100 | 101 => Self::Cut(who),
             102 => Self::Roam(who, pod),

@@ -23,7 +23,7 @@ impl World {
         if self.pods[pod].room.is_none() {
             let salt = u128::from(self.rng.next()) << 64;
             let config = RoomConfig {
-                digest_every_ms: DIGEST_EVERY_MS / 60,
+                digest_every_ms: DIGEST_EVERY_MS / 10,
                 ..RoomConfig::new(self.rng.next(), salt, ClientId::new(2))
             };
             let (room, effects) = Room::new(config);
