@@ -139,6 +139,16 @@ impl Presence {
         }
     }
 
+    /// The same for all ids that are known here.
+    pub fn claimed_all(&mut self, claimed_by: impl Fn(ClientId) -> Option<Option<UserId>>) {
+        let known: Vec<ClientId> = self.here.keys().chain(self.gone.keys()).copied().collect();
+        for client in known {
+            if let Some(user) = claimed_by(client) {
+                self.claimed(client, user);
+            }
+        }
+    }
+
     /// Whether somebody else speaks for the id on another pod, or did until lately.
     #[must_use]
     pub fn is_anothers_elsewhere(&self, client: ClientId, user: UserId) -> bool {

@@ -64,7 +64,8 @@ pub(super) struct Live {
     pub(super) read_only: Option<String>,
     /// `meta.name` as the store knows it.
     pub(super) name: Option<String>,
-    /// Whether the store has that name: another pod may have named the design without knowing what this one knows.
+    /// Whether the store has that name: two pods may have named the design at once, and the name that won need not be the
+    /// one that came last.
     pub(super) name_is_sure: bool,
     /// A look into the store showed less of the log than was known then: this much.
     pub(super) doubted: Option<Seq>,

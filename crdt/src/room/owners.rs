@@ -84,6 +84,14 @@ impl Owners {
         }
     }
 
+    /// Who wrote under it, if anybody did; `Some(None)` is the server.
+    pub(super) fn claimed_by(&self, client: ClientId) -> Option<Option<UserId>> {
+        self.by_client.get(&client).map(|owner| match owner {
+            Owner::Server => None,
+            Owner::User(user) => Some(*user),
+        })
+    }
+
     /// Something in the log is written under it.
     pub(super) fn is_claimed(&self, client: ClientId) -> bool {
         self.by_client.contains_key(&client)

@@ -292,10 +292,11 @@ impl Live {
             nodes: placed.new_keys(update, &self.places, Root::Nodes).count(),
             edges: placed.new_keys(update, &self.places, Root::Edges).count(),
         });
-        let names = placed.overlaps
-            || placed.new_keys(update, &self.places, Root::Meta).any(|key| key == schema::META_NAME);
+        // It stands before ours in the log: what ours tells the store of the name was said without knowing it.
+        let is_ours_later = self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.name.is_some());
+        let names = is_ours_later
+            && placed.new_keys(update, &self.places, Root::Meta).any(|key| key == schema::META_NAME);
         self.doc.apply(&[&update[..]], false).map_err(|_| ())?;
-        // Its author may not have seen ours: which of both names the store has got is not known here.
         self.name_is_sure &= !names;
         self.places.note(placed, update);
         self.doc_version += 1;

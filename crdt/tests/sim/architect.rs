@@ -101,8 +101,18 @@ impl Architect {
         }
     }
 
+    /// Calls the design by a new name.
+    pub(crate) fn rename(&mut self) {
+        self.change(2, "n0", "n1");
+    }
+
     /// One transaction: a change of the graph and a mark that is unique in the world.
     pub(crate) fn edit(&mut self, rng: &mut Rng) {
+        let (what, one, other) = (rng.below(6), rng.below(12), rng.below(12));
+        self.change(what, &format!("n{one}"), &format!("n{other}"));
+    }
+
+    fn change(&mut self, what: usize, id: &str, other: &str) {
         self.edits += 1;
         let mark = format!("mark-{}-{}", self.name, self.edits);
         let (nodes, edges, meta) = (
@@ -112,24 +122,22 @@ impl Architect {
         );
         let update = {
             let mut txn = self.doc.transact_mut();
-            let id = format!("n{}", rng.below(12));
-            match rng.below(6) {
+            match what {
                 0 => {
-                    nodes.remove(&mut txn, &id);
+                    nodes.remove(&mut txn, id);
                 }
                 1 => {
                     // Key by key: a MapPrelim of several writes them in an order of its own each time (INV-10).
-                    let edge = edges.insert(&mut txn, format!("e{}", rng.below(12)), MapPrelim::default());
-                    for end in ["source", "target"] {
-                        edge.insert(&mut txn, end, format!("n{}", rng.below(12)));
-                    }
+                    let edge = edges.insert(&mut txn, format!("e-{id}"), MapPrelim::default());
+                    edge.insert(&mut txn, "source", id);
+                    edge.insert(&mut txn, "target", other);
                 }
                 2 => {
                     meta.insert(&mut txn, "name", format!("name {}", self.edits));
                 }
                 _ => {
-                    if let Some(Out::YMap(node)) = nodes.get(&txn, &id) {
-                        node.insert(&mut txn, "width", f64::from(u32::try_from(rng.below(500)).unwrap()));
+                    if let Some(Out::YMap(node)) = nodes.get(&txn, id) {
+                        node.insert(&mut txn, "width", format!("{other} {}", self.edits));
                     } else {
                         let node = MapPrelim::from([("type".to_owned(), Any::from("custom"))]);
                         let node = nodes.insert(&mut txn, id, node);

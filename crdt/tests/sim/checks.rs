@@ -177,10 +177,10 @@ impl World {
         }
     }
 
-    /// `designs.name` follows `meta.name`: two who name a design at once on two pods may leave the store with the wrong one,
-    /// which the next edit puts right.
+    /// `designs.name` follows `meta.name`. Two who name a design at once on two pods, of which one dies, may leave the store
+    /// with the name that did not win, until it is named again.
     pub(crate) fn check_name(&mut self) {
-        self.architects[0].edit(&mut self.rng);
+        self.architects[0].rename();
         for round in 0..1_000 {
             self.settle_once(round);
             self.pass_time(20);
@@ -190,7 +190,7 @@ impl World {
                 return;
             }
         }
-        panic!("one more edit does not come to rest");
+        panic!("one more name does not come to rest");
     }
 
     fn visible_to_all(&self) -> usize {
@@ -208,7 +208,9 @@ impl World {
     fn check_presence(&self) {
         let company = self.company();
         for architect in &self.architects {
-            assert_eq!(*architect.peer.sees(), company, "what architect {} sees of the others", architect.name);
+            let (name, peer) = (architect.name, &architect.peer);
+            let pods: Vec<_> = self.architects.iter().map(|it| it.socket.as_ref().map(|it| it.pod)).collect();
+            assert_eq!(*peer.sees(), company, "what architect {name} sees of the others, at {pods:?}: {peer:?}");
         }
     }
 

@@ -58,14 +58,16 @@ fn outcome(plan: &Plan) -> Result<(u64, Faults), String> {
 }
 
 /// Where a failing life is written to, as short as it could be made.
-fn save(plan: &Plan) -> (PathBuf, usize) {
+fn save(plan: &Plan, what: &str) -> (PathBuf, usize) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/sim");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("plan-{}-whole.txt", plan.seed)), plan.to_string()).unwrap();
     // Each life that fails on the way would be told of.
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let short = shrink::shrink(plan, |plan| outcome(plan).is_err());
+    // Another failure is another life.
+    let begins: String = what.chars().take(40).collect();
+    let short = shrink::shrink(plan, |plan| outcome(plan).is_err_and(|what| what.starts_with(&begins)));
     std::panic::set_hook(hook);
     let path = folder.join(format!("plan-{}.txt", plan.seed));
     std::fs::write(&path, short.to_string()).unwrap();
@@ -102,7 +104,7 @@ fn every_seed_ends_in_agreement_and_nothing_saved_is_lost() {
         match outcome(&plan) {
             Ok((_, faults)) => total.add(&faults),
             Err(what) => {
-                let (path, steps) = save(&plan);
+                let (path, steps) = save(&plan, &what);
                 let path = path.display();
                 panic!("seed {seed} failed: {what}\nATLAS_SIM_PLAN={path} lives its {steps} steps again");
             }

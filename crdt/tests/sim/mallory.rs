@@ -33,7 +33,13 @@ pub(crate) enum Attack {
 
 impl Mallory {
     /// The next attack. `log` is what everybody can read, `claimed` the client ids that are somebody's.
-    pub(crate) fn attack(&mut self, rng: &mut Rng, log: &DesignDoc, claimed: &[ClientId]) -> Attack {
+    pub(crate) fn attack(
+        &mut self,
+        rng: &mut Rng,
+        log: &DesignDoc,
+        claimed: &[ClientId],
+        has_one_pod: bool,
+    ) -> Attack {
         self.attacks += 1;
         // An id that she used before may be spent.
         let own = 50_000 + self.attacks;
@@ -43,7 +49,8 @@ impl Mallory {
             (2, Some(victim)) => {
                 let mut update = vec![1];
                 crate::peer::write_var(&mut update, victim);
-                crate::peer::write_var(&mut update, 1 << 20);
+                // Where a pod may not have heard whose the id is, those who see this wait for a higher clock.
+                crate::peer::write_var(&mut update, if has_one_pod { 1 << 20 } else { 1 });
                 update.extend(b"\x02{}");
                 Attack::Awareness(update.into())
             }

@@ -277,11 +277,12 @@ impl World {
             None => self.invite_mallory(pod),
         };
         let mut claimed = self.disk.claimed();
-        if self.pods.len() == 1 {
+        let has_one_pod = self.pods.len() == 1;
+        if has_one_pod {
             // Another pod may not have heard whose they are, and the log does not know: the first who writes has them.
             claimed.extend(self.disk.announced());
         }
-        let frame = match self.mallory.attack(&mut self.rng, self.disk.doc(), &claimed) {
+        let frame = match self.mallory.attack(&mut self.rng, self.disk.doc(), &claimed, has_one_pod) {
             Attack::Update(update) => ClientFrame::Update { update },
             Attack::Awareness(update) => ClientFrame::Awareness { update },
         };
