@@ -1,5 +1,7 @@
 //! Stories about presence, and the property that a joiner sees what a listener sees.
 
+mod pods;
+
 use proptest::prelude::*;
 
 use super::format::json_depth;

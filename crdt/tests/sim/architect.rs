@@ -162,7 +162,7 @@ impl Architect {
     }
 
     /// Reads one message from the server.
-    pub(crate) fn receive(&mut self) {
+    pub(crate) fn receive(&mut self, now: Millis) {
         let Some(message) = self.socket.as_mut().and_then(|socket| socket.to_client.pop_front()) else {
             return;
         };
@@ -180,7 +180,7 @@ impl Architect {
             }
             ServerFrame::PermissionDenied { reason } => self.refused.push(reason),
             ServerFrame::Awareness { update } => {
-                if self.peer.hear(&update) {
+                if self.peer.hear(now, &update) {
                     self.reminded += 1;
                     self.say();
                 }

@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 /// Milliseconds. Half of what y-protocols takes for outdated: a client says then that it is still here.
 const RENEW_MS: u64 = 15_000;
+/// Milliseconds.
+const OUTDATED_MS: u64 = 30_000;
 
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -14,13 +16,15 @@ pub(crate) struct Peer {
     /// The clock of each id that was ever heard of, one's own included.
     clocks: BTreeMap<u64, u32>,
     states: BTreeMap<u64, String>,
+    /// When each of the others was last heard of.
+    heard_at: BTreeMap<u64, Millis>,
     told_at: Millis,
 }
 
 impl Peer {
     pub(crate) fn new(me: u64) -> Self {
-        let mut peer =
-            Self { me, clocks: BTreeMap::new(), states: BTreeMap::new(), told_at: Millis::new(0) };
+        let (clocks, states, heard_at) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut peer = Self { me, clocks, states, heard_at, told_at: Millis::new(0) };
         peer.set(Millis::new(0), "{}".to_owned());
         peer
     }
@@ -31,8 +35,12 @@ impl Peer {
         self.told_at = now;
     }
 
-    /// Says that it is still here, if it is time to. True: the others are to hear it.
+    /// Says that it is still here, if it is time to. True: the others are to hear it. Who was not heard of for long is
+    /// gone: a reader that is slow may not have been told.
     pub(crate) fn renew(&mut self, now: Millis) -> bool {
+        let (me, heard_at) = (self.me, &self.heard_at);
+        let is_fresh = |client: &u64| heard_at.get(client).is_some_and(|at: &Millis| now.since(*at) < OUTDATED_MS);
+        self.states.retain(|client, _| *client == me || is_fresh(client));
         let is_due = RENEW_MS <= now.since(self.told_at);
         if is_due {
             let state = self.states.get(&self.me).cloned().unwrap_or_else(|| "{}".to_owned());
@@ -53,7 +61,7 @@ impl Peer {
     }
 
     /// True: it was told that it is gone itself, and says that it is not.
-    pub(crate) fn hear(&mut self, update: &[u8]) -> bool {
+    pub(crate) fn hear(&mut self, now: Millis, update: &[u8]) -> bool {
         let mut was_removed = false;
         for (client, clock, state) in read(update) {
             let known = self.clocks.get(&client).copied().unwrap_or_default();
@@ -63,6 +71,7 @@ impl Peer {
                 continue;
             }
             self.clocks.insert(client, clock);
+            self.heard_at.insert(client, now);
             match state {
                 Some(state) => {
                     self.states.insert(client, state);

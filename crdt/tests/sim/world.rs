@@ -236,7 +236,7 @@ impl World {
             return;
         }
         let reminded = architect.reminded;
-        architect.receive();
+        architect.receive(self.now);
         self.faults.count_many("clients told of their own removal", architect.reminded - reminded);
         // INV-2: what was said to be saved is in the log.
         for mark in std::mem::take(&mut architect.saved_marks) {
