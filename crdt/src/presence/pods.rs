@@ -139,6 +139,12 @@ impl Presence {
         }
     }
 
+    /// Whether the user speaks for the id, here or on another pod.
+    #[must_use]
+    pub fn is_of(&self, client: ClientId, user: UserId) -> bool {
+        self.here.get(&client).is_some_and(|here| here.user == user)
+    }
+
     /// The same for all ids that are known here.
     pub fn claimed_all(&mut self, claimed_by: impl Fn(ClientId) -> Option<Option<UserId>>) {
         let known: Vec<ClientId> = self.here.keys().chain(self.gone.keys()).copied().collect();

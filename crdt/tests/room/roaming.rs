@@ -264,6 +264,33 @@ fn an_append_that_hangs_at_one_server_does_not_hurt_its_author_at_the_other() {
     assert_eq!(pods.rooms[A].stats().head, pods.rooms[B].stats().head);
 }
 
+// R-SYNC-13, R-ID-1
+#[test]
+fn nobody_claims_what_others_wrote_at_the_server_that_he_comes_from() {
+    for role in [DesignRole::Editor, DesignRole::Viewer] {
+        let mut pods = Pods::new();
+        pods.is_cut = true;
+        let (ana, ben) = (Writer::new(100), Writer::new(200));
+        pods.join(A, ANA, 1, DesignRole::Editor);
+        pods.join(A, BEN, 2, role);
+        pods.frame(A, ANA, ClientFrame::Update { update: ana.node("a") });
+        pods.wait(20);
+        ben.take(&pods.log[0].update);
+        pods.tell(A, Input::Leave { conn: BEN });
+        // The other server has not heard of Ana, and Ben brings everything that he has.
+        pods.join(B, EVE, 2, role);
+        if role == DesignRole::Editor {
+            ben.node("b");
+        }
+        pods.frame(B, EVE, ClientFrame::SyncStep2 { update: ben.everything() });
+        pods.wait(100);
+        pods.assert_nobody_was_refused();
+        assert_eq!((pods.saved(EVE), state_of(&pods.truth())), (1, state_of(&ben)));
+        let owner = |client| pods.claims.iter().find(|claim| claim.client == client).and_then(|claim| claim.user);
+        assert_eq!(owner(ClientId::new(100)), Some(UserId::from_u128(1)));
+    }
+}
+
 // R-SYNC-9, R-SYNC-13
 #[test]
 fn a_viewer_takes_along_what_others_wrote() {

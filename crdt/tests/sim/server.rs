@@ -235,7 +235,8 @@ impl World {
             }
             Ok(seq) => Input::Appended { append_id, seq },
             Err(Refused::Foreign) => {
-                assert!(0 < self.faults.of("attacks"), "two honest architects with one client id");
+                let is_honest = self.faults.of("attacks") == 0;
+                assert!(!is_honest, "two honest architects with one client id: {:?}", append.claims);
                 self.faults.count("appends that were refused");
                 Input::AppendRefused { append_id }
             }
