@@ -231,6 +231,21 @@ impl DesignDoc {
         new
     }
 
+    /// Everything that is deleted: by client and clock, adjacent ranges joined.
+    #[must_use]
+    pub fn deleted(&self) -> Vec<ClockRange> {
+        let mut all = clock_ranges(self.deleted.get_or_init(|| self.live().transact().snapshot().delete_set));
+        all.sort_unstable();
+        all.dedup_by(|next, before| {
+            let joins = before.client == next.client && next.start <= before.end;
+            if joins {
+                before.end = before.end.max(next.end);
+            }
+            joins
+        });
+        all
+    }
+
     /// Ranges in the delete set, which stands whole in every diff. Walks the document, unless what is deleted is known.
     #[must_use]
     pub fn delete_ranges(&self) -> usize {

@@ -41,5 +41,6 @@ pub mod presence;
 pub mod design;
 pub mod view;
 pub mod integrity;
+mod digest;
 pub mod room;
 pub mod invariants;

@@ -89,6 +89,8 @@ pub const AWARENESS_BYTES_PER_ROOM_MAX: usize = 8 << 20;
 pub const AWARENESS_CLOCK_MAX: u32 = 1 << 31;
 /// Milliseconds for which an awareness id that went stays its user's: long enough for a laptop to be opened again.
 pub const AWARENESS_ID_KEPT_MS: u64 = 600_000;
+/// Bytes. What one pod tells the others about who is there: all states, each with its id, its clock and two lengths.
+pub const PRESENCE_WORD_BYTES_MAX: usize = AWARENESS_BYTES_PER_ROOM_MAX + AWARENESS_STATES_PER_ROOM_MAX * 24;
 /// Milliseconds. Awareness changes of one tick leave as one frame.
 pub const AWARENESS_TICK_MS: u64 = 40;
 
@@ -130,6 +132,10 @@ pub const EDITS_PER_ROOM_MAX: usize = 64;
 pub const EDIT_BYTES_PER_ROOM_MAX: usize = 12 << 20;
 /// Milliseconds. An edit over HTTP that a room has not answered after this is given up, or its outcome unknown.
 pub const EDIT_WAIT_MS: u64 = 10_000;
+/// Milliseconds. A quiet room tells the other pods what its document is, at most this often …
+pub const DIGEST_EVERY_MS: u64 = 30_000;
+/// … and when nothing was committed for so long.
+pub const DIGEST_QUIET_MS: u64 = 1_000;
 /// Bus messages held above a hole; more are dropped, since the log repairs them.
 pub const HOLE_MESSAGES_MAX: usize = 1_024;
 /// Log rows read in one catch-up.

@@ -15,25 +15,29 @@
 //! **A client that comes back** announces itself at the clock it had when it was removed, which every y-protocols
 //! peer ignores, and which cannot be told from a late echo by the same user. So the removal is sent once more with the
 //! next tick: peers ignore it, but the client, hearing of its own removal, announces itself again with a higher clock.
+//!
+//! **Other pods.** Each tells the others what its own connections say (`pods`), and what it hears from them stands beside
+//! what was said here, with the pod in the place of the connection.
+
+mod format;
+mod pods;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use serde::de::IgnoredAny;
 
 use crate::gate::Refusal;
-use crate::ids::{ClientId, ConnId, Millis, UserId};
-use crate::lib0::{Reader, write_var_bytes, write_var_uint};
+use crate::ids::{ClientId, ConnId, Millis, PodId, UserId};
 use crate::limits::{
-    ANY_DEPTH_MAX, AWARENESS_BYTES_MAX, AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_CLOCK_MAX,
-    AWARENESS_ENTRIES_MAX, AWARENESS_EXPIRY_MS, AWARENESS_ID_KEPT_MS, AWARENESS_IDS_PER_CONN_MAX,
-    AWARENESS_STATE_BYTES_MAX, AWARENESS_STATES_PER_CONN_MAX, AWARENESS_STATES_PER_ROOM_MAX,
+    AWARENESS_BYTES_MAX, AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_EXPIRY_MS, AWARENESS_ID_KEPT_MS,
+    AWARENESS_IDS_PER_CONN_MAX, AWARENESS_STATES_PER_CONN_MAX, AWARENESS_STATES_PER_ROOM_MAX,
 };
+use format::{Entry, check_state, encode, entries};
+use pods::News;
+pub use pods::Word;
 
-/// Ids that are here, and ids remembered after they went, together.
-const KNOWN_IDS_MAX: usize = 2 * AWARENESS_STATES_PER_ROOM_MAX;
-/// A client id, a clock, the length of a state and its shortest text, `{}`.
-const ENTRY_BYTES_MIN: usize = 5;
+/// Ids that are here or on other pods, and ids remembered after they went, together.
+const KNOWN_IDS_MAX: usize = 3 * AWARENESS_STATES_PER_ROOM_MAX;
 
 /// The awareness states of one room.
 #[derive(Debug, Default)]
@@ -43,10 +47,13 @@ pub struct Presence {
     here: BTreeMap<ClientId, Here>,
     /// `here` by the time at which each was last heard of.
     heard: BTreeSet<(Millis, ClientId)>,
-    /// The ids of each connection that has any.
-    owned: BTreeMap<ConnId, BTreeSet<ClientId>>,
-    /// Bytes of all states in `here`.
+    /// The ids of each connection, and of each other pod, that has any.
+    owned: BTreeMap<Owner, BTreeSet<ClientId>>,
+    /// Bytes of all states of this pod's connections.
     bytes: usize,
+    /// What the other pods' take of `here`, with bounds of their own: they do not keep anybody out who is here.
+    far_states: usize,
+    far_bytes: usize,
     /// Ids that went: for a while with their clocks, so that a late echo does not bring them back, and for longer
     /// with their users.
     gone: BTreeMap<ClientId, Gone>,
@@ -64,11 +71,40 @@ pub struct Presence {
     arrived: Vec<(ClientId, UserId)>,
     /// Somebody left or expired since the last update.
     lost: bool,
+    /// What is to be told to other pods.
+    news: News,
+    /// Ids of connections here that somebody took for gone, and the clock at which.
+    reminders: BTreeMap<ClientId, u32>,
+}
+
+/// Who speaks for an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    Conn(ConnId),
+    /// A connection of another pod.
+    Pod(PodId),
+}
+
+impl Owner {
+    const fn is_far(self) -> bool {
+        matches!(self, Self::Pod(_))
+    }
+}
+
+/// What there is to say since the last time.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// An awareness update for the connections here.
+    pub here: Option<Bytes>,
+    pub pods: Option<Word>,
+    /// Awareness updates for single connections: the removal of their own ids, upon which y-protocols clients announce
+    /// themselves anew, at a higher clock.
+    pub reminders: Vec<(ConnId, Bytes)>,
 }
 
 #[derive(Debug)]
 struct Here {
-    owner: ConnId,
+    owner: Owner,
     user: UserId,
     clock: u32,
     /// JSON, as received; a copy, so that it does not keep the message alive.
@@ -79,18 +115,11 @@ struct Here {
 #[derive(Debug)]
 struct Gone {
     user: UserId,
+    /// Another pod said it last.
+    is_far: bool,
     clock: u32,
     at: Millis,
     order: u64,
-}
-
-/// One client's part of an awareness update.
-#[derive(Debug, Clone, Copy)]
-struct Entry<'a> {
-    client: ClientId,
-    clock: u32,
-    /// None: the client went.
-    state: Option<&'a str>,
 }
 
 impl Presence {
@@ -124,7 +153,7 @@ impl Presence {
     ) -> Result<(), Refusal> {
         self.tell(now);
         let mut accepted = Vec::new();
-        for entry in entries(update)? {
+        for entry in entries(update, AWARENESS_BYTES_MAX)? {
             let is_new = !self.here.contains_key(&entry.client);
             if self.concerns(conn, user, &entry) && !(is_new && is_foreign(entry.client)) {
                 if let Some(state) = entry.state {
@@ -142,7 +171,11 @@ impl Presence {
     /// The connection is gone and its ids with it: their removal, at the clocks last seen, is pending.
     pub fn leave(&mut self, conn: ConnId) {
         self.opened.remove(&conn);
-        for client in self.owned.remove(&conn).unwrap_or_default() {
+        self.lose_all_of(Owner::Conn(conn));
+    }
+
+    fn lose_all_of(&mut self, owner: Owner) {
+        for client in self.owned.remove(&owner).unwrap_or_default() {
             self.remove(client, None);
             self.lost = true;
         }
@@ -166,9 +199,16 @@ impl Presence {
         self.heard.first().map(|(heard, _)| heard.plus(AWARENESS_EXPIRY_MS))
     }
 
+    /// Whether there is anything to say to the connections here.
     #[must_use]
     pub fn has_changes(&self) -> bool {
         !self.changed.is_empty() || !self.removed.is_empty()
+    }
+
+    /// Whether there is anything to say to anybody.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.has_changes() || !self.news.is_empty() || !self.reminders.is_empty()
     }
 
     /// Whether somebody left or expired, which should be told at once. Nothing that a client sends brings this about:
@@ -195,7 +235,14 @@ impl Presence {
         Some(update)
     }
 
-    /// An awareness update of everybody here, for a joiner.
+    /// Everything that there is to say since the last call.
+    pub fn take_told(&mut self) -> Told {
+        let pods = self.take_word();
+        let reminders = self.take_reminders();
+        Told { here: self.take_changes(), pods, reminders }
+    }
+
+    /// An awareness update of everybody here and on other pods, for a joiner.
     #[must_use]
     pub fn snapshot(&self) -> Option<Bytes> {
         if self.here.is_empty() {
@@ -204,10 +251,13 @@ impl Presence {
         Some(encode(self.here.iter().map(|(client, here)| (*client, here.clock, &here.state[..]))))
     }
 
-    /// The connection that speaks for this id.
+    /// The connection of this pod that speaks for this id.
     #[must_use]
     pub fn owner(&self, client: ClientId) -> Option<ConnId> {
-        self.here.get(&client).map(|here| here.owner)
+        match self.here.get(&client)?.owner {
+            Owner::Conn(conn) => Some(conn),
+            Owner::Pod(_) => None,
+        }
     }
 
     /// The ids that somebody began to speak for since this was last asked, each with its user.
@@ -218,10 +268,11 @@ impl Presence {
     /// The ids that the user's connections speak for.
     #[must_use]
     pub fn ids_of(&self, user: UserId) -> Vec<ClientId> {
-        self.here.iter().filter(|(_, here)| here.user == user).map(|(client, _)| *client).collect()
+        let theirs = |here: &Here| here.user == user && !here.owner.is_far();
+        self.here.iter().filter(|(_, here)| theirs(here)).map(|(client, _)| *client).collect()
     }
 
-    /// How many states there are.
+    /// How many states there are, those of other pods included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.here.len()
@@ -235,7 +286,7 @@ impl Presence {
     /// Whether an entry is worth a closer look. Most that stock clients send are echoes and end here.
     fn concerns(&self, conn: ConnId, user: UserId, entry: &Entry<'_>) -> bool {
         match (self.here.get(&entry.client), self.gone.get(&entry.client)) {
-            (Some(here), _) if here.owner == conn => here.clock <= entry.clock,
+            (Some(here), _) if here.owner == Owner::Conn(conn) => here.clock <= entry.clock,
             (Some(here), _) => here.user == user && here.clock < entry.clock && entry.state.is_some(),
             (None, Some(gone)) => gone.user == user && entry.state.is_some(),
             (None, None) => entry.state.is_some(),
@@ -251,17 +302,19 @@ impl Presence {
             self.remove(entry.client, Some(entry.clock));
             return;
         };
-        let before = self.here.get(&entry.client).map_or(0, |here| here.state.len());
+        let near = self.here.get(&entry.client).filter(|here| !here.owner.is_far());
+        let before = near.map_or(0, |here| here.state.len());
         let fits = state.len() <= before || self.bytes - before + state.len() <= AWARENESS_BYTES_PER_ROOM_MAX;
         match self.here.get(&entry.client) {
-            Some(here) if here.owner == conn && (here.clock == entry.clock || !fits) => {
+            Some(here) if here.owner == Owner::Conn(conn) && (here.clock == entry.clock || !fits) => {
                 // Nothing new, or nothing that there is room for, but somebody still speaks for it.
                 self.hear(entry.client);
                 return;
             }
-            Some(here) if here.owner == conn => {}
-            Some(_) => {
-                if !fits || self.is_full(conn, entry.client) {
+            Some(here) if here.owner == Owner::Conn(conn) => {}
+            Some(here) => {
+                let has_room = !here.owner.is_far() || self.near_states() < AWARENESS_STATES_PER_ROOM_MAX;
+                if !fits || !has_room || self.is_full(conn, entry.client) {
                     return;
                 }
                 self.disown(entry.client);
@@ -271,13 +324,14 @@ impl Presence {
                     self.removed.insert(entry.client);
                     return;
                 }
-                if !fits || self.is_full(conn, entry.client) || !self.has_room_for_new() {
+                let has_room = self.near_states() < AWARENESS_STATES_PER_ROOM_MAX;
+                if !fits || !has_room || self.is_full(conn, entry.client) || !self.has_room_for_new() {
                     return;
                 }
             }
         }
-        let state = Bytes::copy_from_slice(state.as_bytes());
-        self.put(entry.client, Here { owner: conn, user, clock: entry.clock, state, heard: self.now });
+        self.opened.entry(conn).or_default().insert(entry.client);
+        self.put(Owner::Conn(conn), user, entry.client, entry.clock, state);
     }
 
     /// Whether the id went lately, and this may be from before.
@@ -287,26 +341,48 @@ impl Presence {
             .is_some_and(|gone| entry.clock <= gone.clock && self.now.since(gone.at) < AWARENESS_EXPIRY_MS)
     }
 
-    fn put(&mut self, client: ClientId, here: Here) {
+    fn put(&mut self, owner: Owner, user: UserId, client: ClientId, clock: u32, state: &str) {
         if let Some(gone) = self.gone.remove(&client) {
             self.gone_order.remove(&gone.order);
         }
-        if !self.here.contains_key(&client) {
-            self.arrived.push((client, here.user));
-        }
-        self.opened.entry(here.owner).or_default().insert(client);
+        let state = Bytes::copy_from_slice(state.as_bytes());
+        let here = Here { owner, user, clock, state, heard: self.now };
         self.heard.insert((here.heard, client));
-        self.owned.entry(here.owner).or_default().insert(client);
-        self.bytes += here.state.len();
+        self.owned.entry(owner).or_default().insert(client);
+        if owner.is_far() {
+            self.far_states += 1;
+            self.far_bytes += here.state.len();
+            self.news.forget(client);
+            self.reminders.remove(&client);
+        } else {
+            self.bytes += here.state.len();
+            self.news.changed(client);
+        }
         let heard = here.heard;
-        if let Some(before) = self.here.insert(client, here) {
-            self.bytes -= before.state.len();
-            if before.heard != heard {
-                self.heard.remove(&(before.heard, client));
+        let is_known_here = match self.here.insert(client, here) {
+            Some(before) => {
+                self.unweigh(&before);
+                if before.heard != heard {
+                    self.heard.remove(&(before.heard, client));
+                }
+                !before.owner.is_far()
             }
+            None => false,
+        };
+        if !owner.is_far() && !is_known_here {
+            self.arrived.push((client, user));
         }
         self.removed.remove(&client);
         self.changed.insert(client);
+    }
+
+    fn unweigh(&mut self, here: &Here) {
+        if here.owner.is_far() {
+            self.far_states -= 1;
+            self.far_bytes -= here.state.len();
+        } else {
+            self.bytes -= here.state.len();
+        }
     }
 
     /// `clock`: None is the one last seen.
@@ -314,12 +390,17 @@ impl Presence {
         self.disown(client);
         let Some(here) = self.here.remove(&client) else { return };
         self.heard.remove(&(here.heard, client));
-        self.bytes -= here.state.len();
+        self.unweigh(&here);
+        self.reminders.remove(&client);
         let order = self.gone_next;
         self.gone_next += 1;
         self.gone_order.insert(order, client);
         let clock = clock.unwrap_or(here.clock);
-        self.gone.insert(client, Gone { user: here.user, clock, at: self.now, order });
+        if !here.owner.is_far() {
+            self.news.removed(client, clock, here.user);
+        }
+        let is_far = here.owner.is_far();
+        self.gone.insert(client, Gone { user: here.user, is_far, clock, at: self.now, order });
         self.changed.remove(&client);
         self.removed.insert(client);
     }
@@ -333,7 +414,7 @@ impl Presence {
     }
 
     fn disown(&mut self, client: ClientId) {
-        let Some(owner) = self.owner(client) else { return };
+        let Some(owner) = self.here.get(&client).map(|here| here.owner) else { return };
         if let Some(owned) = self.owned.get_mut(&owner) {
             owned.remove(&client);
             if owned.is_empty() {
@@ -343,11 +424,15 @@ impl Presence {
     }
 
     fn is_full(&self, conn: ConnId, client: ClientId) -> bool {
-        self.owned.get(&conn).is_some_and(|owned| AWARENESS_STATES_PER_CONN_MAX <= owned.len())
+        self.owned.get(&Owner::Conn(conn)).is_some_and(|owned| AWARENESS_STATES_PER_CONN_MAX <= owned.len())
             || self
                 .opened
                 .get(&conn)
                 .is_some_and(|opened| AWARENESS_IDS_PER_CONN_MAX <= opened.len() && !opened.contains(&client))
+    }
+
+    fn near_states(&self) -> usize {
+        self.here.len() - self.far_states
     }
 
     fn has_room_for_new(&mut self) -> bool {
@@ -361,7 +446,7 @@ impl Presence {
                 self.gone.remove(&client);
             }
         }
-        self.here.len() < AWARENESS_STATES_PER_ROOM_MAX && self.here.len() + self.gone.len() < KNOWN_IDS_MAX
+        self.here.len() + self.gone.len() < KNOWN_IDS_MAX
     }
 
     fn tell(&mut self, now: Millis) {
@@ -382,86 +467,6 @@ impl Presence {
             self.gone.remove(&client);
         }
     }
-}
-
-/// Reads the form of a whole awareness update; states are looked at only where they count.
-fn entries(update: &[u8]) -> Result<Vec<Entry<'_>>, Refusal> {
-    if AWARENESS_BYTES_MAX < update.len() {
-        return Err(Refusal::TooLarge);
-    }
-    let mut reader = Reader::new(update);
-    let count = usize::try_from(reader.var_uint()?).unwrap_or(usize::MAX);
-    if reader.remaining() / ENTRY_BYTES_MIN < count {
-        return Err(Refusal::Malformed { what: "a count is larger than the bytes behind it" });
-    }
-    if AWARENESS_ENTRIES_MAX < count {
-        return Err(Refusal::TooMany { what: "awareness entries", max: AWARENESS_ENTRIES_MAX });
-    }
-    let mut entries = Vec::with_capacity(count);
-    for _ in 0..count {
-        let client = ClientId::new(reader.var_uint()?);
-        let clock = reader.var_uint()?;
-        let state = reader.var_str()?;
-        if AWARENESS_STATE_BYTES_MAX < state.len() {
-            return Err(Refusal::TooLarge);
-        }
-        let state = if state.trim_ascii() == "null" { None } else { Some(state) };
-        // A client may have been led this far by somebody else: it is not cut off for that.
-        if let Ok(clock) = u32::try_from(clock)
-            && clock <= AWARENESS_CLOCK_MAX
-        {
-            entries.push(Entry { client, clock, state });
-        }
-    }
-    if !reader.is_empty() {
-        return Err(Refusal::Malformed { what: "bytes after the end" });
-    }
-    Ok(entries)
-}
-
-/// A state is a JSON object, not nested deeper than other values are.
-fn check_state(state: &str) -> Result<(), Refusal> {
-    // serde_json passes over what it ignores with a stack on the heap, bounded here by the size of a state.
-    let is_json = serde_json::from_str::<IgnoredAny>(state).is_ok();
-    if !is_json || !state.trim_ascii_start().starts_with('{') {
-        return Err(Refusal::Malformed { what: "an awareness state that is not a JSON object" });
-    }
-    if ANY_DEPTH_MAX < json_depth(state) { Err(Refusal::TooDeep) } else { Ok(()) }
-}
-
-/// How many arrays and objects of a valid JSON text stand in each other.
-fn json_depth(json: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-fn encode<'a>(entries: impl Iterator<Item = (ClientId, u32, &'a [u8])>) -> Bytes {
-    let mut count = 0;
-    let mut body = Vec::new();
-    for (client, clock, state) in entries {
-        count += 1;
-        write_var_uint(&mut body, client.get());
-        write_var_uint(&mut body, u64::from(clock));
-        write_var_bytes(&mut body, state);
-    }
-    let mut out = Vec::with_capacity(5 + body.len());
-    write_var_uint(&mut out, count);
-    out.extend_from_slice(&body);
-    out.into()
 }
 
 #[cfg(test)]

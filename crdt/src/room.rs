@@ -8,7 +8,8 @@
 //! `members` (connections, and the counting behind `Saved`); `live` (what a loaded room is, and how frames enter); `answers`;
 //! `stored` (reading what the store holds); `durability` (what waits, what is in flight); `judge`, with `owners`, `size`
 //! and `quarantine` (what each frame is worth); `flush` (apply, append, and what follows the commit); `edit` (what HTTP asks for); `remote` (other
-//! pods); `rebuild` (when yrs itself fails); `known` (the state vector of the log).
+//! pods' commits) and `company` (who is on them); `rebuild` (when yrs itself fails); `astray` and `digests` (when the log is
+//! not what the room takes it for); `known` (the state vector of the log).
 
 mod input;
 mod effect;
@@ -26,8 +27,12 @@ mod judge;
 mod flush;
 mod edit;
 mod remote;
+mod company;
 mod rebuild;
+mod astray;
+mod digests;
 
+use astray::Astray;
 pub use edit::{Edit, EditOutcome, Edited, Expected, Tag};
 pub use effect::{Append, Author, Claim, ClockRange, Effect, FrameKind, Quarantine, QuarantineMark};
 pub use input::{Dialect, Input, Join, Loaded, LogRow};
@@ -56,13 +61,16 @@ pub struct RoomConfig {
     /// Bytes. The unsaved budget: past it, with a store in trouble, the room closes its sockets with 1013. At most
     /// [`limits::UNSAVED_BYTES_MAX`].
     pub unsaved_bytes_max: usize,
+    /// Milliseconds between two digests of the document that the room tells other pods, at least.
+    pub digest_every_ms: u64,
 }
 
 impl RoomConfig {
     #[must_use]
     pub const fn new(seed: u64, append_salt: u128, doc_client: ClientId) -> Self {
         let (idle_evict_ms, unsaved_bytes_max) = (limits::IDLE_EVICT_MS, limits::UNSAVED_BYTES_MAX);
-        Self { seed, append_salt, doc_client, idle_evict_ms, unsaved_bytes_max }
+        let digest_every_ms = limits::DIGEST_EVERY_MS;
+        Self { seed, append_salt, doc_client, idle_evict_ms, unsaved_bytes_max, digest_every_ms }
     }
 }
 
@@ -71,13 +79,15 @@ impl RoomConfig {
 pub struct Room {
     config: RoomConfig,
     phase: Phase,
+    /// How often the document turned out to be another one than on another pod.
+    divergences: u64,
 }
 
 impl Room {
     /// A room that is being loaded: the first effect is the load.
     #[must_use]
     pub fn new(config: RoomConfig) -> (Self, Vec<Effect>) {
-        (Self { config, phase: Phase::Loading { notes: Vec::new() } }, vec![Effect::Load])
+        (Self { config, phase: Phase::Loading { notes: Vec::new() }, divergences: 0 }, vec![Effect::Load])
     }
 
     /// Takes one event. What is to be done is appended to `effects`, in order.
@@ -134,7 +144,8 @@ impl Room {
 
     #[must_use]
     pub fn stats(&self) -> RoomStats {
-        let Some(live) = self.phase.live() else { return RoomStats::default() };
+        let divergences = self.divergences;
+        let Some(live) = self.phase.live() else { return RoomStats { divergences, ..RoomStats::default() } };
         RoomStats {
             head: live.head,
             epoch: live.epoch,
@@ -144,6 +155,7 @@ impl Room {
             has_unsaved: !live.durability.is_clean()
                 || live.rebuild.as_ref().is_some_and(|rebuild| !rebuild.holds_nothing()),
             degraded: live.durability.degraded,
+            divergences,
         }
     }
 
@@ -163,18 +175,18 @@ impl Room {
                 return self.draining(now, draining, Input::Tick, effects);
             }
             Input::Deleted | Input::NoSuchDesign => {
-                live.edits_are_pointless(CloseCode::NoSuchDesign, GONE, effects);
+                live.edits_are_pointless(CloseCode::NoSuchDesign, GONE, true, effects);
                 live.tell_all(&Notice::Deleted, effects);
                 live.close_all(now, CloseCode::NoSuchDesign, "the design was deleted", effects);
+                live.flush_presence(now, effects);
                 let reason = GONE.to_owned();
                 return Phase::Draining(Draining::new(CloseCode::NoSuchDesign, reason, None, now));
             }
-            Input::AppendRefused { append_id } if live.is_in_flight(append_id) => {
-                live.give_up(now, effects);
-                let reason = ASTRAY.to_owned();
-                return Phase::Draining(Draining::new(CloseCode::Overloaded, reason, None, now));
-            }
             other => self.live_input(now, &mut live, other, effects),
+        }
+        if self.gave_up(now, &mut live, effects) {
+            let reason = ASTRAY.to_owned();
+            return Phase::Draining(Draining::new(CloseCode::Overloaded, reason, None, now));
         }
         live.run_due(now, effects);
         if self.is_idle(now, &live) {
@@ -182,6 +194,14 @@ impl Room {
             return Phase::Closed;
         }
         Phase::Live(live)
+    }
+
+    /// True: the log is not what this room takes it for, and everybody has been sent away.
+    fn gave_up(&mut self, now: Millis, live: &mut Live, effects: &mut Vec<Effect>) -> bool {
+        let Some(why) = live.astray else { return false };
+        self.divergences += u64::from(why == Astray::Diverged);
+        live.give_up(now, why, effects);
+        true
     }
 
     /// INV-7: nobody is here and nothing is unsaved.
@@ -201,15 +221,35 @@ impl Room {
             Input::Writable { conn } => live.writable(conn, effects),
             Input::Appended { append_id, seq } => live.appended(now, append_id, seq, effects),
             Input::AppendFailed { append_id, reason: _ } => live.append_failed(now, append_id, effects),
+            Input::CommittedElsewhere { generation, seq } => {
+                live.note_others();
+                live.committed_elsewhere(now, generation, seq);
+            }
             Input::Remote { generation, seq, update, claims } => {
+                live.note_others();
                 live.remote(now, generation, seq, update, claims, effects);
             }
-            Input::RemotePresence { .. }
-            | Input::PresenceAsked
-            | Input::PodGone { .. }
-            | Input::BusResumed
-            | Input::Head { .. }
-            | Input::Digest { .. } => {}
+            Input::RemotePresence { pod, update, users, whole } => {
+                live.note_others();
+                live.remote_presence(now, pod, &update, &users, whole);
+            }
+            Input::PresenceAsked => {
+                live.note_others();
+                live.presence.ask_whole();
+            }
+            Input::PodGone { pod } => live.presence.pod_gone(pod),
+            Input::BusResumed => {
+                live.look_into_log(now);
+                live.presence.ask_whole();
+                effects.push(Effect::AskPresence);
+            }
+            Input::Head { generation, seq } => live.head(now, generation, seq, effects),
+            Input::Digest { generation, seq, hash } => {
+                live.note_others();
+                live.compare(generation, seq, hash, effects);
+            }
+            Input::AppendRefused { append_id } => live.append_refused(append_id),
+            Input::AppendOvertaken { append_id } => live.append_overtaken(append_id, effects),
             Input::CaughtUp { rows } => live.caught_up(now, rows, effects),
             Input::CatchUpFailed { reason: _ } => live.catch_up_failed(now, effects),
             Input::LogFolded => live.log_folded(effects),
@@ -217,11 +257,7 @@ impl Room {
             Input::RoleChanged { user, role } => live.role_changed(now, user, role, effects),
             Input::Loaded(loaded) => live.rebuild_loaded(&self.config, now, &loaded, effects),
             Input::LoadFailed { reason: _ } => live.rebuild_load_failed(now, effects),
-            Input::Tick
-            | Input::Drain
-            | Input::Deleted
-            | Input::NoSuchDesign
-            | Input::AppendRefused { .. } => {}
+            Input::Tick | Input::Drain | Input::Deleted | Input::NoSuchDesign => {}
         }
     }
 
@@ -237,14 +273,15 @@ impl Room {
             match input {
                 Input::Join(_) | Input::Edit(_) => {}
                 Input::Deleted | Input::NoSuchDesign => {
-                    live.edits_are_pointless(CloseCode::NoSuchDesign, GONE, effects);
+                    live.edits_are_pointless(CloseCode::NoSuchDesign, GONE, true, effects);
                     draining.work = None;
                 }
-                Input::AppendRefused { append_id } if live.is_in_flight(append_id) => {
-                    live.give_up(now, effects);
-                    draining.work = None;
+                other => {
+                    self.live_input(now, live, other, effects);
+                    if self.gave_up(now, live, effects) {
+                        draining.work = None;
+                    }
                 }
-                other => self.live_input(now, live, other, effects),
             }
         }
         if let Some(live) = &mut draining.work {
@@ -269,6 +306,8 @@ impl Room {
             Input::Loaded(loaded) => match Live::load(&self.config, now, &loaded) {
                 Ok(live) => {
                     self.phase = Phase::Live(Box::new(live));
+                    // What the others said before is not known here.
+                    effects.push(Effect::AskPresence);
                     for note in notes {
                         self.handle(now, note, effects);
                     }
@@ -314,6 +353,7 @@ impl Live {
         // What the flush set aside needs an answer from the log.
         self.ask_log_if_due(now, effects);
         self.shed_if_over_budget(now, effects);
+        self.say_digest_if_due(now, effects);
         self.flush_presence(now, effects);
     }
 }
@@ -328,4 +368,6 @@ pub struct RoomStats {
     pub unsaved_bytes: usize,
     pub has_unsaved: bool,
     pub degraded: bool,
+    /// How often in this room's life its document turned out to be another one than on another pod.
+    pub divergences: u64,
 }

@@ -232,7 +232,8 @@ impl From<StoreError> for Problem {
             StoreError::Foreign { .. }
             | StoreError::Folded
             | StoreError::Fenced
-            | StoreError::Behind { .. } => Self::internal(error),
+            | StoreError::Behind { .. }
+            | StoreError::Overtaken { .. } => Self::internal(error),
         }
     }
 }

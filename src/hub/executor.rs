@@ -245,6 +245,7 @@ impl Executor {
                     return Done { logged_bytes: bytes, ..input.into() };
                 }
                 Err(StoreError::NoSuchDesign) => Input::Deleted,
+                Err(StoreError::Overtaken { .. }) => Input::AppendOvertaken { append_id },
                 // The room knew every claim of the log before it let an update pass: another pod was faster with one of its ids. Or
                 // the log is not the one that it knew.
                 Err(

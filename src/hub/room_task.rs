@@ -252,7 +252,8 @@ impl RoomTask {
         while !self.executor.evicted {
             match self.next_event().await {
                 Event::Done(Done { input, subscription, logged_bytes, turn }) => {
-                    if subscription.is_some() {
+                    // A room that is made anew goes on hearing what it heard: nothing of it is lost.
+                    if self.bus.is_none() {
                         self.bus = subscription;
                     }
                     self.folds.wrote(logged_bytes);

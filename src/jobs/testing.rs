@@ -305,6 +305,7 @@ impl World {
         self.written = vec![Append {
             append_id,
             after: Seq::ZERO,
+            exactly: false,
             update: first,
             authors: Vec::new(),
             claims: Vec::new(),
@@ -357,7 +358,8 @@ impl World {
         let author = Author { user: self.user, wrote, deleted };
         let append_id = AppendId::from_u128(self.ids.append_salt());
         let (authors, claims) = (vec![author], Vec::new());
-        let append = Append { append_id, after: Seq::ZERO, update, authors, claims, name: None };
+        let append =
+            Append { append_id, after: Seq::ZERO, exactly: false, update, authors, claims, name: None };
         self.written.push(append.clone());
         append
     }

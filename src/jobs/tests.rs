@@ -219,6 +219,7 @@ async fn a_damaged_log_is_never_folded() {
     world.edit(30).await;
     let garbage = Append {
         after: Seq::ZERO,
+        exactly: false,
         append_id: AppendId::from_u128(1),
         update: Bytes::from_static(b"no update"),
         authors: Vec::new(),

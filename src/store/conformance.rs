@@ -39,6 +39,7 @@ pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     an_append_is_applied_once(open("idempotent").await).await;
     an_append_id_belongs_to_one_design(open("append-id").await).await;
     a_log_that_lost_rows_takes_nothing_built_upon_them(open("behind").await).await;
+    an_append_for_one_place_is_taken_there_or_nowhere(open("overtaken").await).await;
     what_was_appended_survives_closing(&open).await;
     the_log_is_read_on_in_order(open("read-on").await).await;
     large_appends_pass(open("large").await).await;
@@ -129,6 +130,7 @@ fn step(design: DesignId, n: u128) -> Append {
     Append {
         append_id,
         after: Seq::ZERO,
+        exactly: false,
         update: payload(design, n),
         authors: vec![author],
         claims: Vec::new(),
@@ -303,6 +305,20 @@ async fn a_log_that_lost_rows_takes_nothing_built_upon_them(store: Arc<dyn Store
     assert_eq!(store.append(design, upon(9, 3)).await.unwrap(), Seq::new(3));
     let nowhere = store.append(design_id(99), Append { after: Seq::new(5), ..step(design_id(99), 1) }).await;
     assert!(matches!(nowhere, Err(StoreError::NoSuchDesign)), "{nowhere:?}");
+}
+
+async fn an_append_for_one_place_is_taken_there_or_nowhere(store: Arc<dyn Store>) {
+    let owner = register(&*store, 1).await;
+    let design = create(&*store, 1, owner, "Overtaken").await;
+    let at = |after: u64, n| Append { after: Seq::new(after), exactly: true, ..step(design, n) };
+    assert_eq!(store.append(design, at(1, 1)).await.unwrap(), Seq::new(2));
+    let refused = store.append(design, at(1, 2)).await;
+    assert!(matches!(refused, Err(StoreError::Overtaken { head }) if head == Seq::new(2)), "{refused:?}");
+    assert_eq!(store.head(design).await.unwrap().unwrap().seq, Seq::new(2), "nothing was written");
+    assert_eq!(store.append(design, at(1, 1)).await.unwrap(), Seq::new(2), "it is there already");
+    assert_eq!(store.append(design, at(2, 2)).await.unwrap(), Seq::new(3));
+    let refused = store.append(design, at(9, 3)).await;
+    assert!(matches!(refused, Err(StoreError::Behind { .. })), "{refused:?}");
 }
 
 async fn what_was_appended_survives_closing(open: &impl AsyncFn(&'static str) -> Arc<dyn Store>) {

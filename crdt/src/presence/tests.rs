@@ -1,8 +1,13 @@
 //! Stories about presence, and the property that a joiner sees what a listener sees.
 
+mod pods;
+
 use proptest::prelude::*;
 
+use super::format::json_depth;
 use super::*;
+use crate::lib0::{write_var_bytes, write_var_uint};
+use crate::limits::{AWARENESS_CLOCK_MAX, AWARENESS_STATE_BYTES_MAX};
 
 const ANNE: ConnId = ConnId::new(1);
 const BEN: ConnId = ConnId::new(2);
@@ -30,7 +35,7 @@ fn update(entries: &[(u64, u32, &str)]) -> Bytes {
 
 /// Reads an update back: what a peer gets to see.
 fn read(update: &Bytes) -> Vec<(u64, u32, String)> {
-    let entries = entries(update).unwrap();
+    let entries = entries(update, AWARENESS_BYTES_MAX).unwrap();
     let text = |state: Option<&str>| state.unwrap_or("null").to_owned();
     entries.iter().map(|entry| (entry.client.get(), entry.clock, text(entry.state))).collect()
 }

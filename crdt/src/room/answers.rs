@@ -79,7 +79,7 @@ impl Live {
     pub(super) fn answer_waiting(&mut self, effects: &mut Vec<Effect>) {
         self.answers.renew(self.doc_version);
         self.answers.is_behind = false;
-        if !self.answers.is_asked || self.durability.in_flight.is_some() || self.rebuild.is_some() {
+        if !self.answers.is_asked || self.durability.is_ahead() || self.rebuild.is_some() {
             return;
         }
         let mut spent = 0;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::edit::{EditInFlight, Edits};
 use super::effect::{Append, ClockRange};
 use crate::gate::Scan;
-use crate::ids::{AppendId, ConnId, Millis, UserId};
+use crate::ids::{AppendId, ConnId, Millis, Seq, UserId};
 use crate::limits;
 use crate::roles::DesignRole;
 
@@ -57,6 +57,12 @@ pub(super) struct InFlight {
     pub(super) sole_author: Option<ConnId>,
     /// The edit over HTTP that this is, until it is answered.
     pub(super) edit: Option<EditInFlight>,
+    /// Where it stands in the log, once the store has said so. Shown when everything below it has been.
+    pub(super) committed: Option<Seq>,
+    /// The log itself was seen to have it, and everybody has been told. What is awaited is how the attempt under way ends.
+    pub(super) is_told: bool,
+    /// Another pod has logged something under the same clocks: what the others get is what the log makes of both.
+    pub(super) is_forked: bool,
     /// When the room starts to worry about the store.
     slow_at: Option<Millis>,
     /// Set while no attempt is under way: when to try again.
@@ -71,6 +77,9 @@ impl InFlight {
             acks,
             sole_author,
             edit: None,
+            committed: None,
+            is_told: false,
+            is_forked: false,
             slow_at: Some(now.plus(limits::APPEND_SLOW_MS)),
             retry_at: None,
             backoff_ms: limits::APPEND_RETRY_MIN_MS,
@@ -78,8 +87,29 @@ impl InFlight {
     }
 
     /// The clocks that the append adds.
-    pub(super) fn ranges(&self) -> Vec<ClockRange> {
-        self.append.authors.iter().flat_map(|author| author.wrote.iter().copied()).collect()
+    pub(super) fn wrote(&self) -> impl Iterator<Item = ClockRange> {
+        self.append.authors.iter().flat_map(|author| author.wrote.iter().copied())
+    }
+
+    /// It is durable. Who waits to hear of that.
+    pub(super) fn commit(&mut self, seq: Seq) -> Vec<Ack> {
+        (self.committed, self.slow_at, self.retry_at) = (Some(seq), None, None);
+        std::mem::take(&mut self.acks)
+    }
+
+    /// Nothing of it can be lost any more.
+    fn is_logged(&self) -> bool {
+        self.committed.is_some() || self.is_told
+    }
+
+    /// An attempt to append it has not ended yet.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.committed.is_none() && self.retry_at.is_none()
+    }
+
+    /// The store is well: what waits to be tried again is tried now.
+    pub(super) fn hurry(&mut self, now: Millis) {
+        self.retry_at = self.retry_at.map(|at| at.min(now));
     }
 
     /// The attempt failed. `jitter` in 0..=255 spreads the retries of many rooms.
@@ -95,7 +125,7 @@ impl InFlight {
 
     /// The store has failed it, or takes its time.
     fn is_in_trouble(&self) -> bool {
-        self.slow_at.is_none() || limits::APPEND_RETRY_MIN_MS < self.backoff_ms
+        self.committed.is_none() && (self.slow_at.is_none() || limits::APPEND_RETRY_MIN_MS < self.backoff_ms)
     }
 
     /// True once: the store takes its time.
@@ -233,7 +263,8 @@ impl Durability {
 
     /// Bytes that are nowhere but here and in their authors' clients.
     pub(super) fn unsaved_bytes(&self) -> usize {
-        self.waiting_bytes() + self.in_flight.as_ref().map_or(0, |flight| flight.append.update.len())
+        let flight = self.in_flight.as_ref().filter(|flight| !flight.is_logged());
+        self.waiting_bytes() + flight.map_or(0, |flight| flight.append.update.len())
     }
 
     /// The append in flight, if there is one, has no trouble with the store.
@@ -245,9 +276,18 @@ impl Durability {
         self.waiting_bytes + self.aside_bytes + self.edits.bytes()
     }
 
+    /// The document holds something that nobody may see yet.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.in_flight.as_ref().is_some_and(|flight| !flight.is_told)
+    }
+
     /// INV-7: a room goes only when this holds.
     pub(super) fn is_clean(&self) -> bool {
-        self.waiting.is_empty() && self.aside.is_empty() && self.edits.is_empty() && self.in_flight.is_none()
+        let is_logged = |flight: &InFlight| flight.is_logged() && flight.edit.is_none();
+        self.waiting.is_empty()
+            && self.aside.is_empty()
+            && self.edits.is_empty()
+            && self.in_flight.as_ref().is_none_or(is_logged)
     }
 
     /// Something waits, and either enough of it or long enough.

@@ -5,14 +5,17 @@
 //! comes of it passes the same gate and limits as anybody's, is appended, shown and published like anybody's, and answered
 //! after its commit. Frames and edits take turns.
 //!
+//! An edit that was compared with the document (`If-Match`) must be made on exactly that. So its append names its place in
+//! the log; if another pod has been faster, the document is made anew and the edit compared again.
+//!
 //! Every edit is answered once, whatever happens. [`EditOutcome::Unknown`] is the answer when it is in flight and the
-//! store does not say in time what became of it; every other answer is certain.
+//! store does not say in time what became of it, or what the design is with it; every other answer is certain.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::durability::InFlight;
-use super::effect::{Author, Claim, Effect, Quarantine};
+use super::effect::{Append, Author, Claim, Effect, Quarantine};
 use super::flush::Step;
 use super::live::{Live, TROUBLE};
 use super::quarantine;
@@ -128,6 +131,12 @@ impl Edits {
         self.waiting.push_back((edit, until));
     }
 
+    /// It was taken up, and is to be taken up once more.
+    pub(super) fn push_back_in(&mut self, EditInFlight { edit, until }: EditInFlight) {
+        self.bytes += edit.bytes;
+        self.waiting.push_front((edit, until));
+    }
+
     fn pop(&mut self) -> Option<(Arc<Edit>, Millis)> {
         let popped = self.waiting.pop_front()?;
         self.bytes -= popped.0.bytes;
@@ -195,12 +204,20 @@ impl Live {
         }
     }
 
-    /// The design is gone or must be loaded anew, and whatever was in flight will not be in its log.
-    pub(super) fn edits_are_pointless(&mut self, code: CloseCode, reason: &str, effects: &mut Vec<Effect>) {
+    /// The design is gone or must be loaded anew. `is_lost`: what was in flight will certainly not be in its log.
+    pub(super) fn edits_are_pointless(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        is_lost: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         self.turn_edits_away(code, reason, effects);
-        let flight = self.durability.in_flight.as_mut();
-        if let Some(lost) = flight.and_then(|flight| flight.edit.take()) {
-            answer(&lost.edit, turned_away(code, reason), effects);
+        let Some(flight) = &mut self.durability.in_flight else { return };
+        let is_lost = is_lost && flight.committed.is_none();
+        if let Some(open) = flight.edit.take() {
+            let outcome = if is_lost { turned_away(code, reason) } else { EditOutcome::Unknown };
+            answer(&open.edit, outcome, effects);
         }
     }
 
@@ -222,7 +239,7 @@ impl Live {
 
     /// Whether the document is the log, as far as anybody can know.
     fn edits_may_go(&self) -> bool {
-        self.durability.in_flight.is_none() && self.rebuild.is_none() && !self.remote.has_hole()
+        self.durability.in_flight.is_none() && self.rebuild.is_none() && !self.remote.has_hole(self.head)
     }
 
     /// `None`: it is in flight now.
@@ -321,7 +338,9 @@ impl Live {
             claims: vec![Claim { client: edit.client, user: None }],
             growth,
         };
-        let append = self.append_of(step);
+        // What it was compared with is what it must be made on: another pod may be at it as well.
+        let exactly = matches!(edit.expected, Some(Expected::OneOf(_)));
+        let append = Append { exactly, ..self.append_of(step) };
         let mut flight = InFlight::new(now, append, Vec::new(), None);
         flight.edit = Some(EditInFlight { edit: Arc::clone(edit), until });
         self.put_in_flight(flight, effects);

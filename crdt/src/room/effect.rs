@@ -16,7 +16,7 @@ pub enum Effect {
     Load,
     /// Read the log rows after `after`; answer with `CaughtUp`, `LogFolded` or `CatchUpFailed`.
     CatchUp { after: Seq },
-    /// Make this durable; answer with `Appended`, `AppendFailed` or `AppendRefused`. At most one is in flight.
+    /// Make this durable; answer with `Appended`, `AppendFailed`, `AppendOvertaken` or `AppendRefused`. At most one is in flight.
     Append(Append),
     /// Tell the other pods. Only ever after the commit (INV-3).
     Publish { generation: Generation, seq: Seq, update: Bytes, claims: Vec<Claim> },
@@ -60,6 +60,8 @@ pub struct Append {
     /// The log as the room knows it goes up to here, and perhaps further by now. One that is shorter has lost rows that this
     /// step may build upon, and must not take it.
     pub after: Seq,
+    /// It must stand right behind `after`: when the log is further, it must not take it.
+    pub exactly: bool,
     /// Yjs update v1 with everything that this step adds.
     pub update: Bytes,
     /// Who wrote it.

@@ -27,6 +27,14 @@ use crate::wire;
 /// notices, with a panic, on more than about twenty.
 const MERGED_MAX: usize = 16;
 
+/// What became of an append that the log was seen to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    Shown,
+    /// It is shown as part of what the log makes of it and of another row under the same clocks.
+    Forked,
+}
+
 /// What the document contains already, and the log is to contain next.
 pub(super) struct Step {
     /// Yjs update v1.
@@ -85,11 +93,11 @@ impl Live {
     pub(super) fn append_of(&mut self, step: Step) -> Append {
         let Step { update, authors, claims, growth } = step;
         let name = self.doc.name();
-        let renamed = if name == self.name { None } else { name.clone() };
-        self.name = name;
+        let renamed = if name == self.name && self.name_is_sure { None } else { name.clone() };
+        (self.name, self.name_is_sure) = (name, true);
         self.size.add(Growth { bytes: update.len(), ..growth });
         let append_id = self.durability.next_append_id();
-        Append { append_id, after: self.head, update, authors, claims, name: renamed }
+        Append { append_id, after: self.head, exactly: false, update, authors, claims, name: renamed }
     }
 
     pub(super) fn put_in_flight(&mut self, flight: InFlight, effects: &mut Vec<Effect>) {
@@ -141,31 +149,76 @@ impl Live {
     // --- after the commit
 
     pub(super) fn appended(&mut self, now: Millis, append_id: AppendId, seq: Seq, effects: &mut Vec<Effect>) {
-        let is_ours =
-            self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.append_id == append_id);
-        if is_ours && self.committed_meanwhile(append_id, seq) {
+        if !self.is_in_flight(append_id) || self.committed_meanwhile(append_id, seq) {
             return;
         }
-        let Some(flight) = self.durability.in_flight.take_if(|_| is_ours) else { return };
         self.set_degraded(false, effects);
-        self.owners.claim(&flight.append.claims);
+        let Some(flight) = self.durability.in_flight.as_mut().filter(|flight| !flight.is_told) else {
+            // A second row with the same: another pod logged for the author what this one could not say was logged.
+            self.durability.in_flight = None;
+            return self.committed(now, seq, effects);
+        };
+        let acks = flight.commit(seq);
+        let (update, claims) = (flight.append.update.clone(), flight.append.claims.clone());
+        if seq <= self.head {
+            // The document was made anew from a log that has it.
+            self.reach_flight(seq, effects);
+        }
         self.committed(now, seq, effects);
-        if self.committed_meanwhile(append_id, seq) {
-            // What it uncovered could not be applied: it is told with the document that is made anew.
-            self.durability.in_flight = Some(flight);
+        self.acknowledge(&acks, effects);
+        effects.push(Effect::Publish { generation: self.generation, seq, update, claims });
+    }
+
+    /// Everything up to the append in flight is in the document, and the append is in the log: whoever is to hear of it does.
+    pub(super) fn reach_flight(&mut self, seq: Seq, effects: &mut Vec<Effect>) -> Reached {
+        let Some(flight) = &mut self.durability.in_flight else { return Reached::Shown };
+        flight.is_told = true;
+        let (acks, edit) = (std::mem::take(&mut flight.acks), flight.edit.take());
+        let ranges: Vec<ClockRange> = flight.wrote().collect();
+        let (sole_author, is_forked) = (flight.sole_author, flight.is_forked);
+        let Append { update, claims, .. } = flight.append.clone();
+        let was_told_by_log = flight.committed.is_none();
+        if !flight.is_under_way() {
+            self.durability.in_flight = None;
+        }
+        self.note_claims(&claims);
+        if !is_forked {
+            self.show(&update, &ranges, sole_author, effects);
+        }
+        self.acknowledge(&acks, effects);
+        self.edit_committed(edit, seq, effects);
+        if was_told_by_log {
+            self.store_was_read(effects);
+            effects.push(Effect::Publish { generation: self.generation, seq, update, claims });
+        }
+        if is_forked { Reached::Forked } else { Reached::Shown }
+    }
+
+    /// Another pod was faster: what the append was made for is looked at again, on a document without it.
+    pub(super) fn append_overtaken(&mut self, append_id: AppendId, effects: &mut Vec<Effect>) {
+        if !self.is_in_flight(append_id) {
             return;
         }
-        self.show(&flight.append.update, &flight.ranges(), flight.sole_author, effects);
-        self.acknowledge(&flight.acks, effects);
-        self.edit_committed(flight.edit, seq, effects);
-        let Append { update, claims, .. } = flight.append;
-        effects.push(Effect::Publish { generation: self.generation, seq, update, claims });
+        self.set_degraded(false, effects);
+        let flight = self.durability.in_flight.take();
+        if let Some(edit) = flight.and_then(|flight| flight.edit) {
+            self.durability.edits.push_back_in(edit);
+        }
+        if self.rebuild.is_none() {
+            self.read_snapshot(effects);
+        }
     }
 
     pub(super) fn append_failed(&mut self, now: Millis, append_id: AppendId, effects: &mut Vec<Effect>) {
         let jitter = self.jitter();
         match &mut self.durability.in_flight {
-            Some(flight) if flight.append.append_id == append_id => flight.failed(now, jitter),
+            Some(flight) if flight.append.append_id == append_id && flight.is_told => {
+                self.durability.in_flight = None;
+                return;
+            }
+            Some(flight) if flight.append.append_id == append_id && flight.committed.is_none() => {
+                flight.failed(now, jitter);
+            }
             _ => return,
         }
         self.set_degraded(true, effects);

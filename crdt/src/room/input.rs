@@ -59,12 +59,21 @@ pub enum Input {
     AppendRefused {
         append_id: AppendId,
     },
+    /// The append in flight was to stand at one place of the log exactly, and another pod was faster. Nothing was changed.
+    AppendOvertaken {
+        append_id: AppendId,
+    },
     /// Another pod's commit, heard on the bus.
     Remote {
         generation: Generation,
         seq: Seq,
         update: Bytes,
         claims: Vec<Claim>,
+    },
+    /// Another pod's commit of which the bus brings the place only.
+    CommittedElsewhere {
+        generation: Generation,
+        seq: Seq,
     },
     /// Who is on another pod, or went there. `whole`: these are all who are there.
     RemotePresence {
@@ -83,7 +92,7 @@ pub enum Input {
     },
     /// The bus may have lost messages, in both directions.
     BusResumed,
-    /// Where the log stands, as a look into the store a moment ago told. It is also the store's proof of health.
+    /// Where the log stands, as a look into the store told: perhaps some time ago. It is also the store's proof of health.
     Head {
         generation: Generation,
         seq: Seq,

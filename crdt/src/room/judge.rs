@@ -1,7 +1,7 @@
 //! What each waiting frame is worth, judged against a document that equals the log.
 //!
-//! A verdict that rests on not knowing something (a gap, a client id that is somebody else's, a viewer who seems to
-//! add something) is final only when the log has been asked since the frame arrived: another pod may have committed
+//! A verdict that rests on not knowing something (a gap, a client id that is somebody else's or nobody's yet, a viewer who
+//! seems to add something) is final only when the log has been asked since the frame arrived: another pod may have committed
 //! what is missing here. Until then the frame is set aside, and what its socket sent after it waits behind it; the
 //! others never notice.
 
@@ -52,6 +52,8 @@ enum Judgement {
     Later,
     /// Somebody else writes under the same new client id in this flush: whose it is, the log will tell.
     Contested,
+    /// It brings what may be somebody else's, and in the log by now.
+    Strange,
     Refuse(RefusalCode, Cow<'static, str>),
     /// Bytes that no design can hold, which only the document could show.
     Close(Refusal),
@@ -68,7 +70,9 @@ impl Judgement {
         use RefusalCode::{ForeignClient, NotPermitted, ReadOnly};
         match self {
             Self::Later | Self::Contested => true,
-            Self::Gap | Self::Refuse(ForeignClient | NotPermitted | ReadOnly, _) => !waiting.log_was_asked,
+            Self::Gap | Self::Strange | Self::Refuse(ForeignClient | NotPermitted | ReadOnly, _) => {
+                !waiting.log_was_asked
+            }
             Self::Pass { .. } | Self::Nothing | Self::Refuse(..) | Self::Close(_) => false,
         }
     }
@@ -107,7 +111,9 @@ impl Live {
                     self.places.note(placed, &waiting.update);
                     batch.take(waiting, growth, overlaps);
                 }
-                Judgement::Nothing | Judgement::Later | Judgement::Contested => batch.ack(&waiting),
+                Judgement::Nothing | Judgement::Later | Judgement::Contested | Judgement::Strange => {
+                    batch.ack(&waiting);
+                }
                 Judgement::Gap => self.gap(now, &waiting, &mut batch, effects),
                 Judgement::Refuse(code, message) => {
                     self.refuse(now, &waiting, code, &message, &mut batch, effects);
@@ -167,6 +173,9 @@ impl Live {
         if !scan.adds_structs(in_log) && scan.deletes.is_empty() {
             return Judgement::Nothing;
         }
+        if !waiting.log_was_asked && self.may_be_anothers(waiting, in_log) {
+            return Judgement::Strange;
+        }
         let mut placed = match scan.judge(&waiting.update, clock, &self.places) {
             Verdict::Clean(placed) => placed,
             Verdict::Gap { .. } => return Judgement::Gap,
@@ -200,15 +209,19 @@ impl Live {
         }
     }
 
+    /// Who comes from another pod brings along what others have written there, and this pod may not have heard of. A
+    /// client's own id has been announced, or comes alone.
+    fn may_be_anothers(&self, waiting: &Waiting, in_log: impl Fn(ClientId) -> u32) -> bool {
+        let is_own = |client| self.owners.of(client).is_some() || self.presence.is_of(client, waiting.user);
+        let new = waiting.scan.ranges.iter().filter(|range| in_log(range.client) == 0);
+        let strange = new.filter(|range| !is_own(range.client)).count();
+        0 < strange && (waiting.is_step2 || 1 < strange)
+    }
+
     /// An update under this client id was refused on this socket, or is in quarantine.
     fn is_spent(&self, waiting: &Waiting, client: ClientId) -> bool {
         self.marks.is_spent(client, waiting.user)
             || self.members.get(&waiting.conn).is_some_and(|member| member.spent.contains(&client))
-    }
-
-    /// Whoever wrote first under an id owns it; until somebody has, whoever announced it does.
-    fn is_foreign(&self, client: ClientId, user: UserId) -> bool {
-        self.owners.is_foreign(client, user)
     }
 
     /// Writes and deletes in `comments` only.

@@ -4,6 +4,8 @@ use bytes::Bytes;
 
 use super::RoomConfig;
 use super::answers::Answers;
+use super::astray::Astray;
+use super::digests::Digests;
 use super::durability::{Durability, Waiting};
 use super::effect::{Effect, FrameKind};
 use super::input::{Dialect, Join, Loaded};
@@ -17,7 +19,7 @@ use super::size::Size;
 use super::stored::{Stored, StoredFault};
 use crate::design::DesignDoc;
 use crate::gate::{self, Places, Refusal};
-use crate::ids::{AppendId, ClientId, ConnId, Epoch, Generation, Millis, Seq, UserId};
+use crate::ids::{AppendId, ConnId, Epoch, Generation, Millis, Seq, UserId};
 use crate::limits;
 use crate::presence::Presence;
 use crate::roles::DesignRole;
@@ -62,6 +64,14 @@ pub(super) struct Live {
     pub(super) read_only: Option<String>,
     /// `meta.name` as the store knows it.
     pub(super) name: Option<String>,
+    /// Whether the store has that name: two pods may have named the design at once, and the name that won need not be the
+    /// one that came last.
+    pub(super) name_is_sure: bool,
+    /// A look into the store showed less of the log than was known then: this much.
+    pub(super) doubted: Option<Seq>,
+    /// The log is not what this room takes it for: it ends.
+    pub(super) astray: Option<Astray>,
+    pub(super) digests: Digests,
     /// Since when nobody is here.
     pub(super) idle_since: Option<Millis>,
     unsaved_bytes_max: usize,
@@ -94,6 +104,11 @@ impl Live {
             size,
             read_only,
             name,
+            // Of several rows, two may have named the design without knowing of each other.
+            name_is_sure: loaded.snapshot.is_none() && loaded.tail.len() < 2,
+            doubted: None,
+            astray: None,
+            digests: Digests::new(now, config.digest_every_ms, head),
             idle_since: Some(now),
             unsaved_bytes_max: config.unsaved_bytes_max.min(limits::UNSAVED_BYTES_MAX),
             is_leaving: false,
@@ -239,21 +254,6 @@ impl Live {
         }
     }
 
-    /// Whoever announced an id first has it, also when nobody is here any more who remembers.
-    fn note_announced(&mut self, effects: &mut Vec<Effect>) {
-        for (client, user) in self.presence.take_arrived() {
-            self.announced(client, user, effects);
-        }
-    }
-
-    fn announced(&mut self, client: ClientId, user: UserId, effects: &mut Vec<Effect>) {
-        let members = &mut self.members.values();
-        let may_write = members.any(|member| member.user == user && member.role != DesignRole::Viewer);
-        if may_write && self.owners.announce(client, user) {
-            effects.push(Effect::Announce { client, user });
-        }
-    }
-
     fn step1(&mut self, conn: ConnId, state_vector: &[u8]) -> Result<(), Refusal> {
         let asked = gate::scan_state_vector(state_vector)?;
         if let Some(member) = self.members.get_mut(&conn) {
@@ -318,32 +318,6 @@ impl Live {
         }
     }
 
-    // --- presence
-
-    pub(super) fn flush_presence(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        self.presence.expire(now);
-        // A removal does not wait for the tick: a ghost cursor is worse than one more frame.
-        if !self.presence.has_removals() && now < self.next_presence_at {
-            return;
-        }
-        if let Some(changes) = self.presence.take_changes() {
-            self.next_presence_at = now.plus(limits::AWARENESS_TICK_MS);
-            let to: Vec<ConnId> = self.members.keys().copied().collect();
-            if !to.is_empty() {
-                effects.push(Effect::Send {
-                    to,
-                    frame: wire::awareness(&changes),
-                    kind: FrameKind::Presence,
-                });
-            }
-        }
-    }
-
-    fn presence_deadline(&self) -> Option<Millis> {
-        let tick = self.presence.has_changes().then_some(self.next_presence_at);
-        [tick, self.presence.next_expiry()].into_iter().flatten().min()
-    }
-
     // --- the store's health
 
     /// Too much is unsaved while the store is in trouble: the waiting edits go back to their authors, who still have
@@ -383,16 +357,6 @@ impl Live {
         self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.append_id == append_id)
     }
 
-    /// The log went another way than this room's document. Everybody goes, with the edits that nobody was told are saved, and
-    /// comes back to a room that reads the log anew.
-    pub(super) fn give_up(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Report {
-            what: "the log refused an append: the design must be loaded anew".to_owned(),
-        });
-        self.edits_are_pointless(CloseCode::Overloaded, ASTRAY, effects);
-        self.close_all(now, CloseCode::Overloaded, ASTRAY, effects);
-    }
-
     /// Bytes that are nowhere but here and in their authors' clients.
     pub(super) fn unsaved_bytes(&self) -> usize {
         self.durability.unsaved_bytes() + self.rebuild.as_ref().map_or(0, Rebuild::unsaved_bytes)
@@ -420,8 +384,9 @@ impl Live {
         let is_here = self.rebuild.is_none();
         let durability = self.durability.deadline().filter(|_| is_here);
         let remote = self.remote.deadline().filter(|_| is_here);
-        let answers = self.answers.deadline().filter(|_| is_here && self.durability.in_flight.is_none());
-        [durability, self.edits_deadline(), self.presence_deadline(), remote, rebuild, answers]
+        let answers = self.answers.deadline().filter(|_| is_here && !self.durability.is_ahead());
+        let digest = self.digest_deadline();
+        [durability, self.edits_deadline(), self.presence_deadline(), remote, rebuild, answers, digest]
             .into_iter()
             .flatten()
             .min()

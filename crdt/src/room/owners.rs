@@ -62,6 +62,17 @@ impl Owners {
         true
     }
 
+    /// What was announced while the store was being read may be missing in what it said.
+    pub(super) fn announce_again(&mut self, before: &Self) {
+        let announced =
+            before.by_user.iter().flat_map(|(user, clients)| clients.iter().map(|client| (*client, *user)));
+        for (client, user) in announced {
+            if self.of(client).is_none() {
+                self.announce(client, user);
+            }
+        }
+    }
+
     /// The first claim stands.
     pub(super) fn claim(&mut self, claims: &[Claim]) {
         for claim in claims {
@@ -72,6 +83,14 @@ impl Owners {
                 of_user.retain(|client| *client != claim.client);
             }
         }
+    }
+
+    /// Who wrote under it, if anybody did; `Some(None)` is the server.
+    pub(super) fn claimed_by(&self, client: ClientId) -> Option<Option<UserId>> {
+        self.by_client.get(&client).map(|owner| match owner {
+            Owner::Server => None,
+            Owner::User(user) => Some(*user),
+        })
     }
 
     /// Something in the log is written under it.

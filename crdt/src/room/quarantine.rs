@@ -31,6 +31,12 @@ impl Marks {
         self.spent.extend(mark.clients.iter().map(|client| (*client, mark.user)));
     }
 
+    /// Everything that is marked there, too.
+    pub(super) fn join(&mut self, other: Self) {
+        self.hashes.extend(other.hashes);
+        self.spent.extend(other.spent);
+    }
+
     /// These very bytes failed before. Costs a hash, but only in a design that has anything in quarantine.
     pub(super) fn holds(&self, update: &[u8]) -> bool {
         !self.hashes.is_empty() && self.hashes.contains(&hash(update))

@@ -4,6 +4,7 @@
 use yrs::StateVector;
 
 use super::RoomConfig;
+use super::astray::Astray;
 use super::durability::Waiting;
 use super::effect::{Effect, Quarantine};
 use super::input::Loaded;
@@ -38,6 +39,16 @@ impl Rebuild {
     /// Bytes that are nowhere but here and in their authors' clients.
     pub(super) fn unsaved_bytes(&self) -> usize {
         self.batch.passed.iter().map(Waiting::memory).sum()
+    }
+
+    /// The store could not be read.
+    pub(super) fn has_failed(&self) -> bool {
+        self.retry_at.is_some()
+    }
+
+    /// The store is well: it is read again now, if it could not be.
+    pub(super) fn hurry(&mut self, now: Millis) {
+        self.retry_at = self.retry_at.map(|at| at.min(now));
     }
 
     /// Nobody waits for its outcome: a room that nobody is in may go instead, and the next one reads the store anew.
@@ -90,6 +101,15 @@ impl Live {
         loaded: &Loaded,
         effects: &mut Vec<Effect>,
     ) {
+        if self.rebuild.is_none() {
+            return;
+        }
+        if (loaded.generation, loaded.head()) < (self.generation, self.head) {
+            return self.goes_astray(Astray::LostRows);
+        }
+        if loaded.generation != self.generation {
+            return self.goes_astray(Astray::Restored);
+        }
         let Some(rebuild) = self.rebuild.take() else { return };
         let in_flight = self.durability.in_flight.as_ref().map(|flight| flight.append.update.clone());
         let committed = rebuild.committed;
@@ -101,21 +121,29 @@ impl Live {
             return self.rebuild_load_failed(now, effects);
         };
         self.store_was_read(effects);
-        let Stored { doc, head, places, owners, marks, size, read_only } = replayed.stored;
+        let Stored { doc, head, places, mut owners, marks, size, read_only } = replayed.stored;
+        owners.announce_again(&self.owners);
         self.doc = doc;
         self.doc_version += 1;
         (self.places, self.owners, self.size, self.read_only) = (places, owners, size, read_only);
-        self.marks = marks;
+        self.marks.join(marks);
         let survivors = replayed.batch.passed.iter().map(|survivor| &survivor.update);
         for update in in_flight.iter().chain(survivors) {
             self.note_again(update);
         }
-        self.generation = loaded.generation;
+        if let Some(flight) = &mut self.durability.in_flight {
+            flight.is_forked = false;
+        }
+        // With anything beside what the store holds, it is like any other document.
+        let is_plain = in_flight.is_none() && replayed.applied.is_none();
+        self.digests.note_loaded(is_plain.then_some(self.doc_version));
         if head != self.head {
             self.head = head;
+            self.name_is_sure = false;
             self.let_all_lag();
         }
         self.known = Known::new(replayed.known);
+        self.presence.claimed_all(|client| self.owners.claimed_by(client));
         self.remote.restart(self.head);
         self.durability.forget_question();
         for culprit in replayed.culprits {

@@ -1,48 +1,91 @@
 //! What other pods committed: applied in the order of the log, holes filled from it.
+//!
+//! The bus is a hint. What it loses is noticed in three ways: a later commit arrives (another pod's, or our own), a look
+//! into the store says how far the log goes ([`Input::Head`](super::Input::Head)), or the bus itself says that words may
+//! be lost ([`Input::BusResumed`](super::Input::BusResumed)). A hole waits a moment for what is merely late
+//! ([`limits::HOLE_WAIT_MS`]), then the log is asked.
+//!
+//! Everything is shown in the order of the log, our own commits included: one that stands above a hole is acknowledged
+//! and published at once, and shown when the hole is filled. Until then it counts as in flight, so that the document
+//! never is more than one append ahead of what is known of the log.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::astray::Astray;
+use super::durability::InFlight;
 use super::effect::{Claim, ClockRange, Effect};
+use super::flush::Reached;
 use super::input::LogRow;
 use super::live::Live;
 use super::size::Growth;
 use crate::gate;
-use crate::ids::{Generation, Millis, Seq};
+use crate::ids::{AppendId, Generation, Millis, Seq};
 use crate::limits;
-use crate::schema::Root;
+use crate::schema::{self, Root};
 
 /// Commits above a hole, and the hole's remedy.
 #[derive(Debug, Default)]
 pub(super) struct Remote {
     held: BTreeMap<Seq, Held>,
+    /// The log goes this far, as somebody who looked has told.
+    told: Seq,
+    /// The log is to be asked though nothing is known to be missing: words may be lost.
+    is_unsure: bool,
     /// When the log is asked for what is missing.
     ask_at: Option<Millis>,
-    asking: bool,
+    /// How far the log was known to go when it was asked, while it is.
+    asked: Option<Seq>,
+    /// The last question failed: the next one waits until `ask_at`.
+    has_failed: bool,
 }
 
 #[derive(Debug)]
 enum Held {
     /// Our own commit: in the document already.
     Own,
+    /// In the log stands, byte for byte, what this append was to bring there.
+    InFlight(AppendId),
     Theirs(Bytes, Vec<Claim>),
 }
 
 impl Remote {
     pub(super) fn deadline(&self) -> Option<Millis> {
-        if self.asking { None } else { self.ask_at }
+        if self.asked.is_some() { None } else { self.ask_at }
     }
 
     /// Something is committed above the head, and what is between is not here yet.
-    pub(super) fn has_hole(&self) -> bool {
-        !self.held.is_empty()
+    pub(super) fn has_hole(&self, head: Seq) -> bool {
+        !self.held.is_empty() || head < self.told
+    }
+
+    /// The last question to the log failed, and none was answered since.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     /// The document was made anew from everything up to `head`.
     pub(super) fn restart(&mut self, head: Seq) {
         self.held = self.held.split_off(&head.next());
         self.ask_at = None;
+        self.has_failed = false;
+    }
+
+    /// The log goes up to here at least.
+    pub(super) fn hear_of(&mut self, seq: Seq) {
+        self.told = self.told.max(seq);
+    }
+
+    /// What waits for the store is tried again now: it is well.
+    pub(super) fn hurry(&mut self, now: Millis) {
+        if self.has_failed {
+            self.ask_at = Some(now);
+        }
+    }
+
+    fn known_upto(&self) -> Seq {
+        self.held.last_key_value().map_or(self.told, |(seq, _)| self.told.max(*seq))
     }
 }
 
@@ -51,10 +94,10 @@ impl Live {
     pub(super) fn committed(&mut self, now: Millis, seq: Seq, effects: &mut Vec<Effect>) {
         if self.head < seq {
             self.remote.held.insert(seq, Held::Own);
-            self.advance_head(effects);
-            // The bus may have lost what is below.
-            self.note_hole(now);
         }
+        self.advance_head(effects);
+        // The bus may have lost what is below.
+        self.note_hole(now);
     }
 
     pub(super) fn remote(
@@ -77,21 +120,33 @@ impl Live {
         self.note_hole(now);
     }
 
-    pub(super) fn caught_up(&mut self, now: Millis, rows: Vec<LogRow>, effects: &mut Vec<Effect>) {
-        self.store_was_read(effects);
-        self.remote.asking = false;
-        self.remote.ask_at = None;
-        let is_all = rows.len() < limits::CATCH_UP_ROWS_MAX;
-        for row in rows {
-            // The log may know of our own commit before we do: it is in the document, and shown when we hear of it.
-            let flight = self.durability.in_flight.as_ref();
-            let is_own = flight.is_some_and(|flight| flight.append.update == row.update);
-            if self.head < row.seq {
-                let held = if is_own { Held::Own } else { Held::Theirs(row.update, row.claims) };
-                self.remote.held.entry(row.seq).or_insert(held);
-            }
+    /// Another pod's commit, and not what it is.
+    pub(super) fn committed_elsewhere(&mut self, now: Millis, generation: Generation, seq: Seq) {
+        if generation == self.generation {
+            self.remote.hear_of(seq);
+            self.note_hole(now);
         }
+    }
+
+    /// The bus was away for a while: whatever was said meanwhile is lost.
+    pub(super) fn look_into_log(&mut self, now: Millis) {
+        self.remote.is_unsure = true;
+        self.remote.ask_at = Some(now);
+    }
+
+    pub(super) fn caught_up(&mut self, now: Millis, rows: Vec<LogRow>, effects: &mut Vec<Effect>) {
+        let asked = self.remote.asked.take();
+        self.remote.ask_at = None;
+        self.remote.has_failed = false;
+        self.store_was_read(effects);
+        let is_all = rows.len() < limits::CATCH_UP_ROWS_MAX;
+        let head = self.head;
+        rows.into_iter().filter(|row| head < row.seq).for_each(|row| self.hold_row(row));
+        self.remote.is_unsure |= !is_all;
         self.advance_head(effects);
+        if let Some(upto) = asked.filter(|_| is_all && self.rebuild.is_none()) {
+            self.forget_lost(upto);
+        }
         self.note_hole(now);
         // While the document is made anew it does not take rows over: then what was asked is asked again.
         if is_all && self.rebuild.is_none() {
@@ -101,16 +156,48 @@ impl Live {
         }
     }
 
+    /// The log is the truth about what stands where, whatever the bus said before.
+    fn hold_row(&mut self, row: LogRow) {
+        if matches!(self.remote.held.get(&row.seq), Some(Held::Own)) {
+            return;
+        }
+        // The log may know of our own commit before we do.
+        let flight = self.durability.in_flight.as_ref();
+        let flight = flight.filter(|flight| flight.append.update == row.update);
+        let held = match flight.map(|flight| flight.append.append_id) {
+            Some(append_id) => Held::InFlight(append_id),
+            None => Held::Theirs(row.update, row.claims),
+        };
+        self.remote.held.insert(row.seq, held);
+    }
+
+    /// All that the log has is here. It was known to go up to `upto` before it was asked: what is not there was lost by the
+    /// store (a failover to a copy that had not got everything).
+    fn forget_lost(&mut self, upto: Seq) {
+        if self.remote.told <= upto {
+            self.remote.told = self.remote.told.min(self.head);
+        }
+        let lost: Vec<Seq> = self.remote.held.range(..=upto).map(|(seq, _)| *seq).collect();
+        for seq in lost {
+            if let Some(Held::Own) = self.remote.held.remove(&seq) {
+                self.goes_astray(Astray::LostRows);
+            }
+        }
+    }
+
     pub(super) fn catch_up_failed(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         self.set_degraded(true, effects);
-        self.remote.asking = false;
+        self.remote.asked = None;
+        self.remote.has_failed = true;
+        self.remote.is_unsure = true;
         self.remote.ask_at = Some(now.plus(limits::APPEND_RETRY_MAX_MS));
         self.durability.forget_question();
     }
 
     /// What is missing is folded: the snapshot has it.
     pub(super) fn log_folded(&mut self, effects: &mut Vec<Effect>) {
-        self.remote.asking = false;
+        self.remote.asked = None;
+        self.remote.has_failed = false;
         self.remote.ask_at = None;
         self.durability.forget_question();
         if self.rebuild.is_none() {
@@ -121,11 +208,12 @@ impl Live {
     pub(super) fn ask_log_if_due(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         let is_due = match self.remote.ask_at {
             Some(at) => at <= now,
-            None => self.durability.has_question(),
+            None => self.remote.is_unsure || self.durability.has_question(),
         };
         // What is made anew reads the log by itself.
-        if !self.remote.asking && is_due && self.rebuild.is_none() {
-            self.remote.asking = true;
+        if self.remote.asked.is_none() && is_due && self.rebuild.is_none() {
+            self.remote.asked = Some(self.remote.known_upto());
+            self.remote.is_unsure = false;
             self.durability.ask();
             effects.push(Effect::CatchUp { after: self.head });
         }
@@ -133,13 +221,20 @@ impl Live {
 
     /// After the document was made anew: what was held above its head meanwhile.
     pub(super) fn go_on(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        let flight = self.durability.in_flight.as_ref().filter(|flight| !flight.is_told);
+        if let Some(seq) = flight.and_then(|flight| flight.committed).filter(|seq| *seq <= self.head) {
+            self.reach_flight(seq, effects);
+        }
         self.advance_head(effects);
         self.note_hole(now);
     }
 
-    fn note_hole(&mut self, now: Millis) {
-        if self.remote.held.is_empty() {
-            self.remote.ask_at = None;
+    pub(super) fn note_hole(&mut self, now: Millis) {
+        if self.remote.has_failed {
+            return; // the pause stands
+        }
+        if !self.remote.has_hole(self.head) {
+            self.remote.ask_at = self.remote.ask_at.filter(|_| self.remote.is_unsure);
         } else if self.remote.ask_at.is_none() {
             self.remote.ask_at = Some(now.plus(limits::HOLE_WAIT_MS));
         }
@@ -147,20 +242,44 @@ impl Live {
 
     /// Takes over everything that joins the head without a hole.
     fn advance_head(&mut self, effects: &mut Vec<Effect>) {
-        if self.rebuild.is_some() {
-            return; // what is made anew contains it, or finds it here afterwards
-        }
-        while let Some(held) = self.remote.held.remove(&self.head.next()) {
-            if let Held::Theirs(update, claims) = held {
-                // The log holds what passed another pod's gate: only damage can make it fail.
-                let Ok(ranges) = self.take_over(&update) else {
-                    return self.reload(effects);
-                };
-                self.owners.claim(&claims);
-                self.show(&update, &ranges, None, effects);
+        // What is made anew contains it, or finds it here afterwards.
+        while self.rebuild.is_none() {
+            let seq = self.head.next();
+            let Some(held) = self.remote.held.remove(&seq) else { return };
+            match held {
+                Held::Theirs(update, claims) => {
+                    // The log holds what passed another pod's gate: only damage can make it fail.
+                    let Ok(ranges) = self.take_over(&update) else { return self.reload(effects) };
+                    self.note_fork(&update, &ranges);
+                    self.note_claims(&claims);
+                    self.show(&update, &ranges, None, effects);
+                }
+                Held::Own | Held::InFlight(_) => {
+                    let is_it = |flight: &InFlight| match held {
+                        Held::InFlight(append_id) => flight.append.append_id == append_id,
+                        _ => flight.committed == Some(seq),
+                    };
+                    let flight = self.durability.in_flight.as_ref();
+                    if flight.is_some_and(|flight| !flight.is_told && is_it(flight))
+                        && self.reach_flight(seq, effects) == Reached::Forked
+                    {
+                        return self.read_snapshot(effects);
+                    }
+                }
             }
-            self.head = self.head.next();
+            self.head = seq;
         }
+    }
+
+    /// Marks the append in flight if another row has something under the same clocks: only who is on two pods at once, or
+    /// changes the pod while something is on its way, brings this about. The first in the log counts, ours is in the document.
+    fn note_fork(&mut self, update: &Bytes, ranges: &[ClockRange]) {
+        let Some(flight) = &mut self.durability.in_flight else { return };
+        let meets = |ours: ClockRange, theirs: &ClockRange| {
+            ours.client == theirs.client && ours.start < theirs.end && theirs.start < ours.end
+        };
+        flight.is_forked |= flight.append.update != *update
+            && flight.wrote().any(|ours| ranges.iter().any(|theirs| meets(ours, theirs)));
     }
 
     fn take_over(&mut self, update: &Bytes) -> Result<Vec<ClockRange>, ()> {
@@ -173,7 +292,13 @@ impl Live {
             nodes: placed.new_keys(update, &self.places, Root::Nodes).count(),
             edges: placed.new_keys(update, &self.places, Root::Edges).count(),
         });
+        // It stands before ours in the log: what ours tells the store of the name was said without knowing it.
+        let is_ours_later =
+            self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.name.is_some());
+        let names = is_ours_later
+            && placed.new_keys(update, &self.places, Root::Meta).any(|key| key == schema::META_NAME);
         self.doc.apply(&[&update[..]], false).map_err(|_| ())?;
+        self.name_is_sure &= !names;
         self.places.note(placed, update);
         self.doc_version += 1;
         self.name = self.doc.name();

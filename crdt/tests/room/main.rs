@@ -9,5 +9,7 @@ mod herd;
 mod ids;
 mod life;
 mod refusals;
+mod repair;
+mod roaming;
 
 mod stage;

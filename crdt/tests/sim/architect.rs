@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use atlas_crdt::ids::ConnId;
+use atlas_crdt::ids::{ConnId, Millis};
 use atlas_crdt::wire::{self, ClientFrame, ServerFrame};
 use bytes::Bytes;
 use yrs::updates::decoder::Decode;
@@ -10,12 +10,14 @@ use yrs::updates::encoder::Encode;
 use yrs::{Any, Doc, Map, MapPrelim, Out, ReadTxn, StateVector, Transact, Update};
 
 use crate::graph;
+use crate::peer::Peer;
 use crate::rng::Rng;
 
 /// One open socket: two pipes and what the server's outbox holds back.
 #[derive(Debug, Default)]
 pub(crate) struct Socket {
     pub(crate) conn: ConnId,
+    pub(crate) pod: usize,
     pub(crate) to_server: VecDeque<Bytes>,
     pub(crate) to_client: VecDeque<Bytes>,
     /// The outbox refuses document frames until it has been drained.
@@ -33,12 +35,16 @@ pub(crate) struct Architect {
     /// Speaks `atlas.v1`.
     pub(crate) is_atlas: bool,
     doc: Doc,
+    pub(crate) peer: Peer,
     edits: u64,
+    moves: u64,
     /// Everything this person ever wrote.
     pub(crate) own_marks: BTreeSet<String>,
-    /// Everything the server said is saved.
-    pub(crate) saved_marks: BTreeSet<String>,
-    pub(crate) refused: u64,
+    /// What the server lately said is saved.
+    pub(crate) saved_marks: Vec<String>,
+    pub(crate) refused: Vec<String>,
+    /// How often it was told that it is gone itself.
+    pub(crate) reminded: u64,
 }
 
 impl Architect {
@@ -50,39 +56,63 @@ impl Architect {
             is_viewer,
             is_atlas,
             doc,
+            peer: Peer::new(1_000 + name as u64),
             edits: 0,
+            moves: 0,
             own_marks: BTreeSet::new(),
-            saved_marks: BTreeSet::new(),
-            refused: 0,
+            saved_marks: Vec::new(),
+            refused: Vec::new(),
+            reminded: 0,
         }
     }
 
-    pub(crate) fn connect(&mut self, conn: ConnId) {
-        let mut socket = Socket { conn, ..Socket::default() };
+    pub(crate) fn connect(&mut self, conn: ConnId, pod: usize) {
+        let mut socket = Socket { conn, pod, ..Socket::default() };
         let state_vector = Bytes::from(self.doc.transact().state_vector().encode_v1());
         socket.to_server.push_back(wire::encode_client(&ClientFrame::SyncStep1 { state_vector }));
         self.socket = Some(socket);
-        self.announce();
+        self.say();
+    }
+
+    /// The socket is gone, and what it was.
+    pub(crate) fn disconnect(&mut self) -> Option<Socket> {
+        self.peer.cut();
+        self.socket.take()
     }
 
     /// Says where the cursor is.
-    pub(crate) fn announce(&mut self) {
-        if let Some(socket) = &mut self.socket {
-            let clock = self.edits.min(100_000) + socket.conn.get();
-            let mut update = vec![1];
-            write_var(&mut update, 1_000 + self.name as u64);
-            write_var(&mut update, clock);
-            let state = format!("{{\"at\":{clock}}}");
-            write_var(&mut update, state.len() as u64);
-            update.extend_from_slice(state.as_bytes());
-            socket
-                .to_server
-                .push_back(wire::encode_client(&ClientFrame::Awareness { update: update.into() }));
+    pub(crate) fn announce(&mut self, now: Millis) {
+        self.moves += 1;
+        self.peer.set(now, format!("{{\"at\":{}}}", self.moves));
+        self.say();
+    }
+
+    /// Time has passed: it says every now and then that it is still here.
+    pub(crate) fn renew(&mut self, now: Millis) {
+        if self.peer.renew(now) {
+            self.say();
         }
+    }
+
+    fn say(&mut self) {
+        if let Some(socket) = &mut self.socket {
+            let update = self.peer.own();
+            socket.to_server.push_back(wire::encode_client(&ClientFrame::Awareness { update }));
+        }
+    }
+
+    /// Calls the design by a new name.
+    pub(crate) fn rename(&mut self) {
+        self.change(2, "n0", "n1");
     }
 
     /// One transaction: a change of the graph and a mark that is unique in the world.
     pub(crate) fn edit(&mut self, rng: &mut Rng) {
+        let (what, one, other) = (rng.below(6), rng.below(12), rng.below(12));
+        self.change(what, &format!("n{one}"), &format!("n{other}"));
+    }
+
+    fn change(&mut self, what: usize, id: &str, other: &str) {
         self.edits += 1;
         let mark = format!("mark-{}-{}", self.name, self.edits);
         let (nodes, edges, meta) = (
@@ -92,24 +122,22 @@ impl Architect {
         );
         let update = {
             let mut txn = self.doc.transact_mut();
-            let id = format!("n{}", rng.below(12));
-            match rng.below(6) {
+            match what {
                 0 => {
-                    nodes.remove(&mut txn, &id);
+                    nodes.remove(&mut txn, id);
                 }
                 1 => {
                     // Key by key: a MapPrelim of several writes them in an order of its own each time (INV-10).
-                    let edge = edges.insert(&mut txn, format!("e{}", rng.below(12)), MapPrelim::default());
-                    for end in ["source", "target"] {
-                        edge.insert(&mut txn, end, format!("n{}", rng.below(12)));
-                    }
+                    let edge = edges.insert(&mut txn, format!("e-{id}"), MapPrelim::default());
+                    edge.insert(&mut txn, "source", id);
+                    edge.insert(&mut txn, "target", other);
                 }
                 2 => {
                     meta.insert(&mut txn, "name", format!("name {}", self.edits));
                 }
                 _ => {
-                    if let Some(Out::YMap(node)) = nodes.get(&txn, &id) {
-                        node.insert(&mut txn, "width", f64::from(u32::try_from(rng.below(500)).unwrap()));
+                    if let Some(Out::YMap(node)) = nodes.get(&txn, id) {
+                        node.insert(&mut txn, "width", format!("{other} {}", self.edits));
                     } else {
                         let node = MapPrelim::from([("type".to_owned(), Any::from("custom"))]);
                         let node = nodes.insert(&mut txn, id, node);
@@ -134,7 +162,7 @@ impl Architect {
     }
 
     /// Reads one message from the server.
-    pub(crate) fn receive(&mut self) {
+    pub(crate) fn receive(&mut self, now: Millis) {
         let Some(message) = self.socket.as_mut().and_then(|socket| socket.to_client.pop_front()) else {
             return;
         };
@@ -147,11 +175,17 @@ impl Architect {
             ServerFrame::Saved(n) => self.note_saved(n),
             ServerFrame::Notice(notice) => {
                 if notice["type"] == "refused" {
-                    self.refused += 1;
+                    self.refused.push(notice.to_string());
                 }
             }
-            ServerFrame::PermissionDenied { .. } => self.refused += 1,
-            ServerFrame::Awareness { .. } | ServerFrame::QueryAwareness | ServerFrame::Unknown { .. } => {}
+            ServerFrame::PermissionDenied { reason } => self.refused.push(reason),
+            ServerFrame::Awareness { update } => {
+                if self.peer.hear(now, &update) {
+                    self.reminded += 1;
+                    self.say();
+                }
+            }
+            ServerFrame::QueryAwareness | ServerFrame::Unknown { .. } => {}
         }
     }
 
@@ -187,12 +221,4 @@ impl Architect {
     pub(crate) fn has_missing(&self) -> bool {
         self.doc.transact().has_missing_updates()
     }
-}
-
-pub(crate) fn write_var(out: &mut Vec<u8>, mut n: u64) {
-    while 0x7f < n {
-        out.push(u8::try_from(n & 0x7f).unwrap() | 0x80);
-        n >>= 7;
-    }
-    out.push(u8::try_from(n).unwrap());
 }

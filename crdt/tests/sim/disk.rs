@@ -1,11 +1,13 @@
-//! A log that can be slow, fail before it wrote, or fail after it wrote.
+//! A log that all pods share. It can be slow, fail before it wrote, or fail after it wrote.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use atlas_crdt::design::DesignDoc;
+use atlas_crdt::gate::{clock_of, scan_stored};
 use atlas_crdt::ids::{AppendId, ClientId, Epoch, Generation, Seq, UserId};
 use atlas_crdt::room::{Append, Claim, Loaded, LogRow, QuarantineMark};
 use bytes::Bytes;
+use yrs::Doc;
 
 use crate::graph;
 use crate::programs::FIRST_CLIENT;
@@ -20,12 +22,23 @@ pub(crate) struct Disk {
     by_append_id: BTreeMap<AppendId, Seq>,
     /// Everything in the log, applied: what "it is saved" means.
     doc: DesignDoc,
+    /// The same, for whoever reads with yrs itself.
+    reader: Doc,
     marks: BTreeSet<String>,
     names: Vec<String>,
     /// Whose each client id is.
     claims: BTreeMap<ClientId, Option<UserId>>,
     announced: Vec<Claim>,
     quarantined: Vec<QuarantineMark>,
+    /// Rows that brought nothing new.
+    pub(crate) empty_rows: u64,
+}
+
+/// An append that the log can never take, or not at this place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Foreign,
+    Overtaken,
 }
 
 impl Disk {
@@ -35,48 +48,55 @@ impl Disk {
             snapshot: None,
             by_append_id: BTreeMap::new(),
             doc: DesignDoc::new(ClientId::new(1)),
+            reader: graph::new_document(9),
             marks: BTreeSet::new(),
             names: Vec::new(),
             claims: BTreeMap::new(),
             announced: Vec::new(),
             quarantined: Vec::new(),
+            empty_rows: 0,
         }
     }
 
     /// Idempotent by `append_id`, as every store must be.
-    pub(crate) fn append(&mut self, append: &Append) -> Seq {
+    pub(crate) fn append(&mut self, append: &Append) -> Result<Seq, Refused> {
         if let Some(seq) = self.by_append_id.get(&append.append_id) {
-            return *seq;
+            return Ok(*seq);
         }
-        let seq = Seq::new(self.rows.len() as u64 + 1);
+        let is_foreign =
+            |claim: &Claim| self.claims.get(&claim.client).is_some_and(|user| *user != claim.user);
+        if append.claims.iter().any(is_foreign) {
+            return Err(Refused::Foreign);
+        }
+        let seq = self.head().next();
         assert!(append.after < seq, "{:?} is further than the log ever was", append.after);
-        for claim in &append.claims {
-            assert!(self.claims.insert(claim.client, claim.user).is_none(), "{claim:?} is claimed twice");
+        if append.exactly && append.after.next() != seq {
+            return Err(Refused::Overtaken);
         }
+        self.claims.extend(append.claims.iter().map(|claim| (claim.client, claim.user)));
         for author in &append.authors {
             for range in &author.wrote {
                 // What the server writes for somebody is nobody's.
                 let user = (range.client.get() < FIRST_CLIENT).then_some(author.user);
-                assert_eq!(
-                    self.claims.get(&range.client),
-                    Some(&user),
-                    "INV-5: somebody else's client id {range:?}"
-                );
+                let owner = self.claims.get(&range.client);
+                assert_eq!(owner, Some(&user), "INV-5: somebody else's client id {range:?}");
             }
         }
         let applied = self.doc.apply(&[&append.update[..]], false);
         let applied = applied.expect("what a room appends is closed and can be applied");
-        assert!(applied.changed, "a row that adds nothing: the same append twice");
+        // Another pod has logged the same for a client that went on there.
+        self.empty_rows += u64::from(!applied.changed);
         self.rows.push(LogRow { seq, update: append.update.clone(), claims: append.claims.clone() });
         self.by_append_id.insert(append.append_id, seq);
         self.names.extend(append.name.clone());
-        self.marks = graph::marks(&graph::document(&self.doc.encode()));
-        seq
+        graph::apply(&self.reader, &append.update);
+        self.marks = graph::marks(&self.reader);
+        Ok(seq)
     }
 
     /// What is in the log so far becomes a snapshot, and its rows go. False: there was nothing to fold.
     pub(crate) fn fold(&mut self) -> bool {
-        let head = Seq::new(self.rows.len() as u64);
+        let head = self.head();
         if self.folded() == head {
             return false;
         }
@@ -109,8 +129,28 @@ impl Disk {
         is_there.then(|| self.rows.iter().filter(|row| after < row.seq).cloned().collect())
     }
 
+    pub(crate) fn row(&self, seq: Seq) -> Option<&LogRow> {
+        self.rows.get(usize::try_from(seq.get()).unwrap().checked_sub(1)?)
+    }
+
+    /// The client ids that are somebody's for good.
     pub(crate) fn claimed(&self) -> Vec<ClientId> {
-        self.claims.keys().copied().chain(self.announced.iter().map(|claim| claim.client)).collect()
+        self.claims.keys().copied().collect()
+    }
+
+    /// Whose an id is, if anybody wrote under it.
+    pub(crate) fn owner(&self, client: u64) -> Option<UserId> {
+        self.claims.get(&ClientId::new(client)).copied().flatten()
+    }
+
+    /// Those under which nothing was written when they were announced.
+    pub(crate) fn announced(&self) -> Vec<ClientId> {
+        self.announced.iter().map(|claim| claim.client).collect()
+    }
+
+    /// The design's name, as the last append that named it said.
+    pub(crate) fn name(&self) -> Option<&String> {
+        self.names.last()
     }
 
     pub(crate) fn announce(&mut self, client: ClientId, user: UserId) {
@@ -127,6 +167,13 @@ impl Disk {
         self.rows.iter().find(claims).map(|row| row.seq)
     }
 
+    /// Whether the log says all that the update says.
+    pub(crate) fn holds(&self, update: &[u8]) -> bool {
+        let scan = scan_stored(update).expect("what a room appends can be read").scan;
+        !scan.adds_structs(|client| clock_of(self.doc.state(), client))
+            && !self.doc.deletes_anything(&scan.deletes)
+    }
+
     pub(crate) fn marks_of_programs(&self) -> usize {
         self.marks.iter().filter(|mark| mark.starts_with("mark-rest-")).count()
     }
@@ -139,11 +186,11 @@ impl Disk {
         &self.doc
     }
 
-    pub(crate) fn rows(&self) -> usize {
-        self.rows.len()
+    pub(crate) fn reader(&self) -> &Doc {
+        &self.reader
     }
 
-    pub(crate) fn last_name(&self) -> Option<&String> {
-        self.names.last()
+    pub(crate) fn head(&self) -> Seq {
+        Seq::new(self.rows.len() as u64)
     }
 }

@@ -21,9 +21,14 @@ pub(crate) fn new_document(client: u64) -> Doc {
 
 pub(crate) fn document(update: &[u8]) -> Doc {
     let doc = new_document(9);
-    doc.transact_mut().apply_update(Update::decode_v1(update).unwrap()).unwrap();
-    assert!(!doc.transact().has_missing_updates());
+    apply(&doc, update);
     doc
+}
+
+/// The update must be one that waits for nothing.
+pub(crate) fn apply(doc: &Doc, update: &[u8]) {
+    doc.transact_mut().apply_update(Update::decode_v1(update).unwrap()).unwrap();
+    assert!(!doc.transact().has_missing_updates(), "an update that waits for something");
 }
 
 /// Everything that the document shows.

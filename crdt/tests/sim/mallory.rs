@@ -1,5 +1,7 @@
 //! Somebody who may edit and means no good. Whatever she sends, the others' work arrives and the room lives.
 
+use std::collections::BTreeMap;
+
 use atlas_crdt::design::{DesignDoc, poison};
 use atlas_crdt::ids::{ClientId, ConnId, UserId};
 use bytes::Bytes;
@@ -11,11 +13,15 @@ use crate::rng::Rng;
 /// In everything that she writes under somebody else's client id.
 pub(crate) const FORGED: &str = "forged";
 
+/// In what she writes more than once under the same clocks.
+const FORKED: &str = "forked";
+
 pub(crate) const USER: UserId = UserId::from_u128(666);
 
 #[derive(Debug, Default)]
 pub(crate) struct Mallory {
-    pub(crate) conn: Option<ConnId>,
+    /// At each pod.
+    pub(crate) conns: BTreeMap<usize, ConnId>,
     attacks: u64,
 }
 
@@ -27,23 +33,32 @@ pub(crate) enum Attack {
 
 impl Mallory {
     /// The next attack. `log` is what everybody can read, `claimed` the client ids that are somebody's.
-    pub(crate) fn attack(&mut self, rng: &mut Rng, log: &DesignDoc, claimed: &[ClientId]) -> Attack {
+    pub(crate) fn attack(
+        &mut self,
+        rng: &mut Rng,
+        log: &DesignDoc,
+        claimed: &[ClientId],
+        has_one_pod: bool,
+    ) -> Attack {
         self.attacks += 1;
         // An id that she used before may be spent.
         let own = 50_000 + self.attacks;
         let victim = (!claimed.is_empty()).then(|| claimed[rng.below(claimed.len())].get());
-        match (rng.below(6), victim) {
+        match (rng.below(8), victim) {
             (0 | 1, Some(victim)) => Attack::Update(self.write(log, victim, FORGED)),
             (2, Some(victim)) => {
                 let mut update = vec![1];
-                crate::architect::write_var(&mut update, victim);
-                crate::architect::write_var(&mut update, 1 << 20);
+                crate::peer::write_var(&mut update, victim);
+                // Where a pod may not have heard whose the id is, those who see this wait for a higher clock.
+                crate::peer::write_var(&mut update, if has_one_pod { 1 << 20 } else { 1 });
                 update.extend(b"\x02{}");
                 Attack::Awareness(update.into())
             }
             (3, _) => Attack::Update(self.write(log, own, poison::FAILS)),
+            // The same clocks twice, with something else in them, perhaps at two pods at once.
+            (4 | 5, _) => Attack::Update(self.write(log, 60_000 + self.attacks / 3, FORKED)),
             // A struct at clock 7 of a client that has none.
-            (4, _) => Attack::Update(Bytes::from_static(&[1, 1, 99, 7, 0, 1, 0])),
+            (6, _) => Attack::Update(Bytes::from_static(&[1, 1, 99, 7, 0, 1, 0])),
             _ => Attack::Update(Bytes::from_static(&[1, 1, 99, 0, 0x2b, 1])),
         }
     }

@@ -10,8 +10,9 @@ use atlas_crdt::view::Element;
 use serde_json::{Map, Value, json};
 
 use crate::disk::Disk;
+use crate::faults::Faults;
 use crate::mallory;
-use crate::plan::Faults;
+
 use crate::rng::Rng;
 
 const USER: UserId = UserId::from_u128(555);
@@ -21,6 +22,7 @@ pub(crate) const FIRST_CLIENT: u64 = 1_000_000;
 /// What a program waits for.
 #[derive(Debug)]
 struct Asked {
+    pod: usize,
     client: ClientId,
     mark: String,
     /// It is to be made on exactly this state, or not at all.
@@ -38,11 +40,11 @@ pub(crate) struct Programs {
 
 impl Programs {
     /// Something new to ask for.
-    pub(crate) fn ask(&mut self, rng: &mut Rng, disk: &Disk) -> Edit {
+    pub(crate) fn ask(&mut self, rng: &mut Rng, disk: &Disk, pod: usize) -> Edit {
         self.asked += 1;
         let client = ClientId::new(FIRST_CLIENT + self.asked);
         let mark = format!("mark-rest-{}", self.asked);
-        let head = Seq::new(disk.rows() as u64);
+        let head = disk.head();
         let (expected, on) = match rng.below(6) {
             0 => (Some(vec![Tag::Yjs { generation: Generation::new(0), seq: head }]), Some(head)),
             1 => {
@@ -67,7 +69,7 @@ impl Programs {
             },
             bytes: 1_000,
         };
-        self.waiting.insert(edit.request, Asked { client, mark, on, is_permitted });
+        self.waiting.insert(edit.request, Asked { pod, client, mark, on, is_permitted });
         edit
     }
 
@@ -75,9 +77,13 @@ impl Programs {
         !self.waiting.is_empty()
     }
 
+    pub(crate) fn is_waiting_for(&self, pod: usize) -> bool {
+        self.waiting.values().any(|asked| asked.pod == pod)
+    }
+
     /// The pod died: nobody will ever say what became of these.
-    pub(crate) fn forget(&mut self) {
-        self.waiting.clear();
+    pub(crate) fn forget(&mut self, pod: usize) {
+        self.waiting.retain(|_, asked| asked.pod != pod);
     }
 
     /// One answer for each request, and a true one.
@@ -88,26 +94,26 @@ impl Programs {
         disk: &Disk,
         faults: &mut Faults,
     ) {
-        let Asked { client, mark, on, is_permitted } =
+        let Asked { client, mark, on, is_permitted, .. } =
             self.waiting.remove(&request).expect("one answer for each request");
         let row = disk.first_row_of(client);
         match outcome {
             EditOutcome::Done(edited) if edited.has_changed => {
-                faults.edits_made += 1;
+                faults.count("edits over HTTP made");
                 assert!(is_permitted, "INV-5: {mark} was not permitted");
                 assert_eq!(row, Some(edited.seq), "INV-2: {mark} was answered and is not in the log");
                 assert!(disk.has_mark(&mark));
                 assert!(on.is_none_or(|on| on.next() == edited.seq), "{mark} was made on another state");
-                if edited.seq.get() == disk.rows() as u64 {
+                if edited.seq == disk.head() {
                     assert_eq!(edited.content_hash, disk.doc().view().content_hash());
                 }
             }
-            EditOutcome::Unknown => faults.edits_unknown += 1,
+            EditOutcome::Unknown => faults.count("edits over HTTP of which nobody knows"),
             other => {
                 match other {
-                    EditOutcome::Stale { .. } => faults.edits_stale += 1,
-                    EditOutcome::TurnedAway { .. } => faults.edits_turned_away += 1,
-                    EditOutcome::Refused { .. } => faults.edits_refused += 1,
+                    EditOutcome::Stale { .. } => faults.count("edits over HTTP stale"),
+                    EditOutcome::TurnedAway { .. } => faults.count("edits over HTTP turned away"),
+                    EditOutcome::Refused { .. } => faults.count("edits over HTTP refused"),
                     EditOutcome::Unfit { message } => panic!("{message}"),
                     EditOutcome::Done(_) | EditOutcome::Unknown => {}
                 }

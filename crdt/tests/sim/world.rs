@@ -1,63 +1,83 @@
-//! One pod, many architects, sockets that are cut or stall, a disk that fails, and kill -9: all driven by one seed.
+//! Some pods that share a log and a bus, many architects who change the pod when they like, sockets that are cut or stall,
+//! a store that fails, a bus that loses words, and kill -9: all driven by one seed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use atlas_crdt::ids::{ClientId, ConnId, Millis, Seq, UserId};
-use atlas_crdt::invariants;
-use atlas_crdt::limits;
+use atlas_crdt::ids::{ConnId, Millis, PodId, UserId};
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Append, Dialect, Effect, FrameKind, Input, Join, Room, RoomConfig};
+use atlas_crdt::room::{Append, Dialect, Input, Join};
 use atlas_crdt::wire::{self, ClientFrame};
+use bytes::Bytes;
 
 use crate::architect::Architect;
 use crate::disk::Disk;
-use crate::graph;
+use crate::faults::Faults;
 use crate::mallory::{self, Attack, Mallory};
-use crate::plan::{Action, Faults, Outcome};
+use crate::plan::{Action, Plan};
+use crate::pod::Pod;
 use crate::programs::Programs;
 use crate::rng::Rng;
 
-/// Work the executor has been given and has not reported on.
+/// A socket whose client is elsewhere by now, and what was still on its way on it. The pod has not noticed.
 #[derive(Debug)]
-enum Job {
-    Load,
-    CatchUp { after: Seq },
-    Append(Append),
+pub(crate) struct Abandoned {
+    pub(crate) pod: usize,
+    conn: ConnId,
+    to_server: VecDeque<Bytes>,
+}
+
+/// One pod takes another for dead at this time, unless it is heard of before.
+#[derive(Debug)]
+pub(crate) struct Obituary {
+    pub(crate) at: Millis,
+    pub(crate) reader: usize,
+    pub(crate) dead: PodId,
 }
 
 pub(crate) struct World {
-    rng: Rng,
-    now: Millis,
-    room: Option<Room>,
-    jobs: VecDeque<Job>,
-    disk: Disk,
+    pub(crate) rng: Rng,
+    pub(crate) now: Millis,
+    pub(crate) pods: Vec<Pod>,
+    pub(crate) disk: Disk,
     pub(crate) architects: Vec<Architect>,
     /// Which architect a live connection belongs to.
-    conns: BTreeMap<ConnId, usize>,
+    pub(crate) conns: BTreeMap<ConnId, usize>,
+    pub(crate) abandoned: VecDeque<Abandoned>,
+    /// Writes that everybody takes for failed.
+    pub(crate) zombies: VecDeque<Append>,
+    pub(crate) obituaries: Vec<Obituary>,
+    /// Somebody who only looks on, and everything that was sent there.
+    pub(crate) auditor: Option<(ConnId, Vec<Bytes>)>,
     next_conn: u64,
-    mallory: Mallory,
-    programs: Programs,
+    next_pod: u64,
+    pub(crate) mallory: Mallory,
+    pub(crate) programs: Programs,
     pub(crate) faults: Faults,
-    trace: DefaultHasher,
+    pub(crate) trace: DefaultHasher,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, architects: usize) -> Self {
-        let mut rng = Rng::new(seed);
-        let architects = (0..architects)
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let mut rng = Rng::new(plan.seed);
+        let architects = (0..plan.architects)
             .map(|name| Architect::new(name, name != 0 && rng.one_in(5), !rng.one_in(3)))
             .collect();
+        let pods = (0..plan.pods).map(|pod| Pod::new(&mut rng, PodId::new(pod as u64 + 1))).collect();
         Self {
             rng,
             now: Millis::new(0),
-            room: None,
-            jobs: VecDeque::new(),
+            pods,
             disk: Disk::new(),
             architects,
             conns: BTreeMap::new(),
+            abandoned: VecDeque::new(),
+            zombies: VecDeque::new(),
+            obituaries: Vec::new(),
+            auditor: None,
             next_conn: 0,
+            next_pod: plan.pods as u64,
             mallory: Mallory::default(),
             programs: Programs::default(),
             faults: Faults::default(),
@@ -67,78 +87,67 @@ impl World {
 
     /// One thing happens, and everything that must hold still holds.
     pub(crate) fn act(&mut self, action: Action) {
-        let people = self.architects.len();
-        let who = |who: usize| who % people;
+        let (people, pods) = (self.architects.len(), self.pods.len());
+        let (who, at) = (|who: usize| who % people, |pod: usize| pod % pods);
         match action {
-            Action::Edit(name) => self.edit(who(name)),
+            Action::Edit(name) => self.architects[who(name)].edit(&mut self.rng),
             Action::ToServer(name) => self.deliver_to_server(who(name)),
             Action::ToClient(name) => self.deliver_to_client(who(name)),
-            Action::Store(outcome) => self.work_once(outcome),
+            Action::Store(pod, outcome) => self.work_once(at(pod), outcome),
+            Action::Answer(pod) => self.answer_once(at(pod)),
             Action::Wait(ms) => self.pass_time(ms),
-            Action::Connect(name) => self.connect(who(name)),
+            Action::Connect(name, pod) => self.connect(who(name), at(pod)),
             Action::Cut(name) => self.cut(who(name)),
+            Action::Roam(name, pod) => self.roam(who(name), at(pod)),
+            Action::Abandoned => self.end_abandoned(),
             Action::Stall(name) => self.stall(who(name)),
             Action::Unstall(name) => self.unstall(who(name)),
-            Action::Announce(name) => self.architects[who(name)].announce(),
-            Action::Ask => self.ask(),
-            Action::Kill => self.kill(),
-            Action::Fold => self.faults.folds += u64::from(self.disk.fold()),
-            Action::Attack => self.attack(),
+            Action::Announce(name) => {
+                let now = self.now;
+                self.architects[who(name)].announce(now);
+            }
+            Action::Word(pod, fate) => self.hear_word(at(pod), fate),
+            Action::Away(pod) => self.lose_bus(at(pod)),
+            Action::Back(pod) => self.regain_bus(at(pod)),
+            Action::Look(pod) => self.look(at(pod)),
+            Action::Seen(pod) => self.hear_look(at(pod)),
+            Action::Kill(pod) => self.kill(at(pod)),
+            Action::Fuse(pod, effects) => self.pods[at(pod)].fuse = Some(effects),
+            Action::Zombie => self.write_late(),
+            Action::Fold => {
+                let folded = self.disk.fold();
+                self.faults.count_many("folds of the log", u64::from(folded));
+            }
+            Action::Ask(pod) => self.ask(at(pod)),
+            Action::Attack(pod) => self.attack(at(pod)),
         }
         self.check();
     }
 
-    /// Every fault ends, everybody connects who is not, and everything that is under way arrives. Open sockets stay
-    /// open: a new one would mend what the old one missed.
-    pub(crate) fn heal_and_settle(&mut self) {
-        for round in 0..20_000_u64 {
-            for who in 0..self.architects.len() {
-                // A room may have refused while it failed to load; a real client tries again.
-                self.connect(who);
-                self.unstall(who);
-                self.deliver_to_server(who);
-                self.deliver_to_client(who);
-            }
-            self.work_once(Outcome::Done);
-            self.pass_time(5 + round % 50);
-            self.check();
-            if self.is_quiet() && 100 < round {
-                return;
-            }
-        }
-        panic!("the world did not come to rest");
+    pub(crate) fn new_conn(&mut self) -> ConnId {
+        self.next_conn += 1;
+        ConnId::new(self.next_conn)
     }
 
-    fn is_quiet(&self) -> bool {
-        self.jobs.is_empty()
-            && !self.programs.is_waiting()
-            && self.room.as_ref().is_some_and(|room| !room.stats().has_unsaved)
-            && self.architects.iter().all(|architect| {
-                architect.socket.as_ref().is_some_and(|socket| {
-                    socket.to_client.is_empty() && socket.to_server.is_empty() && !socket.lag_reported
-                })
-            })
+    pub(crate) fn new_pod_id(&mut self) -> PodId {
+        self.next_pod += 1;
+        PodId::new(self.next_pod)
     }
 
     // --- people and sockets
 
-    fn edit(&mut self, who: usize) {
-        self.architects[who].edit(&mut self.rng);
-    }
-
-    fn connect(&mut self, who: usize) {
+    pub(crate) fn connect(&mut self, who: usize, pod: usize) {
         if self.architects[who].socket.is_some() {
             return;
         }
-        self.open_room();
-        if !self.room.as_ref().is_some_and(Room::accepts_frames) {
+        self.open_room(pod);
+        if !self.pods[pod].accepts_frames() {
             return; // the join waits in the inbox: here the person simply tries again
         }
-        self.next_conn += 1;
-        let conn = ConnId::new(self.next_conn);
-        self.architects[who].connect(conn);
+        let conn = self.new_conn();
+        let architect = &mut self.architects[who];
+        architect.connect(conn, pod);
         self.conns.insert(conn, who);
-        let architect = &self.architects[who];
         let join = Join {
             conn,
             user: UserId::from_u128(who as u128),
@@ -146,87 +155,70 @@ impl World {
             dialect: if architect.is_atlas { Dialect::Atlas } else { Dialect::Stock },
             epoch: None,
         };
-        self.handle(Input::Join(join));
-    }
-
-    fn open_room(&mut self) {
-        if self.room.is_none() {
-            let config =
-                RoomConfig::new(self.rng.next(), u128::from(self.rng.next()) << 64, ClientId::new(2));
-            let (room, effects) = Room::new(config);
-            self.room = Some(room);
-            self.execute(effects);
-        }
-    }
-
-    fn ask(&mut self) {
-        self.open_room();
-        if !self.room.as_ref().is_some_and(Room::accepts_frames) {
-            return; // it waits in the inbox, and is given up there
-        }
-        let edit = self.programs.ask(&mut self.rng, &self.disk);
-        if edit.user == mallory::USER {
-            self.faults.attacks += 1;
-        }
-        self.trace_event("edit over HTTP");
-        self.handle(Input::Edit(Arc::new(edit)));
-    }
-
-    /// Mallory comes, if she is not here, and does her worst.
-    fn attack(&mut self) {
-        if !self.room.as_ref().is_some_and(Room::accepts_frames) {
-            return;
-        }
-        let conn = self.mallory.conn.unwrap_or_else(|| {
-            self.next_conn += 1;
-            ConnId::new(self.next_conn)
-        });
-        if self.mallory.conn.replace(conn).is_none() {
-            let (user, role) = (mallory::USER, DesignRole::Editor);
-            let dialect = if self.rng.one_in(2) { Dialect::Atlas } else { Dialect::Stock };
-            self.handle(Input::Join(Join { conn, user, role, dialect, epoch: None }));
-        }
-        self.faults.attacks += 1;
-        let claimed = self.disk.claimed();
-        let frame = match self.mallory.attack(&mut self.rng, self.disk.doc(), &claimed) {
-            Attack::Update(update) => ClientFrame::Update { update },
-            Attack::Awareness(update) => ClientFrame::Awareness { update },
-        };
-        self.handle(Input::Frame { conn, frame });
-        if self.rng.one_in(2) && self.mallory.conn.take().is_some() {
-            self.handle(Input::Leave { conn });
-        }
+        self.handle(pod, Input::Join(join));
     }
 
     fn cut(&mut self, who: usize) {
-        let Some(socket) = self.architects[who].socket.take() else { return };
-        self.faults.cuts += 1;
+        let Some(socket) = self.architects[who].disconnect() else { return };
+        self.faults.count("cuts");
         self.conns.remove(&socket.conn);
-        self.handle(Input::Leave { conn: socket.conn });
+        self.handle(socket.pod, Input::Leave { conn: socket.conn });
+    }
+
+    fn roam(&mut self, who: usize, pod: usize) {
+        if let Some(socket) = self.architects[who].disconnect() {
+            self.conns.remove(&socket.conn);
+            let (conn, to_server) = (socket.conn, socket.to_server);
+            if socket.pod != pod {
+                self.faults.count("clients that changed the pod");
+            }
+            self.abandoned.push_back(Abandoned { pod: socket.pod, conn, to_server });
+        }
+        self.connect(who, pod);
+    }
+
+    /// What was on its way still arrives, and when there is nothing, the pod notices.
+    pub(crate) fn end_abandoned(&mut self) {
+        let Some(mut socket) = self.abandoned.pop_front() else { return };
+        let Abandoned { pod, conn, .. } = socket;
+        match socket.to_server.pop_front() {
+            Some(message) if self.pods[pod].accepts_frames() => {
+                self.faults.count("frames of a socket whose client is elsewhere");
+                let frame = wire::decode(&message).expect("architects speak the protocol");
+                self.abandoned.push_back(socket);
+                self.handle(pod, Input::Frame { conn, frame });
+            }
+            // It waits, as the others do; what is cut off is lost.
+            Some(message) if !self.rng.one_in(3) => {
+                socket.to_server.push_front(message);
+                self.abandoned.push_back(socket);
+            }
+            _ => self.handle(pod, Input::Leave { conn }),
+        }
     }
 
     fn stall(&mut self, who: usize) {
         if let Some(socket) = &mut self.architects[who].socket {
             socket.stalled = true;
-            self.faults.stalls += 1;
+            self.faults.count("stalls");
         }
     }
 
-    fn unstall(&mut self, who: usize) {
+    pub(crate) fn unstall(&mut self, who: usize) {
         let Some(socket) = &mut self.architects[who].socket else { return };
         socket.stalled = false;
         if std::mem::take(&mut socket.lag_reported) {
-            let conn = socket.conn;
-            self.handle(Input::Writable { conn });
+            let (conn, pod) = (socket.conn, socket.pod);
+            self.handle(pod, Input::Writable { conn });
         }
     }
 
-    fn deliver_to_server(&mut self, who: usize) {
-        if !self.room.as_ref().is_some_and(Room::accepts_frames) {
+    pub(crate) fn deliver_to_server(&mut self, who: usize) {
+        let Some(socket) = &mut self.architects[who].socket else { return };
+        let (conn, pod) = (socket.conn, socket.pod);
+        if !self.pods[pod].accepts_frames() {
             return;
         }
-        let Some(socket) = &mut self.architects[who].socket else { return };
-        let conn = socket.conn;
         if let Some(message) = socket.to_server.pop_front() {
             let frame = wire::decode(&message).expect("architects speak the protocol");
             self.trace_event(match &frame {
@@ -234,237 +226,111 @@ impl World {
                 ClientFrame::SyncStep2 { .. } => "step2",
                 _ => "frame",
             });
-            self.handle(Input::Frame { conn, frame });
+            self.handle(pod, Input::Frame { conn, frame });
         }
     }
 
-    fn deliver_to_client(&mut self, who: usize) {
+    pub(crate) fn deliver_to_client(&mut self, who: usize) {
         let architect = &mut self.architects[who];
         if architect.socket.as_ref().is_some_and(|socket| socket.stalled) {
             return;
         }
-        let before = architect.saved_marks.len();
-        architect.receive();
-        self.faults.saved += (architect.saved_marks.len() - before) as u64;
+        let reminded = architect.reminded;
+        architect.receive(self.now);
+        self.faults.count_many("clients told of their own removal", architect.reminded - reminded);
         // INV-2: what was said to be saved is in the log.
-        for mark in &architect.saved_marks {
-            assert!(self.disk.has_mark(mark), "INV-2: {mark} was acknowledged and is not in the log");
+        for mark in std::mem::take(&mut architect.saved_marks) {
+            assert!(self.disk.has_mark(&mark), "INV-2: {mark} was acknowledged and is not in the log");
+            self.faults.count("edits told to be saved");
+        }
+        let refused = std::mem::take(&mut architect.refused);
+        if !refused.is_empty() && !architect.is_viewer {
+            let owner = self.disk.owner(1_000 + who as u64);
+            panic!("architect {who}, who may edit, and whose id is {owner:?}'s: {refused:?}");
+        }
+        self.faults.count_many("refusals of viewers", refused.len() as u64);
+    }
+
+    // --- programs, and somebody evil
+
+    fn ask(&mut self, pod: usize) {
+        self.open_room(pod);
+        if !self.pods[pod].accepts_frames() {
+            return; // it waits in the inbox, and is given up there
+        }
+        let edit = self.programs.ask(&mut self.rng, &self.disk, pod);
+        if edit.user == mallory::USER {
+            self.faults.count("attacks");
+        }
+        self.trace_event("edit over HTTP");
+        self.handle(pod, Input::Edit(Arc::new(edit)));
+    }
+
+    /// Mallory comes, if she is not here, and does her worst.
+    fn attack(&mut self, pod: usize) {
+        if !self.pods[pod].accepts_frames() {
+            return;
+        }
+        self.faults.count("attacks");
+        let conn = match self.mallory.conns.get(&pod) {
+            Some(conn) => *conn,
+            None => self.invite_mallory(pod),
+        };
+        let mut claimed = self.disk.claimed();
+        let has_one_pod = self.pods.len() == 1;
+        if has_one_pod {
+            // Another pod may not have heard whose they are, and the log does not know: the first who writes has them.
+            claimed.extend(self.disk.announced());
+        }
+        let frame = match self.mallory.attack(&mut self.rng, self.disk.doc(), &claimed, has_one_pod) {
+            Attack::Update(update) => ClientFrame::Update { update },
+            Attack::Awareness(update) => ClientFrame::Awareness { update },
+        };
+        self.handle(pod, Input::Frame { conn, frame });
+        if self.rng.one_in(2) {
+            self.dismiss_mallory(pod);
         }
     }
 
-    // --- the pod
-
-    fn handle(&mut self, input: Input) {
-        let Some(room) = &mut self.room else { return };
-        let mut effects = Vec::new();
-        room.handle(self.now, input, &mut effects);
-        self.execute(effects);
+    fn invite_mallory(&mut self, pod: usize) -> ConnId {
+        let conn = self.new_conn();
+        self.mallory.conns.insert(pod, conn);
+        let (user, role) = (mallory::USER, DesignRole::Editor);
+        let dialect = if self.rng.one_in(2) { Dialect::Atlas } else { Dialect::Stock };
+        self.handle(pod, Input::Join(Join { conn, user, role, dialect, epoch: None }));
+        conn
     }
 
-    fn execute(&mut self, effects: Vec<Effect>) {
-        let mut lagging = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::Load => self.jobs.push_back(Job::Load),
-                Effect::Report { what } => {
-                    assert!(0 < self.faults.attacks, "honest architects, and yet: {what}");
-                }
-                Effect::Announce { client, user } => self.disk.announce(client, user),
-                Effect::Quarantine(quarantine) => {
-                    assert_eq!(quarantine.mark.user, mallory::USER, "{}", quarantine.reason);
-                    self.faults.quarantined += 1;
-                    self.disk.quarantine(quarantine.mark);
-                }
-                Effect::CatchUp { after } => {
-                    self.faults.catch_ups += 1;
-                    self.jobs.push_back(Job::CatchUp { after });
-                }
-                Effect::Append(append) => {
-                    assert!(
-                        !self.jobs.iter().any(|job| matches!(job, Job::Append(_))),
-                        "two appends in flight at once"
-                    );
-                    self.faults.appends += 1;
-                    self.jobs.push_back(Job::Append(append));
-                }
-                Effect::PublishPresence { .. } | Effect::AskPresence | Effect::PublishDigest { .. } => {}
-                Effect::Publish { seq, .. } => {
-                    assert!(seq.get() <= self.disk.rows() as u64, "INV-3: published before the commit");
-                    self.trace_event("publish");
-                }
-                Effect::Send { to, frame, kind } => {
-                    for conn in to {
-                        let Some(who) = self.conns.get(&conn).copied() else { continue };
-                        let Some(socket) = &mut self.architects[who].socket else { continue };
-                        match &kind {
-                            FrameKind::Document { since } if socket.stalled => {
-                                socket.lag_reported = true;
-                                lagging.push((conn, Arc::clone(since)));
-                            }
-                            FrameKind::Presence if socket.stalled => {}
-                            _ => socket.to_client.push_back(frame.clone()),
-                        }
-                    }
-                    frame.hash(&mut self.trace);
-                }
-                Effect::Answer { request, outcome } => {
-                    self.programs.hear(request, &outcome, &self.disk, &mut self.faults);
-                    self.trace_event("answer");
-                }
-                Effect::Close { conn, code, .. } => {
-                    code.as_u16().hash(&mut self.trace);
-                    if let Some(who) = self.conns.remove(&conn) {
-                        self.architects[who].socket = None;
-                    }
-                    self.mallory.conn.take_if(|hers| *hers == conn);
-                }
-                Effect::Evict => {
-                    let room = self.room.take().expect("a room evicts itself once");
-                    assert!(!room.stats().has_unsaved, "INV-7: evicted with unsaved edits");
-                    assert!(self.jobs.is_empty(), "INV-7: evicted with work under way");
-                    assert!(!self.programs.is_waiting(), "INV-7: evicted with an edit unanswered");
-                    self.faults.evictions += 1;
-                }
-            }
-        }
-        for (conn, since) in lagging {
-            self.faults.lags += 1;
-            self.handle(Input::Lagged { conn, since });
+    pub(crate) fn dismiss_mallory(&mut self, pod: usize) {
+        if let Some(conn) = self.mallory.conns.remove(&pod) {
+            self.handle(pod, Input::Leave { conn });
         }
     }
 
-    /// The store finishes one thing, or fails at it.
-    fn work_once(&mut self, outcome: Outcome) {
-        match self.jobs.pop_front() {
-            None => {}
-            Some(Job::Load) if outcome != Outcome::Done => {
-                self.faults.loads_failed += 1;
-                self.handle(Input::LoadFailed { reason: "disk".to_owned() });
-            }
-            Some(Job::Load) => {
-                let loaded = self.disk.load();
-                self.handle(Input::Loaded(loaded));
-            }
-            Some(Job::CatchUp { .. }) if outcome != Outcome::Done => {
-                self.handle(Input::CatchUpFailed { reason: "disk".to_owned() });
-            }
-            Some(Job::CatchUp { after }) => {
-                let answer = if let Some(rows) = self.disk.rows_after(after) {
-                    Input::CaughtUp { rows }
-                } else {
-                    self.faults.looks_below_a_fold += 1;
-                    Input::LogFolded
-                };
-                self.handle(answer);
-            }
-            Some(Job::Append(append)) => {
-                let append_id = append.append_id;
-                let seq = (outcome != Outcome::Failed).then(|| self.disk.append(&append));
-                let answer = match (outcome, seq) {
-                    (Outcome::Done, Some(seq)) => Input::Appended { append_id, seq },
-                    _ => Input::AppendFailed { append_id, reason: "disk".to_owned() },
-                };
-                match outcome {
-                    Outcome::Done => {}
-                    Outcome::Failed => self.faults.appends_failed += 1,
-                    Outcome::Lost => self.faults.appends_failed_after_the_write += 1,
-                }
-                self.handle(answer);
-            }
-        }
-    }
+    // --- time
 
-    fn pass_time(&mut self, ms: u64) {
+    pub(crate) fn pass_time(&mut self, ms: u64) {
         let target = self.now.plus(ms);
-        while let Some(deadline) = self.room.as_ref().and_then(Room::deadline).filter(|at| *at <= target) {
-            self.now = self.now.max(deadline);
-            self.handle(Input::Tick);
-            let next = self.room.as_ref().and_then(Room::deadline);
-            assert!(next.is_none_or(|next| self.now < next), "a deadline that does not move on: {next:?}");
+        for pod in 0..self.pods.len() {
+            let until = self.pods[pod].time_at(target);
+            while let Some(at) = self.deadline(pod).filter(|at| *at <= until) {
+                self.pods[pod].clock = self.pods[pod].clock.max(at);
+                self.handle(pod, Input::Tick);
+                let (next, now) = (self.deadline(pod), self.pods[pod].clock);
+                assert!(next.is_none_or(|next| now < next), "a deadline that does not move on: {next:?}");
+            }
+            self.pods[pod].clock = until;
         }
         self.now = target;
+        self.architects.iter_mut().for_each(|architect| architect.renew(target));
+        self.read_obituaries();
     }
 
-    /// kill -9: what is only in memory is gone; an append in flight may or may not have reached the disk.
-    fn kill(&mut self) {
-        self.faults.kills += 1;
-        for job in std::mem::take(&mut self.jobs) {
-            if let Job::Append(append) = job {
-                self.faults.kills_with_append_in_flight += 1;
-                if self.rng.one_in(2) {
-                    self.disk.append(&append);
-                }
-            }
-        }
-        self.room = None;
-        self.conns.clear();
-        self.mallory.conn = None;
-        self.programs.forget();
-        for architect in &mut self.architects {
-            architect.socket = None;
-        }
-        self.trace_event("kill");
+    fn deadline(&self, pod: usize) -> Option<Millis> {
+        self.pods[pod].room.as_ref()?.deadline()
     }
 
-    // --- what must hold at every moment
-
-    fn check(&mut self) {
-        if let Some(room) = &self.room {
-            invariants::check_room(room).expect("room invariants");
-            let bound = limits::UNSAVED_BYTES_MAX + limits::DOCUMENT_BYTES_MAX;
-            assert!(room.stats().unsaved_bytes <= bound, "INV-6");
-        }
-        if self.rng.one_in(16) {
-            self.check_nobody_sees_what_can_be_lost();
-        }
-    }
-
-    /// INV-3: every edit of somebody else's that anybody sees is in the log.
-    pub(crate) fn check_nobody_sees_what_can_be_lost(&self) {
-        for architect in &self.architects {
-            for mark in architect.visible_marks() {
-                let own = mark.starts_with(&format!("mark-{}-", architect.name));
-                assert!(own || self.disk.has_mark(&mark), "INV-3: {mark} is seen and not in the log");
-            }
-        }
-    }
-
-    /// INV-1 and INV-2 at rest.
-    pub(crate) fn check_agreement(&mut self) {
-        invariants::check_view(&self.disk.doc().view()).expect("INV-11");
-        let truth = graph::document(&self.disk.doc().encode());
-        let content = graph::content(&truth);
-        for architect in &self.architects {
-            self.faults.refused += architect.refused;
-            for mark in &architect.own_marks {
-                assert!(self.disk.has_mark(mark), "{mark} was written by an editor and is lost");
-            }
-            if architect.is_viewer {
-                assert_eq!(
-                    architect.visible_marks().iter().filter(|mark| self.disk.has_mark(mark)).count(),
-                    architect.own_marks.len() + self.visible_to_all(),
-                    "a viewer misses edits"
-                );
-                continue;
-            }
-            assert!(!architect.has_missing(), "architect {} still waits for something", architect.name);
-            assert_eq!(
-                graph::content(architect.doc()),
-                content,
-                "INV-1: architect {} differs",
-                architect.name
-            );
-        }
-        self.programs.check_at_rest(&self.disk);
-        assert_eq!(self.disk.last_name().cloned(), self.disk.doc().name(), "designs.name follows meta.name");
-    }
-
-    fn visible_to_all(&self) -> usize {
-        let of_people: usize = self.architects.iter().map(|architect| architect.own_marks.len()).sum();
-        of_people + self.disk.marks_of_programs()
-    }
-
-    fn trace_event(&mut self, event: &str) {
+    pub(crate) fn trace_event(&mut self, event: &str) {
         (event, self.now.get()).hash(&mut self.trace);
     }
 

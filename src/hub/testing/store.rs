@@ -203,7 +203,7 @@ impl Store for FakeStore {
         let forgetful = Self::mood(&self.appending).await?;
         let mut logs = self.logs.lock().unwrap();
         let log = logs.get_mut(&design).ok_or(StoreError::NoSuchDesign)?;
-        let Append { append_id, after, update, claims, .. } = append;
+        let Append { append_id, after, exactly, update, claims, .. } = append;
         let at = if let Some(at) = log.iter().position(|row| row.append_id == append_id) {
             at
         } else {
@@ -216,6 +216,9 @@ impl Store for FakeStore {
             }
             if (log.len() as u64) < after.get() {
                 return Err(StoreError::Behind { head: Seq::new(log.len() as u64) });
+            }
+            if exactly && after.get() < log.len() as u64 {
+                return Err(StoreError::Overtaken { head: Seq::new(log.len() as u64) });
             }
             log.push(Row { append_id, update, claims });
             log.len() - 1

@@ -186,6 +186,9 @@ impl Known {
             None if counter(*head)? < pending.append.after.get() => {
                 return Err(StoreError::Behind { head: Seq::new(counter(*head)?) });
             }
+            None if pending.append.exactly && counter(*head)? != pending.append.after.get() => {
+                return Err(StoreError::Overtaken { head: Seq::new(counter(*head)?) });
+            }
             None => {}
         }
         *head += 1;

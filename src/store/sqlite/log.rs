@@ -12,7 +12,7 @@ use super::{claims, quarantine};
 use crate::store::{Head, Look, Result, StoreError};
 
 /// One step of a design's log inside the writer's transaction. `now` in microseconds. `NoSuchDesign`, `Conflict`,
-/// `Behind` and `Foreign` leave the transaction as it was.
+/// `Behind`, `Overtaken` and `Foreign` leave the transaction as it was.
 pub(super) async fn append(
     tx: &mut SqliteConnection,
     design: DesignId,
@@ -28,7 +28,7 @@ pub(super) async fn append(
     let inserted: Option<i64> = sqlx::query_scalar(
         "INSERT INTO design_updates (design_id, seq, append_id, payload, authors, created_at)
          SELECT design_id, head_seq + 1, ?2, ?3, ?4, ?5 FROM design_heads
-         WHERE design_id = ?1 AND ?6 <= head_seq AND NOT EXISTS (SELECT 1 FROM folded_appends WHERE append_id = ?2)
+         WHERE design_id = ?1 AND ?6 <= head_seq AND (NOT ?7 OR head_seq = ?6) AND NOT EXISTS (SELECT 1 FROM folded_appends WHERE append_id = ?2)
          ON CONFLICT (append_id) DO NOTHING
          RETURNING seq",
     )
@@ -38,6 +38,7 @@ pub(super) async fn append(
     .bind(authors)
     .bind(now)
     .bind(column(append.after.get()))
+    .bind(append.exactly)
     .fetch_optional(&mut *tx)
     .await?;
     let Some(seq) = inserted else {
@@ -76,6 +77,7 @@ async fn find_append(tx: &mut SqliteConnection, design: DesignId, append: &Appen
     .await?;
     match found {
         None => match head(tx, design).await? {
+            Some(Head { seq, .. }) if append.after < seq => Err(StoreError::Overtaken { head: seq }),
             Some(Head { seq, .. }) => Err(StoreError::Behind { head: seq }),
             None => Err(StoreError::NoSuchDesign),
         },

@@ -63,6 +63,7 @@ pub(super) fn step(design: DesignId, n: u128) -> Append {
     Append {
         append_id,
         after: Seq::ZERO,
+        exactly: false,
         update: Bytes::from_static(b"next"),
         authors: Vec::new(),
         claims: Vec::new(),

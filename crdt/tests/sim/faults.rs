@@ -1,0 +1,79 @@
+//! The count of what really happened: a fault that never struck proves nothing.
+
+use std::collections::BTreeMap;
+
+/// Everything that is counted, and must have happened in a long run.
+const EXPECTED: &[&str] = &[
+    "appends",
+    "appends that were overtaken",
+    "appends that were refused",
+    "attacks",
+    "bus away",
+    "clients that changed the pod",
+    "clients told of their own removal",
+    "crashes between two effects",
+    "cuts",
+    "digests compared",
+    "edits over HTTP made",
+    "edits over HTTP of which nobody knows",
+    "edits over HTTP refused",
+    "edits over HTTP stale",
+    "edits over HTTP turned away",
+    "edits told to be saved",
+    "evictions",
+    "failed appends",
+    "failed appends that were written",
+    "failed appends that were written later",
+    "failed loads",
+    "failed looks into the log",
+    "folds of the log",
+    "frames of a socket whose client is elsewhere",
+    "gaps of the bus",
+    "kills",
+    "kills with an append in flight",
+    "lags",
+    "looks",
+    "looks below a fold",
+    "looks into the log",
+    "looks that came too late",
+    "loads of a live room",
+    "pods taken for dead",
+    "presence across pods",
+    "refusals of viewers",
+    "rows that add nothing",
+    "stalls",
+    "updates in quarantine",
+    "words delayed",
+    "words doubled",
+    "words lost",
+];
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Faults(BTreeMap<&'static str, u64>);
+
+impl Faults {
+    pub(crate) fn count(&mut self, what: &'static str) {
+        self.count_many(what, 1);
+    }
+
+    pub(crate) fn count_many(&mut self, what: &'static str, times: u64) {
+        assert!(EXPECTED.contains(&what), "{what} is not expected");
+        *self.0.entry(what).or_default() += times;
+    }
+
+    pub(crate) fn of(&self, what: &str) -> u64 {
+        self.0.get(what).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (what, times) in &other.0 {
+            *self.0.entry(what).or_default() += times;
+        }
+    }
+
+    pub(crate) fn assert_everything_happened(&self) {
+        for what in EXPECTED {
+            assert!(0 < self.of(what), "no {what} in the whole run");
+        }
+    }
+}
