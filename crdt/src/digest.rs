@@ -15,8 +15,12 @@ pub(crate) fn digest(doc: &DesignDoc) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(b"atlas design digest 1");
     hash.update(doc.view().content_hash());
-    let state: BTreeMap<u64, u32> =
-        doc.state().iter().map(|(client, clock)| (client.get(), *clock)).filter(|(_, clock)| 0 < *clock).collect();
+    let state: BTreeMap<u64, u32> = doc
+        .state()
+        .iter()
+        .map(|(client, clock)| (client.get(), *clock))
+        .filter(|(_, clock)| 0 < *clock)
+        .collect();
     hash.update((state.len() as u64).to_be_bytes());
     for (client, clock) in state {
         hash.update(client.to_be_bytes());

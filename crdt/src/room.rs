@@ -31,10 +31,10 @@ mod rebuild;
 mod astray;
 mod digests;
 
+use astray::Astray;
 pub use edit::{Edit, EditOutcome, Edited, Expected, Tag};
 pub use effect::{Append, Author, Claim, ClockRange, Effect, FrameKind, Quarantine, QuarantineMark};
 pub use input::{Dialect, Input, Join, Loaded, LogRow};
-use astray::Astray;
 use phase::{Draining, Phase};
 use rebuild::Rebuild;
 

@@ -67,7 +67,8 @@ impl Live {
 
     /// The store has answered: what waits for it to be well again need not wait longer.
     fn store_is_well(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        let is_reading_well = !self.remote.has_failed() && !self.rebuild.as_ref().is_some_and(Rebuild::has_failed);
+        let is_reading_well =
+            !self.remote.has_failed() && !self.rebuild.as_ref().is_some_and(Rebuild::has_failed);
         if is_reading_well {
             self.store_was_read(effects);
         }

@@ -74,14 +74,21 @@ impl Live {
     }
 
     /// Another pod has said what its document is.
-    pub(super) fn compare(&mut self, generation: Generation, seq: Seq, hash: [u8; 32], effects: &mut Vec<Effect>) {
+    pub(super) fn compare(
+        &mut self,
+        generation: Generation,
+        seq: Seq,
+        hash: [u8; 32],
+        effects: &mut Vec<Effect>,
+    ) {
         if (generation, seq) != (self.generation, self.head) || !self.is_the_log() || self.digest() == hash {
             return;
         }
         if self.digests.loaded == Some(self.doc_version) {
             // A load would bring the same again: it is for the other one to load.
             effects.push(Effect::Report {
-                what: "another server has another document than the store at the same place of the log".to_owned(),
+                what: "another server has another document than the store at the same place of the log"
+                    .to_owned(),
             });
         } else {
             self.goes_astray(Astray::Diverged);

@@ -125,8 +125,7 @@ impl InFlight {
 
     /// The store has failed it, or takes its time.
     fn is_in_trouble(&self) -> bool {
-        self.committed.is_none()
-            && (self.slow_at.is_none() || limits::APPEND_RETRY_MIN_MS < self.backoff_ms)
+        self.committed.is_none() && (self.slow_at.is_none() || limits::APPEND_RETRY_MIN_MS < self.backoff_ms)
     }
 
     /// True once: the store takes its time.

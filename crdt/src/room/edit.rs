@@ -239,9 +239,7 @@ impl Live {
 
     /// Whether the document is the log, as far as anybody can know.
     fn edits_may_go(&self) -> bool {
-        self.durability.in_flight.is_none()
-            && self.rebuild.is_none()
-            && !self.remote.has_hole(self.head)
+        self.durability.in_flight.is_none() && self.rebuild.is_none() && !self.remote.has_hole(self.head)
     }
 
     /// `None`: it is in flight now.

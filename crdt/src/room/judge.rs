@@ -70,7 +70,9 @@ impl Judgement {
         use RefusalCode::{ForeignClient, NotPermitted, ReadOnly};
         match self {
             Self::Later | Self::Contested => true,
-            Self::Gap | Self::Strange | Self::Refuse(ForeignClient | NotPermitted | ReadOnly, _) => !waiting.log_was_asked,
+            Self::Gap | Self::Strange | Self::Refuse(ForeignClient | NotPermitted | ReadOnly, _) => {
+                !waiting.log_was_asked
+            }
             Self::Pass { .. } | Self::Nothing | Self::Refuse(..) | Self::Close(_) => false,
         }
     }

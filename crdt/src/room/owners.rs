@@ -64,7 +64,8 @@ impl Owners {
 
     /// What was announced while the store was being read may be missing in what it said.
     pub(super) fn announce_again(&mut self, before: &Self) {
-        let announced = before.by_user.iter().flat_map(|(user, clients)| clients.iter().map(|client| (*client, *user)));
+        let announced =
+            before.by_user.iter().flat_map(|(user, clients)| clients.iter().map(|client| (*client, *user)));
         for (client, user) in announced {
             if self.of(client).is_none() {
                 self.announce(client, user);
@@ -84,12 +85,13 @@ impl Owners {
         }
     }
 
-    /// Who wrote under it, if anybody did; `Some(None)` is the server.
-    pub(super) fn claimed_by(&self, client: ClientId) -> Option<Option<UserId>> {
-        self.by_client.get(&client).map(|owner| match owner {
+    /// Who wrote under it, if anybody did.
+    pub(super) fn claim_of(&self, client: ClientId) -> Option<Claim> {
+        let user = match self.by_client.get(&client)? {
             Owner::Server => None,
             Owner::User(user) => Some(*user),
-        })
+        };
+        Some(Claim { client, user })
     }
 
     /// Something in the log is written under it.

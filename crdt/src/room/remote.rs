@@ -293,7 +293,8 @@ impl Live {
             edges: placed.new_keys(update, &self.places, Root::Edges).count(),
         });
         // It stands before ours in the log: what ours tells the store of the name was said without knowing it.
-        let is_ours_later = self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.name.is_some());
+        let is_ours_later =
+            self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.name.is_some());
         let names = is_ours_later
             && placed.new_keys(update, &self.places, Root::Meta).any(|key| key == schema::META_NAME);
         self.doc.apply(&[&update[..]], false).map_err(|_| ())?;

@@ -4,9 +4,7 @@
 use atlas_crdt::ids::{ClientId, ConnId, Generation, Millis, PodId, Seq, UserId};
 use atlas_crdt::limits;
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{
-    Append, Claim, Dialect, Effect, Input, Join, Loaded, LogRow, Room, RoomConfig,
-};
+use atlas_crdt::room::{Append, Claim, Dialect, Effect, Input, Join, Loaded, LogRow, Room, RoomConfig};
 use atlas_crdt::wire::{ClientFrame, CloseCode, ServerFrame, decode_server};
 use bytes::Bytes;
 use yrs::{ReadTxn, StateVector, Transact};
@@ -286,7 +284,8 @@ fn nobody_claims_what_others_wrote_at_the_server_that_he_comes_from() {
         pods.wait(100);
         pods.assert_nobody_was_refused();
         assert_eq!((pods.saved(EVE), state_of(&pods.truth())), (1, state_of(&ben)));
-        let owner = |client| pods.claims.iter().find(|claim| claim.client == client).and_then(|claim| claim.user);
+        let owner =
+            |client| pods.claims.iter().find(|claim| claim.client == client).and_then(|claim| claim.user);
         assert_eq!(owner(ClientId::new(100)), Some(UserId::from_u128(1)));
     }
 }
@@ -373,12 +372,15 @@ fn documents_that_differ_at_one_place_of_the_log_are_found_reported_and_healed()
     pods.is_cut = true;
     pods.frame(A, ANA, ClientFrame::Update { update: Writer::new(101).node("b") });
     pods.wait(20);
-    pods.tell(B, Input::Remote {
-        generation: Generation::new(0),
-        seq: Seq::new(2),
-        update: Writer::new(101).node("B"),
-        claims: Vec::new(),
-    });
+    pods.tell(
+        B,
+        Input::Remote {
+            generation: Generation::new(0),
+            seq: Seq::new(2),
+            update: Writer::new(101).node("B"),
+            claims: Vec::new(),
+        },
+    );
     pods.is_cut = false;
     assert_eq!(pods.rooms[A].stats().head, pods.rooms[B].stats().head);
     pods.wait(limits::DIGEST_QUIET_MS + 10_000);

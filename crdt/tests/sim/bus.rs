@@ -52,14 +52,17 @@ impl World {
             Heard::Word(_, Word::Commit { generation, seq, update, claims }) => {
                 Input::Remote { generation, seq, update, claims }
             }
-            Heard::Word(_, Word::Elsewhere { generation, seq }) => Input::CommittedElsewhere { generation, seq },
+            Heard::Word(_, Word::Elsewhere { generation, seq }) => {
+                Input::CommittedElsewhere { generation, seq }
+            }
             Heard::Word(pod, Word::Presence { update, users, whole }) => {
                 self.faults.count("presence across pods");
                 Input::RemotePresence { pod, update, users, whole }
             }
             Heard::Word(_, Word::AskPresence) => Input::PresenceAsked,
             Heard::Word(_, Word::Digest { generation, seq, hash }) => {
-                let stats = self.pods[pod].room.as_ref().map(atlas_crdt::room::Room::stats).unwrap_or_default();
+                let stats =
+                    self.pods[pod].room.as_ref().map(atlas_crdt::room::Room::stats).unwrap_or_default();
                 let is_compared = stats.head == seq && !stats.has_unsaved;
                 self.faults.count_many("digests compared", u64::from(is_compared));
                 Input::Digest { generation, seq, hash }

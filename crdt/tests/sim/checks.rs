@@ -28,7 +28,11 @@ impl World {
             invariants::check_room(room).expect("room invariants");
             let bound = limits::UNSAVED_BYTES_MAX + limits::DOCUMENT_BYTES_MAX;
             assert!(room.stats().unsaved_bytes <= bound, "INV-6");
-            assert_eq!(room.stats().divergences, 0, "two rooms with different documents at one place of the log");
+            assert_eq!(
+                room.stats().divergences,
+                0,
+                "two rooms with different documents at one place of the log"
+            );
         }
         if self.rng.one_in(16) {
             self.check_nobody_sees_what_can_be_lost();
@@ -125,7 +129,9 @@ impl World {
     /// Nothing is asked of the store. Presence still comes and goes.
     fn is_nearly_quiet(&self) -> bool {
         self.pods.iter().all(|pod| {
-            pod.jobs.is_empty() && pod.answers.is_empty() && pod.inbox.as_ref().is_none_or(|inbox| inbox.len() < 4)
+            pod.jobs.is_empty()
+                && pod.answers.is_empty()
+                && pod.inbox.as_ref().is_none_or(|inbox| inbox.len() < 4)
         })
     }
 
@@ -150,7 +156,8 @@ impl World {
     pub(crate) fn check_agreement(&mut self) {
         invariants::check_view(&self.disk.doc().view()).expect("INV-11");
         // Read from the store as a load does it, and with yrs itself.
-        let loaded = self.disk.load().document(atlas_crdt::ids::ClientId::new(1)).expect("the store can be read");
+        let loaded =
+            self.disk.load().document(atlas_crdt::ids::ClientId::new(1)).expect("the store can be read");
         assert_eq!(loaded.view(), self.disk.doc().view(), "the store replays into another design");
         let content = graph::content(self.disk.reader());
         for architect in &self.architects {
@@ -166,7 +173,12 @@ impl World {
                 continue;
             }
             assert!(!architect.has_missing(), "architect {} still waits for something", architect.name);
-            assert_eq!(graph::content(architect.doc()), content, "INV-1: architect {} differs", architect.name);
+            assert_eq!(
+                graph::content(architect.doc()),
+                content,
+                "INV-1: architect {} differs",
+                architect.name
+            );
         }
         self.programs.check_at_rest(&self.disk);
         let rows = self.disk.empty_rows;
@@ -210,7 +222,11 @@ impl World {
         for architect in &self.architects {
             let (name, peer) = (architect.name, &architect.peer);
             let pods: Vec<_> = self.architects.iter().map(|it| it.socket.as_ref().map(|it| it.pod)).collect();
-            assert_eq!(*peer.sees(), company, "what architect {name} sees of the others, at {pods:?}: {peer:?}");
+            assert_eq!(
+                *peer.sees(),
+                company,
+                "what architect {name} sees of the others, at {pods:?}: {peer:?}"
+            );
         }
     }
 

@@ -63,7 +63,8 @@ impl Disk {
         if let Some(seq) = self.by_append_id.get(&append.append_id) {
             return Ok(*seq);
         }
-        let is_foreign = |claim: &Claim| self.claims.get(&claim.client).is_some_and(|user| *user != claim.user);
+        let is_foreign =
+            |claim: &Claim| self.claims.get(&claim.client).is_some_and(|user| *user != claim.user);
         if append.claims.iter().any(is_foreign) {
             return Err(Refused::Foreign);
         }
@@ -166,6 +167,18 @@ impl Disk {
         self.rows.iter().find(claims).map(|row| row.seq)
     }
 
+    /// Whether the design right before `next` looked as it did at `on`.
+    pub(crate) fn shows_the_same(&self, on: Seq, next: Seq) -> bool {
+        let upto = |end: Seq| {
+            let rows = self.rows.iter().filter(|row| row.seq <= end).map(|row| &row.update[..]);
+            DesignDoc::load(ClientId::new(1), rows)
+                .expect("what is stored can be loaded")
+                .view()
+                .content_hash()
+        };
+        upto(on) == upto(Seq::new(next.get() - 1))
+    }
+
     /// Whether the log says all that the update says.
     pub(crate) fn holds(&self, update: &[u8]) -> bool {
         let scan = scan_stored(update).expect("what a room appends can be read").scan;
@@ -192,5 +205,4 @@ impl Disk {
     pub(crate) fn head(&self) -> Seq {
         Seq::new(self.rows.len() as u64)
     }
-
 }

@@ -39,7 +39,8 @@ impl Peer {
     /// gone: a reader that is slow may not have been told.
     pub(crate) fn renew(&mut self, now: Millis) -> bool {
         let (me, heard_at) = (self.me, &self.heard_at);
-        let is_fresh = |client: &u64| heard_at.get(client).is_some_and(|at: &Millis| now.since(*at) < OUTDATED_MS);
+        let is_fresh =
+            |client: &u64| heard_at.get(client).is_some_and(|at: &Millis| now.since(*at) < OUTDATED_MS);
         self.states.retain(|client, _| *client == me || is_fresh(client));
         let is_due = RENEW_MS <= now.since(self.told_at);
         if is_due {
@@ -65,8 +66,8 @@ impl Peer {
         let mut was_removed = false;
         for (client, clock, state) in read(update) {
             let known = self.clocks.get(&client).copied().unwrap_or_default();
-            let is_newer = known < clock
-                || known == clock && state.is_none() && self.states.contains_key(&client);
+            let is_newer =
+                known < clock || known == clock && state.is_none() && self.states.contains_key(&client);
             if !is_newer {
                 continue;
             }

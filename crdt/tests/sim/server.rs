@@ -91,7 +91,10 @@ impl World {
             }
             Effect::Append(append) => {
                 let jobs = &self.pods[pod].jobs;
-                assert!(!jobs.iter().any(|job| matches!(job, Job::Append(_))), "two appends in flight at once");
+                assert!(
+                    !jobs.iter().any(|job| matches!(job, Job::Append(_))),
+                    "two appends in flight at once"
+                );
                 self.faults.count("appends");
                 self.pods[pod].jobs.push_back(Job::Append(append));
             }
@@ -101,11 +104,14 @@ impl World {
                 self.trace_event("publish");
                 // The bus carries no large ones.
                 let is_large = self.rng.one_in(8);
-                self.publish(pod, &if is_large {
-                    Word::Elsewhere { generation, seq }
-                } else {
-                    Word::Commit { generation, seq, update, claims }
-                });
+                self.publish(
+                    pod,
+                    &if is_large {
+                        Word::Elsewhere { generation, seq }
+                    } else {
+                        Word::Commit { generation, seq, update, claims }
+                    },
+                );
             }
             Effect::PublishPresence { update, users, whole } => {
                 self.publish(pod, &Word::Presence { update, users, whole });
@@ -301,7 +307,8 @@ impl World {
         self.programs.forget(pod);
         self.abandoned.retain(|socket| socket.pod != pod);
         for architect in &mut self.architects {
-            if let Some(conn) = architect.socket.as_ref().filter(|socket| socket.pod == pod).map(|it| it.conn) {
+            if let Some(conn) = architect.socket.as_ref().filter(|socket| socket.pod == pod).map(|it| it.conn)
+            {
                 self.conns.remove(&conn);
                 drop(architect.disconnect());
             }

@@ -15,7 +15,8 @@ pub(crate) fn shrink(plan: &Plan, fails: impl Fn(&Plan) -> bool) -> Plan {
         let before = best.actions.len();
         while at < best.actions.len() && tries < TRIES_MAX {
             let end = (at + chunk).min(best.actions.len());
-            let actions: Vec<Action> = best.actions[..at].iter().chain(&best.actions[end..]).copied().collect();
+            let actions: Vec<Action> =
+                best.actions[..at].iter().chain(&best.actions[end..]).copied().collect();
             let shorter = Plan { actions, ..best.clone() };
             tries += 1;
             if fails(&shorter) {

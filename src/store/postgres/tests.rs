@@ -73,7 +73,15 @@ pub(super) async fn some_designs(store: &PgStore, count: u128) -> Vec<DesignId> 
 pub(super) fn step(design: DesignId, n: u128) -> Append {
     let append_id = AppendId::from_u128((design.as_u128() << 64) + n);
     let update = Bytes::from(format!("step {n}"));
-    Append { append_id, after: Seq::ZERO, exactly: false, update, authors: Vec::new(), claims: Vec::new(), name: None }
+    Append {
+        append_id,
+        after: Seq::ZERO,
+        exactly: false,
+        update,
+        authors: Vec::new(),
+        claims: Vec::new(),
+        name: None,
+    }
 }
 
 /// Runs the suite through `url` of each database.

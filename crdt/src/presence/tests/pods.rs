@@ -1,6 +1,7 @@
 //! Presence across pods: stories, and the property that after any faults every pod sees who is on all of them.
 
 use super::*;
+use crate::room::Claim;
 
 const A: PodId = PodId::new(1);
 const B: PodId = PodId::new(2);
@@ -137,8 +138,8 @@ fn who_spoke_for_an_id_that_the_log_says_is_anothers_speaks_no_longer() {
     presence.receive(at(0), BEN, EVE, &update(&[(7, 9, "{}")]), |_| false).unwrap();
     hear(&mut presence, A, &says(&[(8, 9, "{}")], EVE, false));
     word(&mut presence);
-    presence.claimed(id(7), Some(ANA));
-    presence.claimed_all(|client| (client == id(8)).then_some(Some(ANA)));
+    presence.claimed(Claim { client: id(7), user: Some(ANA) });
+    presence.claimed_all(|client| (client == id(8)).then_some(Claim { client, user: Some(ANA) }));
     assert!(presence.is_empty() && presence.has_removals());
     let said = word(&mut presence).unwrap();
     assert_eq!((read(&said.update), &said.users[..]), (vec![entry(7, 9, "null")], &[(id(7), ANA)][..]));
@@ -196,20 +197,43 @@ const CLIENTS: usize = 5;
 #[derive(Debug, Clone)]
 enum Act {
     /// A client says something, at the pod where it is, or goes to.
-    Say { client: usize, pod: usize },
+    Say {
+        client: usize,
+        pod: usize,
+    },
     /// An old connection of a client is noticed to be dead.
     Notice,
-    Tick { pod: usize },
-    Deliver { pod: usize, fate: u8 },
+    Tick {
+        pod: usize,
+    },
+    Deliver {
+        pod: usize,
+        fate: u8,
+    },
     /// One pod takes another for dead …
-    Bury { reader: usize, pod: usize },
+    Bury {
+        reader: usize,
+        pod: usize,
+    },
     /// … or asks who is there.
-    Ask { pod: usize },
-    Wait { millis: u64 },
+    Ask {
+        pod: usize,
+    },
+    Wait {
+        millis: u64,
+    },
     /// Anything at all comes from the bus.
-    Noise { pod: usize, bytes: Vec<u8>, entries: Vec<(u64, u32)>, whole: bool },
+    Noise {
+        pod: usize,
+        bytes: Vec<u8>,
+        entries: Vec<(u64, u32)>,
+        whole: bool,
+    },
     /// Somebody says something about whomever he likes.
-    Evil { pod: usize, entries: Vec<(u64, u32)> },
+    Evil {
+        pod: usize,
+        entries: Vec<(u64, u32)>,
+    },
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
@@ -342,7 +366,14 @@ impl World {
                 self.pods[pod].receive_remote(now, PodId::new(7), &bytes, &[], whole, Self::is_foreign);
                 let entries: Vec<_> = entries.iter().map(|(client, clock)| (*client, *clock, "{}")).collect();
                 let said = says(&entries, EVE, whole);
-                self.pods[pod].receive_remote(now, PodId::new(7), &said.update, &said.users, whole, Self::is_foreign);
+                self.pods[pod].receive_remote(
+                    now,
+                    PodId::new(7),
+                    &said.update,
+                    &said.users,
+                    whole,
+                    Self::is_foreign,
+                );
             }
             Act::Evil { pod, entries } => {
                 self.conns += 1;
