@@ -95,6 +95,7 @@ pictures: web ## take the pictures of the README anew
 fuzz: tools ## look for bytes that do harm: make fuzz SECS=600 for each target
 	@scripts/fuzz $(or $(SECS),60)
 
-sim: ## the seeded simulation: make sim SEEDS=100000, or SEED=17 for one
-	ATLAS_SIM_SEEDS=$(or $(SEEDS),10000) $(if $(SEED),ATLAS_SIM_SEED=$(SEED)) \
+sim: ## the seeded simulation: make sim SEEDS=100000 (FROM=1000), SEED=17 for one, or PLAN=target/sim/plan-17.txt
+	ATLAS_SIM_SEEDS=$(or $(SEEDS),10000) $(if $(FROM),ATLAS_SIM_FROM=$(FROM)) $(if $(SEED),ATLAS_SIM_SEED=$(SEED)) \
+		$(if $(PLAN),ATLAS_SIM_PLAN=$(abspath $(PLAN))) \
 		$(CARGO) test --package atlas-crdt --test sim -- --nocapture

@@ -1,10 +1,11 @@
 //! Whole lives of a room, as a plan made out of the fuzzer's bytes.
 //!
-//! `world` carries out what the room wants, with a `log` as the judge; `people` are those who connect: honest ones with a
-//! Yjs document of their own, and hostile ones with whatever bytes the plan holds.
+//! `world` carries out what the room wants, with a `log` as the judge; `words` are what other pods say; `people` are those
+//! who connect: honest ones with a Yjs document of their own, and hostile ones with whatever bytes the plan holds.
 
 mod log;
 mod people;
+mod words;
 mod world;
 
 use arbitrary::{Result, Unstructured};

@@ -20,6 +20,7 @@ use crate::limits::{
     AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_CLOCK_MAX, AWARENESS_ENTRIES_MAX, AWARENESS_STATES_PER_ROOM_MAX,
     PRESENCE_WORD_BYTES_MAX,
 };
+use crate::room::Claim;
 
 /// No client is led further than this by somebody else, so that what it says then still counts.
 const REMINDER_CLOCK_MAX: u32 = AWARENESS_CLOCK_MAX / 2;
@@ -123,7 +124,7 @@ impl Presence {
     }
 
     /// The log says whose an id is: somebody else who speaks for it does so no longer.
-    pub fn claimed(&mut self, client: ClientId, user: Option<UserId>) {
+    pub fn claimed(&mut self, Claim { client, user }: Claim) {
         let usurped = self.here.get(&client).filter(|here| Some(here.user) != user);
         let usurped = usurped.map(|here| (here.clock, here.owner.is_far()));
         if usurped.is_some() {
@@ -147,11 +148,11 @@ impl Presence {
     }
 
     /// The same for all ids that are known here.
-    pub fn claimed_all(&mut self, claimed_by: impl Fn(ClientId) -> Option<Option<UserId>>) {
+    pub fn claimed_all(&mut self, claim_of: impl Fn(ClientId) -> Option<Claim>) {
         let known: Vec<ClientId> = self.here.keys().chain(self.gone.keys()).copied().collect();
         for client in known {
-            if let Some(user) = claimed_by(client) {
-                self.claimed(client, user);
+            if let Some(claim) = claim_of(client) {
+                self.claimed(claim);
             }
         }
     }

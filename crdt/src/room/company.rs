@@ -43,9 +43,7 @@ impl Live {
     /// The log says whose these ids are: nobody else speaks for them from now on.
     pub(super) fn note_claims(&mut self, claims: &[Claim]) {
         self.owners.claim(claims);
-        for claim in claims {
-            self.presence.claimed(claim.client, claim.user);
-        }
+        claims.iter().for_each(|claim| self.presence.claimed(*claim));
     }
 
     // --- from other pods

@@ -85,12 +85,13 @@ impl Owners {
         }
     }
 
-    /// Who wrote under it, if anybody did; `Some(None)` is the server.
-    pub(super) fn claimed_by(&self, client: ClientId) -> Option<Option<UserId>> {
-        self.by_client.get(&client).map(|owner| match owner {
+    /// Who wrote under it, if anybody did.
+    pub(super) fn claim_of(&self, client: ClientId) -> Option<Claim> {
+        let user = match self.by_client.get(&client)? {
             Owner::Server => None,
             Owner::User(user) => Some(*user),
-        })
+        };
+        Some(Claim { client, user })
     }
 
     /// Something in the log is written under it.

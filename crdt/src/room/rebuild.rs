@@ -143,7 +143,7 @@ impl Live {
             self.let_all_lag();
         }
         self.known = Known::new(replayed.known);
-        self.presence.claimed_all(|client| self.owners.claimed_by(client));
+        self.presence.claimed_all(|client| self.owners.claim_of(client));
         self.remote.restart(self.head);
         self.durability.forget_question();
         for culprit in replayed.culprits {

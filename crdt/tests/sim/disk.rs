@@ -167,6 +167,18 @@ impl Disk {
         self.rows.iter().find(claims).map(|row| row.seq)
     }
 
+    /// Whether the design right before `next` looked as it did at `on`.
+    pub(crate) fn shows_the_same(&self, on: Seq, next: Seq) -> bool {
+        let upto = |end: Seq| {
+            let rows = self.rows.iter().filter(|row| row.seq <= end).map(|row| &row.update[..]);
+            DesignDoc::load(ClientId::new(1), rows)
+                .expect("what is stored can be loaded")
+                .view()
+                .content_hash()
+        };
+        upto(on) == upto(Seq::new(next.get() - 1))
+    }
+
     /// Whether the log says all that the update says.
     pub(crate) fn holds(&self, update: &[u8]) -> bool {
         let scan = scan_stored(update).expect("what a room appends can be read").scan;

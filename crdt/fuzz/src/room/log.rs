@@ -46,6 +46,11 @@ impl Log {
         seq
     }
 
+    /// Whether the append is in it.
+    pub(super) fn has(&self, append: &Append) -> bool {
+        self.appended.contains_key(&append.append_id)
+    }
+
     /// INV-5: nobody writes under a client id that somebody else wrote under first. The log's first row has no owner.
     fn check_authors(&self, append: &Append) {
         let claims: BTreeMap<ClientId, Option<UserId>> = self

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arbitrary::{Result, Unstructured};
 use atlas_crdt::design::DesignDoc;
 use atlas_crdt::gate::{clock_of, scan_update};
-use atlas_crdt::ids::{AppendId, ClientId, ConnId, Generation, Millis, Seq, UserId};
+use atlas_crdt::ids::{ClientId, ConnId, Millis, Seq, UserId};
 use atlas_crdt::invariants::check_room;
 use atlas_crdt::limits::DOCUMENT_BYTES_MAX;
 use atlas_crdt::roles::DesignRole;
@@ -23,7 +23,7 @@ use crate::known::{self, Clocks, READER};
 
 /// How many effects one input may have: each person hears a few things about each of the frames that wait.
 const EFFECTS_MAX: usize = 2_000;
-const ROLES: [DesignRole; 4] =
+pub(super) const ROLES: [DesignRole; 4] =
     [DesignRole::Owner, DesignRole::Editor, DesignRole::Commenter, DesignRole::Viewer];
 
 /// What the executor has to do.
@@ -37,12 +37,12 @@ pub(super) struct World {
     room: Option<Room>,
     rooms: u64,
     now: Millis,
-    people: Vec<Person>,
-    conns: u64,
+    pub(super) people: Vec<Person>,
+    pub(super) conns: u64,
     jobs: VecDeque<Job>,
-    log: Log,
+    pub(super) log: Log,
     /// Commits of other pods that the bus has not brought.
-    bus: VecDeque<LogRow>,
+    pub(super) bus: VecDeque<LogRow>,
     /// For plans of hostile updates.
     clocks: Clocks,
 }
@@ -189,69 +189,6 @@ impl World {
         }
     }
 
-    // --- other pods, and inputs that come of themselves
-
-    /// Another pod commits an edit upon all of the log.
-    fn other_pod(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
-        let mut pod = Person::new(9, 9_000 + self.log.rows.len() as u64, true);
-        known::receive(&pod.doc, &self.log.doc.encode());
-        let update = pod.edit(u)?;
-        if scan_update(&update, DOCUMENT_BYTES_MAX).is_ok_and(|scan| !scan.is_empty()) {
-            let claims =
-                vec![Claim { client: ClientId::new(pod.client), user: Some(UserId::from_u128(pod.user)) }];
-            let seq = self.log.write(&update, &claims);
-            self.bus.push_back(LogRow { seq, update, claims });
-        }
-        Ok(())
-    }
-
-    fn deliver_remote(&mut self, is_lost: bool) {
-        if let Some(LogRow { seq, update, claims }) = self.bus.pop_front()
-            && !is_lost
-        {
-            self.handle(Input::Remote { generation: Generation::new(0), seq, update, claims });
-        }
-    }
-
-    /// What may come at any moment, whether or not anybody asked.
-    fn odd(&mut self, who: usize, u: &mut Unstructured<'_>) -> Result<()> {
-        let conn = ConnId::new(u.int_in_range(0..=self.conns + 1)?);
-        let user = UserId::from_u128(self.people[who].user);
-        let nobody = !self
-            .people
-            .iter()
-            .any(|person| person.socket.as_ref().is_some_and(|socket| socket.conn == conn));
-        match u.int_in_range(0..=7)? {
-            0 => {
-                let role = *u.choose(&ROLES)?;
-                for person in &mut self.people {
-                    if UserId::from_u128(person.user) == user
-                        && let Some(socket) = &mut person.socket
-                    {
-                        socket.role = role;
-                    }
-                }
-                self.handle(Input::RoleChanged { user, role: Some(role) });
-            }
-            1 => self.handle(Input::RoleChanged { user, role: None }),
-            2 => self.handle(Input::Appended { append_id: AppendId::from_u128(5), seq: Seq::new(77) }),
-            3 => {
-                self.handle(Input::AppendFailed { append_id: AppendId::from_u128(5), reason: String::new() })
-            }
-            4 if nobody => self.handle(Input::Lagged { conn, since: Arc::new(StateVector::default()) }),
-            5 if nobody => self.handle(Input::Writable { conn }),
-            6 if nobody => self.handle(Input::Frame { conn, frame: ClientFrame::QueryAwareness }),
-            7 => {
-                // A bus message from before, or from another generation of the log.
-                let (generation, seq) = (Generation::new(u.int_in_range(0..=1)?), Seq::new(1));
-                let update = self.log.rows[0].update.clone();
-                self.handle(Input::Remote { generation, seq, update, claims: Vec::new() });
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
     /// The room ends in one way or the other.
     fn end(&mut self, how: u8) {
         match how {
@@ -274,7 +211,7 @@ impl World {
 
     // --- the pod
 
-    fn handle(&mut self, input: Input) {
+    pub(super) fn handle(&mut self, input: Input) {
         let Some(room) = &mut self.room else { return };
         let mut effects = Vec::new();
         room.handle(self.now, input, &mut effects);
@@ -320,7 +257,8 @@ impl World {
                 Effect::Evict => {
                     let room = self.room.take().expect("a room goes once");
                     assert!(!room.stats().has_unsaved, "INV-7");
-                    assert!(!self.jobs.iter().any(|job| matches!(job, Job::Append(_))), "INV-7");
+                    let is_lost = |job: &Job| matches!(job, Job::Append(append) if !self.log.has(append));
+                    assert!(!self.jobs.iter().any(is_lost), "INV-7");
                     self.jobs.clear();
                 }
             }

@@ -1,6 +1,7 @@
 //! Presence across pods: stories, and the property that after any faults every pod sees who is on all of them.
 
 use super::*;
+use crate::room::Claim;
 
 const A: PodId = PodId::new(1);
 const B: PodId = PodId::new(2);
@@ -137,8 +138,8 @@ fn who_spoke_for_an_id_that_the_log_says_is_anothers_speaks_no_longer() {
     presence.receive(at(0), BEN, EVE, &update(&[(7, 9, "{}")]), |_| false).unwrap();
     hear(&mut presence, A, &says(&[(8, 9, "{}")], EVE, false));
     word(&mut presence);
-    presence.claimed(id(7), Some(ANA));
-    presence.claimed_all(|client| (client == id(8)).then_some(Some(ANA)));
+    presence.claimed(Claim { client: id(7), user: Some(ANA) });
+    presence.claimed_all(|client| (client == id(8)).then_some(Claim { client, user: Some(ANA) }));
     assert!(presence.is_empty() && presence.has_removals());
     let said = word(&mut presence).unwrap();
     assert_eq!((read(&said.update), &said.users[..]), (vec![entry(7, 9, "null")], &[(id(7), ANA)][..]));
