@@ -3,10 +3,11 @@
 //!
 //! - [`postgres`]: a Postgres cluster that syncs to its disk, and that can be killed and started again.
 //! - [`pgbouncer`]: a pooler before it, in transaction mode.
+//! - [`redis`]: a Redis, a cluster of them, and one with sentinels.
 //! - [`seaweedfs`]: an S3 server that checks signatures.
 //! - [`kept`]: what they share: a process that never outlives the test process, however that ends.
 //!
-//! They run the system's own programs (Debian: `apt-get install postgresql`), and under the system's user
+//! They run the system's own programs (Debian: `apt-get install postgresql redis-server`), and under the system's user
 //! for them where the test runs as root, since neither runs as root. SeaweedFS comes from PyPI.
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::world::Random;
 pub mod kept;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod redis;
 pub mod seaweedfs;
 
 /// Below what systems hand out to outgoing connections, so that none takes the port while its server is down.

@@ -21,6 +21,7 @@ mod openapi;
 mod operate;
 mod outages;
 mod permissions_rest;
+mod pods;
 mod rest;
 mod socket_basics;
 mod socket_hostile;
