@@ -86,6 +86,11 @@ impl Client {
         Self { inner: Arc::new(Inner { state: Mutex::new(state), changed }) }
     }
 
+    /// The next socket is opened there.
+    pub fn aim(&self, url: &str) {
+        url.clone_into(&mut self.lock().connect.url);
+    }
+
     /// Opens the next socket of the same document; the previous one, if any, is dropped without a word.
     pub async fn reconnect(&self) -> Result<(), ConnectError> {
         self.vanish();

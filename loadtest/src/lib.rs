@@ -5,6 +5,7 @@
 //! - [`replica`]: the document and the presence of that architect, without any network.
 //! - [`canvas`]: the edits that people make on a drawing, as transactions on that document.
 //! - [`api`]: the few REST calls that a test or a scenario needs before it can open a socket.
+//! - [`balancer`]: one address before several servers.
 //! - [`proxy`]: a TCP proxy between both that counts bytes, cuts, freezes and restores.
 //! - [`relay`]: the yardstick: a server that only copies messages from one socket to the others.
 //! - [`traffic`], [`probe`], [`process`] and [`bench`]: load that costs its generator little, what a process uses
@@ -16,6 +17,7 @@
 //! Nothing here is linked into the server.
 
 pub mod api;
+pub mod balancer;
 pub mod bench;
 pub mod canvas;
 pub mod client;

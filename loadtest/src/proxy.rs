@@ -3,6 +3,7 @@
 //! - [`Proxy::cut`]: every connection is reset and new ones are refused: a cable pulled, noticed by both ends.
 //! - [`Proxy::freeze`]: every connection stays open and not one byte passes: a cable pulled, noticed by nobody.
 //! - [`Proxy::restore`]: new connections pass; frozen ones go on where they stood.
+//! - [`Proxy::lose`], of a proxy before a Redis: some of what it tells its subscribers never comes.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::world;
+use crate::world::{self, Random};
+
+mod sieve;
+
+use sieve::{Loss, Sieve};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weather {
@@ -47,12 +52,23 @@ struct Shared {
     down: AtomicU64,
     /// Connections that stand now.
     open: AtomicU64,
+    /// Before a Redis.
+    loss: Option<Loss>,
     stopped: watch::Sender<bool>,
 }
 
 impl Proxy {
     /// Listens on a free port of the loopback and passes everything on to `target`.
     pub async fn start(target: SocketAddr) -> anyhow::Result<Self> {
+        Self::start_with(target, None).await
+    }
+
+    /// The same before a Redis without TLS, for [`Self::lose`].
+    pub async fn before_redis(target: SocketAddr) -> anyhow::Result<Self> {
+        Self::start_with(target, Some(Loss::default())).await
+    }
+
+    async fn start_with(target: SocketAddr, loss: Option<Loss>) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let (weather, _) = watch::channel(Weather::Fair);
@@ -63,6 +79,7 @@ impl Proxy {
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
             open: AtomicU64::new(0),
+            loss,
             stopped,
         });
         world::spawn(accept(listener, Arc::clone(&shared)));
@@ -89,6 +106,20 @@ impl Proxy {
 
     pub fn restore(&self) {
         self.shared.weather.send_replace(Weather::Fair);
+    }
+
+    /// From now on so many of a hundred messages to subscribers are lost.
+    pub fn lose(&self, percent: u64) {
+        if let Some(loss) = &self.shared.loss {
+            loss.percent.store(percent, Ordering::SeqCst);
+        }
+    }
+
+    /// Messages to subscribers that were lost, and those that passed.
+    #[must_use]
+    pub fn messages(&self) -> (u64, u64) {
+        let count = |loss: &Loss| (loss.lost.load(Ordering::SeqCst), loss.passed.load(Ordering::SeqCst));
+        self.shared.loss.as_ref().map(count).unwrap_or_default()
     }
 
     #[must_use]
@@ -153,8 +184,10 @@ async fn both_ways(mut client: TcpStream, mut server: TcpStream, shared: &Shared
     let mut weather = shared.weather.subscribe();
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
-    let up = pump(&mut from_client, &mut to_server, &shared.up, shared.weather.subscribe());
-    let down = pump(&mut from_server, &mut to_client, &shared.down, shared.weather.subscribe());
+    let mut sieve = shared.loss.as_ref().map(|loss| (Sieve::new(Random::fresh()), loss));
+    let sift = |bytes: &[u8]| sieve.as_mut().map(|(sieve, loss)| sieve.sift(bytes, loss));
+    let up = pump(&mut from_client, &mut to_server, &shared.up, shared.weather.subscribe(), |_| None);
+    let down = pump(&mut from_server, &mut to_client, &shared.down, shared.weather.subscribe(), sift);
     tokio::select! {
         _ = weather.wait_for(|weather| *weather == Weather::Cut) => {}
         _ = async { tokio::join!(up, down) } => {}
@@ -162,9 +195,14 @@ async fn both_ways(mut client: TcpStream, mut server: TcpStream, shared: &Shared
 }
 
 /// Copies until the end of one direction, which it passes on; stands still while it is frozen, bytes already read
-/// included.
-async fn pump<R, W>(from: &mut R, to: &mut W, passed: &AtomicU64, mut weather: watch::Receiver<Weather>)
-where
+/// included. `sift` says what passes in place of bytes.
+async fn pump<R, W>(
+    from: &mut R,
+    to: &mut W,
+    passed: &AtomicU64,
+    mut weather: watch::Receiver<Weather>,
+    mut sift: impl FnMut(&[u8]) -> Option<Vec<u8>>,
+) where
     R: AsyncReadExt + Unpin,
     W: AsyncWriteExt + Unpin,
 {
@@ -184,7 +222,8 @@ where
         if weather.wait_for(|weather| *weather == Weather::Fair).await.is_err() {
             return;
         }
-        if to.write_all(&buffer[..read]).await.is_err() {
+        let sifted = sift(&buffer[..read]);
+        if to.write_all(sifted.as_deref().unwrap_or(&buffer[..read])).await.is_err() {
             return;
         }
         passed.fetch_add(read as u64, Ordering::SeqCst);

@@ -207,14 +207,23 @@ async fn join(target: &Target) -> anyhow::Result<WebSocketStream<TcpStream>> {
 
 /// Asks for everything, and answers that there is nothing to give. Returns the document as it arrived.
 pub async fn shake_hands(socket: &mut WebSocketStream<TcpStream>) -> anyhow::Result<Bytes> {
-    // An empty state vector and an empty update.
-    socket.send(message(&ClientFrame::SyncStep1 { state_vector: Bytes::from_static(&[0]) })).await?;
+    // An empty state vector.
+    shake_hands_from(socket, Bytes::from_static(&[0])).await
+}
+
+/// The same for what is missing beyond a state vector.
+pub async fn shake_hands_from(
+    socket: &mut WebSocketStream<TcpStream>,
+    state_vector: Bytes,
+) -> anyhow::Result<Bytes> {
+    socket.send(message(&ClientFrame::SyncStep1 { state_vector })).await?;
     let (mut document, mut answered) = (None, false);
     while document.is_none() || !answered {
         let Some(received) = socket.next().await else { bail!("the server hung up during the handshake") };
         let Message::Binary(bytes) = received? else { continue };
         match wire::decode_server(&bytes)? {
             ServerFrame::SyncStep1 { .. } => {
+                // An empty update.
                 let update = Bytes::from_static(&[0, 0]);
                 socket.send(message(&ClientFrame::SyncStep2 { update })).await?;
                 answered = true;

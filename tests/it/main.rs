@@ -23,6 +23,7 @@ mod operate;
 mod outages;
 mod permissions_rest;
 mod redis;
+mod pods;
 mod rest;
 mod socket_basics;
 mod socket_hostile;

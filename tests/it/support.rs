@@ -116,6 +116,10 @@ impl Server {
         self.child.wait().unwrap().code()
     }
 
+    pub(crate) fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Starts again on the same data and the same port, after a kill or a stop.
     pub(crate) fn restart(&mut self) {
         let words = (&self.wrapper[..], &self.command[..]);
@@ -249,6 +253,11 @@ impl Person {
     /// The access token.
     pub(crate) fn token(&self) -> &str {
         self.token.as_deref().expect("this person is logged in")
+    }
+
+    /// The same person at another server.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self { base: format!("http://{address}"), ..self.clone() }
     }
 
     /// The same person with another access token.

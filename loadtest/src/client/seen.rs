@@ -69,6 +69,8 @@ pub struct Seen {
     pub received: Tally,
     /// `Update` and `SyncStep2` among the received.
     pub received_documents: Tally,
+    /// Bytes. The largest `SyncStep2` on any socket but the first: what this client got when it came back.
+    pub largest_return_bytes: usize,
     /// Awareness updates among the received.
     pub received_presence: Tally,
     /// `SyncStep1` among the received: one per handshake, one more for each gap.
@@ -153,6 +155,9 @@ impl Seen {
 
     pub(super) fn count_received(&mut self, frame: &ServerFrame, bytes: usize) {
         self.received.count(bytes);
+        if matches!(frame, ServerFrame::SyncStep2 { .. }) && 1 < self.sockets {
+            self.largest_return_bytes = self.largest_return_bytes.max(bytes);
+        }
         match frame {
             ServerFrame::Update { .. } | ServerFrame::SyncStep2 { .. } => {
                 self.received_documents.count(bytes);

@@ -47,12 +47,14 @@ impl Promised {
 }
 
 impl Desk {
-    /// Two people share it; `typists` are theirs by turns.
-    async fn open(server: &Server, people: &[Person; 2], name: &str, typists: usize) -> Self {
+    /// Two people share it; `typists` are theirs by turns, and at the servers of these addresses by turns.
+    async fn open(ws_urls: &[String], people: &[Person; 2], name: &str, typists: usize) -> Self {
         let design = people[0].create_design(name).await;
         people[0].share(&design, &people[1], "editor").await;
-        let url = format!("{}/{design}", server.ws_url());
-        let connect = |at: usize, dialect| Connect::new(&url, dialect).token(people[at % 2].token());
+        let connect = |at: usize, dialect| {
+            let url = format!("{}/{design}", ws_urls[at % ws_urls.len()]);
+            Connect::new(&url, dialect).token(people[at % 2].token())
+        };
         let mut joined = Vec::new();
         for at in 0..typists {
             let client = Client::open(connect(at, Dialect::Atlas)).await.unwrap();
@@ -73,9 +75,19 @@ impl Desk {
 
 impl Crew {
     pub(crate) async fn gather(server: &Server, people: &[Person; 2], desks: usize, typists: usize) -> Self {
+        Self::gather_at(&[server.ws_url()], people, desks, typists).await
+    }
+
+    /// The same at several servers, each desk at all of them.
+    pub(crate) async fn gather_at(
+        ws_urls: &[String],
+        people: &[Person; 2],
+        desks: usize,
+        typists: usize,
+    ) -> Self {
         let mut gathered = Vec::new();
         for number in 0..desks {
-            gathered.push(Desk::open(server, people, &format!("Desk {number}"), typists).await);
+            gathered.push(Desk::open(ws_urls, people, &format!("Desk {number}"), typists).await);
         }
         let (typing, _) = watch::channel(false);
         Self { desks: gathered, typing, hands: JoinSet::new() }

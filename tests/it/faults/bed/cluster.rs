@@ -40,7 +40,17 @@ impl Cluster {
     }
 
     pub(super) fn server_url(&self) -> String {
-        format!("postgres://postgres@{}/{DATABASE}", self.proxy.address())
+        Self::url_at(self.proxy.address())
+    }
+
+    /// For a server that reaches it by another way.
+    pub(crate) fn url_at(address: SocketAddr) -> String {
+        format!("postgres://postgres@{address}/{DATABASE}")
+    }
+
+    /// Where it listens itself.
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.postgres.port()))
     }
 
     /// A connection past the proxy. Waits while the cluster recovers.

@@ -1,0 +1,21 @@
+//! Several servers on one database, and perhaps a Redis between them, each by a way of its own that can fail.
+//!
+//! - `fleet.rs` the servers, what they stand on, and the ways between;
+//! - `keeper.rs` clients that come back by themselves, as pages do, and how long they were away;
+//! - `lag.rs` how long what is saved takes until everybody sees it.
+
+mod fleet;
+mod keeper;
+mod lag;
+
+mod crossing;
+mod herd;
+mod pod_faults;
+mod redis_faults;
+mod rolling;
+mod schedules;
+
+use std::time::Duration;
+
+/// What is saved is seen by everybody within this, whatever happens to Redis.
+const CONVERGED_WITHIN: Duration = Duration::from_secs(2);
