@@ -21,7 +21,7 @@ use crate::bus::PodWord;
 /// Milliseconds between two closes at most: few connections do not take all the time that many may have.
 const PAUSE_MAX_MS: u64 = 100;
 /// Milliseconds. When whoever is sent away is told to come back: after the first, and within so many more.
-const RETRY_MS: (u64, u64) = (200, 1_000);
+const RETRY_MS: (u64, u64) = (200, 600);
 
 /// Edits that are in memory and in their authors' clients, and nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

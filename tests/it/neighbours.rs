@@ -157,6 +157,6 @@ async fn hint(client: &Client) -> u64 {
     assert_eq!(closed.code, Some(1012), "{closed:?}");
     let reason: Value = serde_json::from_str(&closed.reason).unwrap();
     let hint = reason["retry_after_ms"].as_u64().unwrap();
-    assert!((200..=1_200).contains(&hint), "{hint}");
+    assert!((200..=800).contains(&hint), "{hint}");
     hint
 }

@@ -31,7 +31,7 @@ pub(super) struct Guest {
 
 /// What y-websocket's clients read from a close reason. Jittered, so that not all come back at once.
 pub(super) fn retry_reason(app: &AppState) -> String {
-    format!("{{\"retry_after_ms\":{}}}", 200 + app.ids.seed() % 1_000)
+    format!("{{\"retry_after_ms\":{}}}", 100 + app.ids.seed() % 300)
 }
 
 /// When the wall clock will show `at`, if it does not jump.

@@ -49,7 +49,7 @@ async fn people_are_sent_away_one_by_one_and_edit_until_then() {
             assert_eq!(close.code, CloseCode::Restarting);
             let hint: serde_json::Value = serde_json::from_str(&close.reason).unwrap();
             let hint = hint["retry_after_ms"].as_u64().unwrap();
-            assert!((200..=1_200).contains(&hint), "{hint}");
+            assert!((200..=800).contains(&hint), "{hint}");
             hints.insert(hint);
         }
         assert!(PEOPLE / 2 < hints.len(), "each has one of its own: {hints:?}");

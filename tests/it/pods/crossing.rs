@@ -128,9 +128,9 @@ async fn everything_crosses_pods() {
     let mut fleet = Fleet::with_redis().await;
     let design = shared(&fleet, "editor").await;
     let clients = guests(&fleet, &design).await;
-    let before = fleet.redis().calls("publish").await.unwrap();
+    let before = fleet.redis().calls("spublish").await.unwrap();
     let took = edits_cross(&fleet, &design, &clients).await;
-    let messages = fleet.redis().calls("publish").await.unwrap() - before;
+    let messages = fleet.redis().calls("spublish").await.unwrap() - before;
     println!(
         "{EDITS} edits to a peer at another pod: p50 {:.1} ms, p99 {:.1} ms, {messages} messages in Redis",
         at(&took, 50),

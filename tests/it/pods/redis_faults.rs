@@ -168,7 +168,7 @@ async fn redis_is_absent_from_the_start_and_comes_later() {
     assert!(lag.longest < CONVERGED_WITHIN, "somebody waited {:?}", lag.longest);
     fleet.redis().restart().await.unwrap();
     let began = now();
-    while fleet.redis().calls("publish").await.unwrap() < 10 {
+    while fleet.redis().calls("spublish").await.unwrap() < 10 {
         assert!(began.elapsed() < Duration::from_secs(10), "nobody found the Redis that came");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -51,6 +51,8 @@ struct Happened {
     cut: u64,
     frozen: u64,
     lost_messages: u64,
+    /// Rows of the log that repeat what is in it already.
+    repeats: u64,
 }
 
 impl Happened {
@@ -122,7 +124,8 @@ async fn play(fleet: &mut Fleet, random: &mut Random) -> (Vec<Step>, Happened, u
     happened.lost_messages = lost(fleet) - lost_before;
     keeper.end().await;
     crew.acknowledged_since(now()).await;
-    let edits = fleet.rest(&mut crew).await;
+    let (edits, repeats) = fleet.rest_with_repeats(&mut crew).await;
+    happened.repeats = repeats;
     crew.leave();
     (steps, happened, edits)
 }

@@ -40,6 +40,12 @@ impl Found {
 
     /// The log has no hole up to the head, and nobody's edit is in it twice.
     pub(crate) fn check(&self) {
+        assert_eq!(self.check_whole(), 0, "{}: edits are logged twice", self.design);
+    }
+
+    /// The log has no hole up to the head, and none in what anybody wrote. How many rows repeat what is logged already.
+    pub(crate) fn check_whole(&self) -> u64 {
+        let mut repeats = 0;
         let Self { design, .. } = self;
         let first = self.deleted_rows() + 1;
         assert!(
@@ -54,13 +60,16 @@ impl Found {
                 authors.as_array().unwrap().iter().flat_map(|author| author["wrote"].as_array().unwrap());
             for range in wrote {
                 let [client, start, end] = ["client", "start", "end"].map(|key| range[key].as_u64().unwrap());
-                let before = ends.insert(client, end);
-                let follows = before.map_or(start == 0 || 1 < first, |before| before == start);
+                let before = ends.get(&client).copied();
+                let follows = before.map_or(start == 0 || 1 < first, |before| start <= before);
                 assert!(follows, "{design}: row {seq} has {start} of client {client} after {before:?}");
+                repeats += u64::from(before.is_some_and(|before| start < before));
+                ends.insert(client, end.max(before.unwrap_or(0)));
             }
         }
         let end = self.rows.last().map_or(self.folded(), |(seq, _, _)| *seq);
         assert_eq!(end, self.head, "{design}: the log ends at {end}, its head says {}", self.head);
+        repeats
     }
 
     /// `{"nodes": [{"id": …, …}]}`, as a snapshot of the API has it.
