@@ -120,6 +120,7 @@ async fn a_redis_that_stands_still_holds_up_nobody_and_costs_no_memory() {
             Word::Commit { generation: Generation::new(1), seq: Seq::new(seq), update, claims: Vec::new() };
         BusMessage { pod: PodId::new(1), word }
     };
+    until("all so far is counted", async || stats(&stage.one).published == 2).await;
     let before = stats(&stage.one);
     redis.freeze().await.unwrap();
     let (memory, began) = (resident(), world::now());

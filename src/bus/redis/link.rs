@@ -5,7 +5,7 @@
 //! something is written to it now and then. A link that fails is thrown away with all that it holds, and [`Dialer`]
 //! makes another.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -47,11 +47,17 @@ const MESSAGES_MAX: usize = 8_192;
 const COMMANDS_MAX: usize = 4_096;
 
 /// Everything that a link is made of. Nothing of it is left to defaults that may change.
-#[derive(Debug)]
 pub(super) struct Plan {
     config: Config,
     performance: PerformanceConfig,
     connection: ConnectionConfig,
+}
+
+/// Fred's own would show the password.
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("hosts", &self.config.server.hosts()).finish_non_exhaustive()
+    }
 }
 
 impl Plan {
@@ -238,6 +244,22 @@ async fn ended(task: &mut ConnectHandle) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_plan_shows_a_password() {
+        let login = Some(RedisLogin { user: Some("atlas".into()), password: "hush".into() });
+        let settings = RedisSettings {
+            layout: RedisLayout::Sentinel { service: "atlas".into(), login: login.clone() },
+            hosts: vec![("127.0.0.1".into(), 1)],
+            has_tls: false,
+            login,
+            authority: None,
+            prefix: "atlas".into(),
+        };
+        let plan = Plan::new(&settings).unwrap();
+        let shown = format!("{plan:?}{settings:?}");
+        assert!(shown.contains("127.0.0.1") && !shown.contains("hush"), "{shown}");
+    }
 
     #[test]
     fn no_password_is_more_than_one_word() {
