@@ -162,9 +162,9 @@ mod tests {
     #[tokio::test]
     async fn work_in_the_background_stands_back_and_its_panic_is_told() {
         assert_eq!(in_background(|| 7).await.unwrap(), 7);
-        let fault =
-            in_background(|| panic!("a deliberate panic of this test")).await.map(|()| ()).unwrap_err();
-        assert_eq!(fault.to_string(), "the work panicked: a deliberate panic of this test");
+        let fault = in_background(|| panic!("a deliberate panic of this test")).await;
+        let fault: Result<(), _> = fault;
+        assert_eq!(fault.unwrap_err().to_string(), "the work panicked: a deliberate panic of this test");
         #[cfg(target_os = "linux")]
         {
             let nice = || rustix::process::getpriority_process(None).unwrap();

@@ -329,7 +329,9 @@ fn of_two_rows_under_the_same_clocks_the_first_in_the_log_counts_for_everybody()
         let shown = stage.shown(BEN);
         assert_eq!(shown.first(), Some(&other));
         let ben = Writer::new(7);
-        shown.iter().for_each(|update| ben.take(update));
+        for update in &shown {
+            ben.take(update);
+        }
         let eve = ConnId::new(9);
         stage.join(eve, DesignRole::Viewer, Dialect::Stock);
         stage.frame(eve, crate::stage::step1(&yrs::StateVector::default()));

@@ -101,7 +101,6 @@ impl Action {
         match rng.below(128) {
             0..16 => Self::Edit(who),
             16..19 => Self::Ask(pod),
-            19..37 => Self::ToServer(who),
             37..53 => Self::ToClient(who),
             53..69 => Self::Store(pod, Outcome::random(rng)),
             69..82 => Self::Answer(pod),

@@ -208,13 +208,14 @@ impl World {
                 self.faults.count("failed looks into the log");
                 Input::CatchUpFailed { reason: reason() }
             }
-            Job::CatchUp { after } => match self.disk.rows_after(after) {
-                Some(rows) => Input::CaughtUp { rows },
-                None => {
+            Job::CatchUp { after } => {
+                if let Some(rows) = self.disk.rows_after(after) {
+                    Input::CaughtUp { rows }
+                } else {
                     self.faults.count("looks below a fold");
                     Input::LogFolded
                 }
-            },
+            }
             Job::Append(append) => self.append(append, outcome),
         };
         self.pods[pod].answers.push_back(answer);

@@ -173,7 +173,7 @@ impl Aside {
         let mine = state.ready[kind as usize].pop_front();
         // Whoever is left at the end does all that is left: a design may have become of the other kind.
         let other = if state.is_closed { state.ready[1 - kind as usize].pop_front() } else { None };
-        let Some(design) = mine.or(other) else { return None };
+        let design = mine.or(other)?;
         let batch = state.waiting.get_mut(&design).map(std::mem::take).unwrap_or_default();
         state.waiting_count -= batch.len();
         Some((design, batch))

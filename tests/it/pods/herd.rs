@@ -17,7 +17,7 @@ const NODES: usize = 4_000;
 /// Bytes. What two thousand copies of the document would exceed by far.
 const GROWTH_MAX: u64 = 200 << 20;
 /// Of all of them together.
-const ALL_BACK_WITHIN: Duration = Duration::from_secs(60);
+const ALL_BACK_WITHIN: Duration = Duration::from_mins(1);
 
 fn drawing() -> Vec<u8> {
     let node = |at: usize| {
