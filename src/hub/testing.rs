@@ -163,11 +163,11 @@ impl Store for FakeStore {
             if let Some(Claim { client, .. }) = taken.find(is_foreign) {
                 return Err(StoreError::Foreign { client: *client });
             }
-            if (log.len() as u64) < after.get() {
-                return Err(StoreError::Behind { head: Seq::new(log.len() as u64) });
-            }
-            if exactly && after.get() < log.len() as u64 {
-                return Err(StoreError::Overtaken { head: Seq::new(log.len() as u64) });
+            let head = Seq::new(log.len() as u64);
+            if head < after {
+                return Err(StoreError::Behind { head });
+            } else if exactly && after < head {
+                return Err(StoreError::Overtaken { head });
             }
             log.push(Row { append_id, update, claims });
             log.len() - 1
