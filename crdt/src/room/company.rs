@@ -43,7 +43,9 @@ impl Live {
     /// The log says whose these ids are: nobody else speaks for them from now on.
     pub(super) fn note_claims(&mut self, claims: &[Claim]) {
         self.owners.claim(claims);
-        claims.iter().for_each(|claim| self.presence.claimed(*claim));
+        for claim in claims {
+            self.presence.claimed(*claim);
+        }
     }
 
     // --- from other pods
