@@ -396,7 +396,7 @@ impl RoomTask {
             Word::Commit { generation, seq, update, claims } => {
                 Input::Remote { generation, seq, update, claims }
             }
-            Word::CommitElsewhere { generation, seq } => Input::Head { generation, seq },
+            Word::CommitElsewhere { generation, seq } => Input::CommittedElsewhere { generation, seq },
             Word::Presence { update, users, whole } => Input::RemotePresence { pod, update, users, whole },
             Word::AskPresence => Input::PresenceAsked,
             Word::Digest { generation, seq, hash } => Input::Digest { generation, seq, hash },

@@ -116,6 +116,7 @@ impl Live {
         if self.remote.held.len() < limits::HOLE_MESSAGES_MAX {
             self.remote.held.insert(seq, Held::Theirs(update, claims));
         }
+        self.remote.hear_of(seq);
         self.advance_head(effects);
         self.note_hole(now);
     }

@@ -1,6 +1,6 @@
 //! The seeded simulation: random lives of one design on one to three pods, every fault counted, every seed printed.
 //!
-//! - `ATLAS_SIM_SEEDS` sets how many seeds run (default 1,000), `ATLAS_SIM_SEED` runs one alone.
+//! - `ATLAS_SIM_SEEDS` sets how many seeds run (default 1,000), from `ATLAS_SIM_FROM` on; `ATLAS_SIM_SEED` runs one alone.
 //! - A life that fails is made shorter as long as it fails, and written to `target/sim/plan-<seed>.txt`;
 //!   `ATLAS_SIM_PLAN=<file>` lives it again. A seed that failed is never tried again in the hope of a better end.
 //!

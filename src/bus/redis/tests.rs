@@ -164,7 +164,7 @@ async fn what_is_too_large_to_be_sent_is_said_to_be_elsewhere() {
         design(1),
         BusMessage { pod, word: Word::Presence { update, users: Vec::new(), whole: true } },
     );
-    until("it is counted", async || stats(&one).dropped == before.dropped + 1).await;
+    until("it is counted", async || before.dropped < stats(&one).dropped).await;
     one.publish(design(1), message(1));
     assert_eq!(hear(&mut subscription).await, message(1));
 }

@@ -80,10 +80,12 @@ impl World {
             }
             10 => {
                 let users = u.arbitrary::<Vec<(u64, u128)>>()?;
-                let users = users.iter().take(8).map(|(client, user)| {
-                    (ClientId::new(*client), UserId::from_u128(*user))
-                });
-                let (pod, users, whole) = (PodId::new(u.int_in_range(1..=3)?), users.collect(), u.arbitrary()?);
+                let users = users
+                    .iter()
+                    .take(8)
+                    .map(|(client, user)| (ClientId::new(*client), UserId::from_u128(*user)));
+                let (pod, users, whole) =
+                    (PodId::new(u.int_in_range(1..=3)?), users.collect(), u.arbitrary()?);
                 let update = if u.arbitrary()? {
                     cursor(u.int_in_range(0..=4_000)?, u.int_in_range(0..=9)?)
                 } else {
