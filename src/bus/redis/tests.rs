@@ -159,7 +159,7 @@ async fn what_is_too_large_to_be_sent_is_said_to_be_elsewhere() {
     assert_eq!(hear(&mut subscription).await, BusMessage { pod, word: elsewhere });
 
     let before = stats(&one);
-    let update = Bytes::from(vec![0; 8 << 20]);
+    let update = Bytes::from(vec![0; 16 << 20]);
     one.publish(
         design(1),
         BusMessage { pod, word: Word::Presence { update, users: Vec::new(), whole: true } },
