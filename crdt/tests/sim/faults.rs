@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 const EXPECTED: &[&str] = &[
     "appends",
     "appends that were overtaken",
-    "appends that were refused",
     "attacks",
     "bus away",
     "clients that changed the pod",
@@ -48,6 +47,9 @@ const EXPECTED: &[&str] = &[
     "words lost",
 ];
 
+/// May happen, and hardly ever does since the log is asked before a claim is made: the room's own tests bring it about.
+const UNEXPECTED: &[&str] = &["appends that were refused"];
+
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Faults(BTreeMap<&'static str, u64>);
 
@@ -57,7 +59,7 @@ impl Faults {
     }
 
     pub(crate) fn count_many(&mut self, what: &'static str, times: u64) {
-        assert!(EXPECTED.contains(&what), "{what} is not expected");
+        assert!(EXPECTED.contains(&what) || UNEXPECTED.contains(&what), "{what} is not expected");
         *self.0.entry(what).or_default() += times;
     }
 
