@@ -147,11 +147,11 @@ impl Run {
             return;
         }
         let own = format!("{HELD} AND {} < token", self.tokens_before);
-        if 0 < self.stage.bed.count(&self.stage.server, &own).await {
+        if 0 < self.stage.bed.count_left(&self.stage.server, &own).await {
             self.tally.amid_folds += 1;
         }
         // The next server's tokens are larger than any that is left.
-        self.tokens_before = self.stage.bed.count(&self.stage.server, TOKENS).await;
+        self.tokens_before = self.stage.bed.count_left(&self.stage.server, TOKENS).await;
     }
 
     async fn kill_server(&mut self, crew: &Crew) {

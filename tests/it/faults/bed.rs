@@ -1,6 +1,7 @@
 //! What stands under the server, read past the server.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use atlas_loadtest::services::postgres::Postgres;
@@ -16,6 +17,9 @@ mod found;
 
 pub(crate) use cluster::Cluster;
 pub(crate) use found::Found;
+
+/// Of SQLite's files, made by this process.
+static COPIES: AtomicU64 = AtomicU64::new(0);
 
 /// A store with whatever it needs.
 pub(crate) enum Bed {
@@ -111,13 +115,21 @@ impl Bed {
         }
     }
 
-    /// One number of the store as it lies there. `server` may be dead: then SQLite's files are copied, since whoever opens
-    /// them cleans up.
+    /// One number of the store while the server works with it.
     pub(crate) async fn count(&self, server: &Server, sql: &str) -> u64 {
+        self.counted(sql, async || sqlite(server).await).await
+    }
+
+    /// One number of the store as a dead server left it: SQLite's files are copied, since whoever opens them cleans up.
+    pub(crate) async fn count_left(&self, server: &Server, sql: &str) -> u64 {
+        self.counted(sql, async || sqlite_copy(server).await).await
+    }
+
+    async fn counted(&self, sql: &str, sqlite: impl AsyncFnOnce() -> SqliteConnection) -> u64 {
         let count: i64 = match self {
             Self::Sqlite => {
-                let mut copy = sqlite_copy(server).await;
-                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut copy).await.unwrap()
+                let mut database = sqlite().await;
+                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut database).await.unwrap()
             }
             Self::Postgres(cluster) => {
                 let mut stranger = cluster.stranger().await;
@@ -171,14 +183,16 @@ pub(crate) async fn sqlite(server: &Server) -> SqliteConnection {
     open(server.data_folder().join("data/atlas.db")).await
 }
 
-/// Take it while few write: it is taken again until nothing changed meanwhile.
+/// Take it while few write: it is taken again until nothing changed meanwhile. Each copy has names of its own: the connection
+/// to an earlier one may still be closing, which removes its write-ahead log.
 async fn sqlite_copy(server: &Server) -> SqliteConnection {
     let folder = server.data_folder();
     let source = |name: &str| {
         if server.has_own_disk() { server.inner_path(name) } else { folder.join("data").join(name) }
     };
-    let files =
-        [("atlas.db", "copy.db"), ("atlas.db-wal", "copy.db-wal")].map(|(from, to)| (source(from), to));
+    let copy = folder.join(format!("copy-{}.db", COPIES.fetch_add(1, Ordering::SeqCst)));
+    let files = [("atlas.db", copy.clone()), ("atlas.db-wal", copy.with_extension("db-wal"))]
+        .map(|(from, to)| (source(from), to));
     let state = || {
         let of =
             |from: &PathBuf| std::fs::metadata(from).ok().map(|file| (file.len(), file.modified().unwrap()));
@@ -187,15 +201,15 @@ async fn sqlite_copy(server: &Server) -> SqliteConnection {
     for _ in 0..1_000 {
         let before = state();
         for (from, to) in &files {
-            let _ = std::fs::remove_file(folder.join(to));
+            let _ = std::fs::remove_file(to);
             if from.exists() {
-                std::fs::copy(from, folder.join(to)).unwrap();
+                std::fs::copy(from, to).unwrap();
             }
         }
         // Longer than the clock of any file system stands still.
         tokio::time::sleep(Duration::from_millis(12)).await;
         if before == state() {
-            return open(folder.join("copy.db")).await;
+            return open(copy).await;
         }
     }
     panic!("the database never comes to rest");

@@ -95,6 +95,18 @@ impl Fleet {
         format!("{}/{design}", self.pods[pod].server.ws_url())
     }
 
+    /// The pods that somebody is connected to.
+    pub(super) async fn visited(&self) -> Vec<usize> {
+        let mut visited = Vec::new();
+        for pod in 0..PODS {
+            let health = self.person_at(0, pod).get("/api/ops/health").await.json();
+            if health["connections"].as_u64().unwrap() != 0 {
+                visited.push(pod);
+            }
+        }
+        visited
+    }
+
     /// A crew that types already, each desk at all pods.
     pub(super) async fn crew(&mut self, desks: usize, typists: usize) -> Crew {
         let mut crew = Crew::gather_at(&self.ws_urls(), &self.people, desks, typists).await;
