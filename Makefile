@@ -14,7 +14,7 @@ WEB_SOURCES := $(shell find $(WEB) -type f -not -path '*/node_modules/*' -not -p
 WEB_DEPENDENCIES := $(WEB)/node_modules/.package-lock.json
 WEB_BUILT := $(WEB)/dist/index.html
 
-.PHONY: help docker-proof openapi run web web-deps test test-full lint bench store-figures figures pictures fuzz sim tools
+.PHONY: help docker-proof openapi run web web-deps test test-full lint bench store-figures pod-figures figures pictures fuzz sim tools
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -82,6 +82,10 @@ bench: ## figures, beside a bare relay on the same machine
 store-figures: tools ## figures of the stores: edit to Saved, a long history before and after it is folded
 	$(CARGO) build --release --workspace --bins
 	@target/release/atlas-loadtest stores --server $(RELEASE_BIN)
+
+pod-figures: tools ## figures of three servers of one design: edit to a peer elsewhere, Redis, CPU
+	$(CARGO) build --release --workspace --bins
+	@target/release/atlas-loadtest pods --server $(RELEASE_BIN)
 
 figures: web ## figures of the page: first load, frames while panning, offline reload
 	$(CARGO) build --release --bin atlas-collab

@@ -10,6 +10,9 @@ pub const DOCUMENT_HEADROOM_BYTES: usize = 1 << 20;
 pub const MESSAGE_BYTES_MAX: usize = DOCUMENT_BYTES_MAX + 64;
 /// Bytes. An awareness update as a client sends it.
 pub const AWARENESS_BYTES_MAX: usize = 64 << 10;
+/// Bytes. An awareness update as the server sends it: well below what it takes, since stock clients send back whatever they
+/// hear.
+pub const AWARENESS_FRAME_BYTES_MAX: usize = AWARENESS_BYTES_MAX / 2;
 /// Bytes. One client's awareness state (JSON).
 pub const AWARENESS_STATE_BYTES_MAX: usize = 16 << 10;
 /// Bytes. A state vector as a client sends it.

@@ -32,7 +32,7 @@ use crate::limits::{
     AWARENESS_BYTES_MAX, AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_EXPIRY_MS, AWARENESS_ID_KEPT_MS,
     AWARENESS_IDS_PER_CONN_MAX, AWARENESS_STATES_PER_CONN_MAX, AWARENESS_STATES_PER_ROOM_MAX,
 };
-use format::{Entry, check_state, encode, entries};
+use format::{Entry, check_state, encode_parts, entries};
 use pods::News;
 pub use pods::Word;
 
@@ -94,8 +94,8 @@ impl Owner {
 /// What there is to say since the last time.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// An awareness update for the connections here.
-    pub here: Option<Bytes>,
+    /// Awareness updates for the connections here, none above [`AWARENESS_FRAME_BYTES_MAX`](crate::limits::AWARENESS_FRAME_BYTES_MAX).
+    pub here: Vec<Bytes>,
     pub pods: Option<Word>,
     /// Awareness updates for single connections: the removal of their own ids, upon which y-protocols clients announce
     /// themselves anew, at a higher clock.
@@ -218,11 +218,12 @@ impl Presence {
         self.lost
     }
 
-    /// An awareness update of what changed since the last call: the latest state of each id, once.
-    pub fn take_changes(&mut self) -> Option<Bytes> {
+    /// Awareness updates of what changed since the last call: the latest state of each id, once. None is above
+    /// [`AWARENESS_FRAME_BYTES_MAX`](crate::limits::AWARENESS_FRAME_BYTES_MAX).
+    pub fn take_changes(&mut self) -> Vec<Bytes> {
         self.lost = false;
         if !self.has_changes() {
-            return None;
+            return Vec::new();
         }
         let changed = std::mem::take(&mut self.changed);
         let removed = std::mem::take(&mut self.removed);
@@ -230,9 +231,9 @@ impl Presence {
         let states = states.map(|(client, here)| (*client, here.clock, &here.state[..]));
         let ends = removed.iter().filter_map(|client| self.gone.get_key_value(client));
         let ends = ends.map(|(client, gone)| (*client, gone.clock, &b"null"[..]));
-        let update = encode(states.chain(ends));
+        let updates = encode_parts(states.chain(ends));
         self.forget();
-        Some(update)
+        updates
     }
 
     /// Everything that there is to say since the last call.
@@ -242,13 +243,10 @@ impl Presence {
         Told { here: self.take_changes(), pods, reminders }
     }
 
-    /// An awareness update of everybody here and on other pods, for a joiner.
+    /// Awareness updates of everybody here and on other pods, for a joiner; none above [`AWARENESS_FRAME_BYTES_MAX`](crate::limits::AWARENESS_FRAME_BYTES_MAX).
     #[must_use]
-    pub fn snapshot(&self) -> Option<Bytes> {
-        if self.here.is_empty() {
-            return None;
-        }
-        Some(encode(self.here.iter().map(|(client, here)| (*client, here.clock, &here.state[..]))))
+    pub fn snapshot(&self) -> Vec<Bytes> {
+        encode_parts(self.here.iter().map(|(client, here)| (*client, here.clock, &here.state[..])))
     }
 
     /// The connection of this pod that speaks for this id.

@@ -17,6 +17,7 @@ use crate::traffic::{self, Figures, Shape, Target};
 use crate::world;
 
 mod history;
+pub mod pods;
 pub mod stores;
 mod table;
 

@@ -50,6 +50,16 @@ enum Command {
         #[arg(long = "part", value_enum, default_values_t = [Part::Saving, Part::Archive, Part::History])]
         parts: Vec<Part>,
     },
+    /// Start three servers on a throw-away Postgres and Redis, let people edit one design at all of them, print one table
+    /// beside one server that has them all.
+    Pods {
+        /// The server's binary, built with --release.
+        #[arg(long, default_value = "target/release/atlas-collab")]
+        server: PathBuf,
+        /// Seconds that each clock runs.
+        #[arg(long, default_value_t = 15)]
+        secs: u64,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -100,6 +110,10 @@ async fn main() -> ExitCode {
         }
         Command::Stores { server, parts } => {
             bench::stores::run(&server, &parts).await.and_then(|table| say(&format!("\n{table}")))
+        }
+        Command::Pods { server, secs } => {
+            let table = bench::pods::run(&server, Duration::from_secs(secs)).await;
+            table.and_then(|table| say(&format!("\n{table}")))
         }
     };
     match done {

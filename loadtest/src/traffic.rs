@@ -29,8 +29,8 @@ use crate::world::{self, Random};
 const MARK: &[u8] = b"@@";
 const WRITER_DIGITS: usize = 4;
 const NUMBER_DIGITS: usize = 6;
-/// Time for everybody's node to arrive before the clock starts.
-const WARM_UP: Duration = Duration::from_secs(1);
+/// Time for everybody's node to arrive, and then for writing, before the clock starts.
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 /// Time for the last edits to arrive after it stopped.
 const COOL_DOWN: Duration = Duration::from_millis(500);
 
@@ -69,7 +69,9 @@ pub struct Figures {
     pub messages: u64,
     /// Microseconds from just before an edit is sent until another client has it.
     pub latency_us: Histogram<u64>,
-    /// CPU time of the measured process while the clock ran.
+    /// The same, of clients at another server than the author's alone.
+    pub elsewhere_us: Histogram<u64>,
+    /// CPU time of the measured processes while the clock ran, together.
     pub cpu: Duration,
     pub measured: Duration,
 }
@@ -94,12 +96,21 @@ impl Figures {
     pub fn latency_ms(&self, quantile: f64) -> f64 {
         self.latency_us.value_at_quantile(quantile) as f64 / 1e3
     }
+
+    /// The same for clients at another server than the author's.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    pub fn elsewhere_ms(&self, quantile: f64) -> f64 {
+        self.elsewhere_us.value_at_quantile(quantile) as f64 / 1e3
+    }
 }
 
 /// Shared by all connections of a run.
 #[derive(Debug)]
 struct Run {
     started: Instant,
+    /// Connection `n` is at server `n` modulo this.
+    servers: usize,
     /// Per writer and number: microseconds after `started` at which it was sent; 0: not yet.
     sent: Vec<Vec<AtomicU64>>,
     phase: watch::Receiver<Phase>,
@@ -123,16 +134,19 @@ struct Counts {
     deliveries: u64,
     messages: u64,
     latency_us: Histogram<u64>,
+    elsewhere_us: Histogram<u64>,
 }
 
 impl Counts {
     fn new() -> anyhow::Result<Self> {
         // Up to a minute, three digits.
+        let latencies = Histogram::new_with_bounds(1, 60_000_000, 3)?;
         Ok(Self {
             edits: 0,
             deliveries: 0,
             messages: 0,
-            latency_us: Histogram::new_with_bounds(1, 60_000_000, 3)?,
+            latency_us: latencies.clone(),
+            elsewhere_us: latencies,
         })
     }
 }
@@ -146,6 +160,11 @@ pub(crate) struct Script {
 
 /// Runs one shape against one target and measures the process `pid` meanwhile.
 pub async fn run(target: &Target, shape: Shape, pid: u32) -> anyhow::Result<Figures> {
+    run_at(std::slice::from_ref(target), shape, &[pid]).await
+}
+
+/// The same against several servers of one design: each connection goes to the next of them.
+pub async fn run_at(targets: &[Target], shape: Shape, pids: &[u32]) -> anyhow::Result<Figures> {
     let writing = WARM_UP + shape.measured + Duration::from_secs(1);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small positive count")]
     let edits_max = (shape.rate * writing.as_secs_f64()).ceil() as usize;
@@ -156,21 +175,23 @@ pub async fn run(target: &Target, shape: Shape, pid: u32) -> anyhow::Result<Figu
 
     let (phase, listener) = watch::channel(Phase::Prepare);
     let sent = (0..shape.writers).map(|_| (0..edits_max).map(|_| AtomicU64::new(0)).collect()).collect();
-    let run = Arc::new(Run { started: world::now(), sent, phase: listener });
+    let run = Arc::new(Run { started: world::now(), servers: targets.len(), sent, phase: listener });
     let mut crowd = JoinSet::new();
     for (at, script) in scripts.into_iter().enumerate() {
-        let socket = join(target).await?;
+        let socket = join(&targets[at % targets.len()]).await?;
         crowd.spawn(participant(at, socket, script, shape.rate, Arc::clone(&run)));
     }
     tokio::time::sleep(WARM_UP).await;
     phase.send_replace(Phase::Write);
     tokio::time::sleep(WARM_UP).await;
 
-    let (cpu_before, began) = (crate::probe::cpu_time(pid)?, world::now());
+    let cpu_time =
+        || -> anyhow::Result<Duration> { pids.iter().map(|pid| crate::probe::cpu_time(*pid)).sum() };
+    let (cpu_before, began) = (cpu_time()?, world::now());
     phase.send_replace(Phase::Measure);
     tokio::time::sleep(shape.measured).await;
     phase.send_replace(Phase::Drain);
-    let (cpu, measured) = (crate::probe::cpu_time(pid)?.saturating_sub(cpu_before), began.elapsed());
+    let (cpu, measured) = (cpu_time()?.saturating_sub(cpu_before), began.elapsed());
     tokio::time::sleep(COOL_DOWN).await;
     phase.send_replace(Phase::Leave);
 
@@ -181,12 +202,14 @@ pub async fn run(target: &Target, shape: Shape, pid: u32) -> anyhow::Result<Figu
         all.deliveries += counts.deliveries;
         all.messages += counts.messages;
         all.latency_us.add(&counts.latency_us)?;
+        all.elsewhere_us.add(&counts.elsewhere_us)?;
     }
     Ok(Figures {
         edits: all.edits,
         deliveries: all.deliveries,
         messages: all.messages,
         latency_us: all.latency_us,
+        elsewhere_us: all.elsewhere_us,
         cpu,
         measured,
     })
@@ -316,7 +339,11 @@ fn take(own: usize, bytes: &[u8], phase: Phase, run: &Run, counts: &mut Counts) 
         let sent = sent.map_or(0, |sent| sent.load(Ordering::Relaxed));
         if sent != 0 {
             counts.deliveries += 1;
-            let _ = counts.latency_us.record(arrived.saturating_sub(sent).max(1));
+            let took = arrived.saturating_sub(sent).max(1);
+            let _ = counts.latency_us.record(took);
+            if writer % run.servers != own % run.servers {
+                let _ = counts.elsewhere_us.record(took);
+            }
         }
     }
     counts.messages += u64::from(before != counts.deliveries);

@@ -8,7 +8,8 @@
 //! - `Document` is refused above `OUTBOX_BYTES_MAX`. The first refusal makes the connection *lagging*, and from
 //!   then on every document frame is refused until the room has heard that the socket is writable again and sends
 //!   the difference instead.
-//! - `Presence` is dropped above `OUTBOX_PRESENCE_BYTES_MAX`.
+//! - `Presence` is dropped above `OUTBOX_PRESENCE_BYTES_MAX`; frames that are one with the one before go its way, so that the
+//!   same people are not left out each time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,6 +65,8 @@ struct State {
     /// Sum of the lengths in `queue`.
     bytes: usize,
     lag: Lag,
+    /// What became of the last presence.
+    drops_presence: bool,
     /// The room's task wants to be told when everything has left.
     is_awaited: bool,
     /// Set once, by whoever closes first; boxed, since most connections live long without one.
@@ -108,8 +111,11 @@ impl Outbox {
                     return Pushed::Refused { first: true };
                 }
             }
-            FrameKind::Presence => {
-                if OUTBOX_PRESENCE_BYTES_MAX <= state.bytes {
+            FrameKind::Presence { is_rest } => {
+                if !is_rest {
+                    state.drops_presence = OUTBOX_PRESENCE_BYTES_MAX <= state.bytes;
+                }
+                if state.drops_presence {
                     return Pushed::Dropped;
                 }
             }
@@ -363,8 +369,11 @@ mod tests {
     #[test]
     fn presence_goes_first() {
         let outbox = Outbox::default();
-        outbox.push(&frame(OUTBOX_PRESENCE_BYTES_MAX), &FrameKind::Presence);
-        assert_eq!(outbox.push(&frame(1), &FrameKind::Presence), Pushed::Dropped);
+        let (first, rest) = (FrameKind::Presence { is_rest: false }, FrameKind::Presence { is_rest: true });
+        outbox.push(&frame(OUTBOX_PRESENCE_BYTES_MAX), &first);
+        assert_eq!(outbox.push(&frame(1), &rest), Pushed::Queued, "one with what was queued");
+        assert_eq!(outbox.push(&frame(1), &first), Pushed::Dropped);
+        assert_eq!(outbox.push(&frame(1), &rest), Pushed::Dropped, "nor what is one with it");
         assert_eq!(outbox.push(&frame(1), &document()), Pushed::Queued);
     }
 

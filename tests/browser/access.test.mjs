@@ -56,8 +56,12 @@ story(here, 'the way in', async () => {
   await look('no designs yet')
   await eve.openUserMenu()
   await look('user menu')
+  // The page goes before the server was told; the next story would cut that off.
+  const told = page.waitForResponse(/\/auth\/logout$/)
   await page.getByRole('menuitem', { name: 'Sign out' }).click()
   await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+  await (await told).finished()
+  await page.waitForFunction(() => localStorage.getItem('atlas.logout-due') === null)
 })
 
 story(here, 'the designs', async () => {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use arbitrary::{Result, Unstructured};
 use atlas_crdt::ids::{ClientId, ConnId, Epoch, Millis, Seq, UserId};
 use atlas_crdt::limits::{
-    AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_CLOCK_MAX, AWARENESS_EXPIRY_MS, AWARENESS_STATES_PER_CONN_MAX,
+    AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_CLOCK_MAX, AWARENESS_EXPIRY_MS, AWARENESS_FRAME_BYTES_MAX, AWARENESS_STATES_PER_CONN_MAX,
     AWARENESS_STATES_PER_ROOM_MAX,
 };
 use atlas_crdt::presence::Presence;
@@ -176,11 +176,10 @@ impl Stage {
 
     /// Takes what a tick tells, as y-protocols would.
     fn listen(&mut self) {
-        let Some(changes) = self.presence.take_changes() else {
-            assert!(!self.presence.has_changes());
-            return;
-        };
-        for (client, clock, is_here) in entries(&changes) {
+        let changes = self.presence.take_changes();
+        assert!(!self.presence.has_changes());
+        assert!(changes.iter().all(|update| update.len() <= AWARENESS_FRAME_BYTES_MAX));
+        for (client, clock, is_here) in changes.iter().flat_map(|update| entries(update)) {
             if is_here {
                 let before = self.heard.insert(client, clock);
                 assert!(before.is_none_or(|before| before <= clock), "a clock that went back");
@@ -192,13 +191,12 @@ impl Stage {
 
     fn check(&self) {
         assert!(self.presence.len() <= AWARENESS_STATES_PER_ROOM_MAX);
-        let Some(snapshot) = self.presence.snapshot() else {
-            assert!(self.presence.is_empty());
-            return;
-        };
-        let entries = entries(&snapshot);
+        let snapshot = self.presence.snapshot();
+        assert!(snapshot.iter().all(|update| update.len() <= AWARENESS_FRAME_BYTES_MAX));
+        let entries: Vec<_> = snapshot.iter().flat_map(|update| entries(update)).collect();
         assert_eq!(entries.len(), self.presence.len());
-        assert!(snapshot.len() <= AWARENESS_BYTES_PER_ROOM_MAX + 32 * entries.len());
+        let bytes: usize = snapshot.iter().map(|update| update.len()).sum();
+        assert!(bytes <= AWARENESS_BYTES_PER_ROOM_MAX + 32 * entries.len());
         let mut owned: BTreeMap<ConnId, usize> = BTreeMap::new();
         for (client, clock, is_here) in entries {
             assert!(is_here && clock <= AWARENESS_CLOCK_MAX);

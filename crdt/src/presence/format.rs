@@ -6,10 +6,21 @@ use serde::de::IgnoredAny;
 use crate::gate::Refusal;
 use crate::ids::ClientId;
 use crate::lib0::{Reader, write_var_bytes, write_var_uint};
-use crate::limits::{ANY_DEPTH_MAX, AWARENESS_CLOCK_MAX, AWARENESS_ENTRIES_MAX, AWARENESS_STATE_BYTES_MAX};
+use crate::limits::{
+    ANY_DEPTH_MAX, AWARENESS_CLOCK_MAX, AWARENESS_ENTRIES_MAX, AWARENESS_FRAME_BYTES_MAX,
+    AWARENESS_STATE_BYTES_MAX,
+};
 
 /// A client id, a clock, the length of a state and its shortest text, `{}`.
 const ENTRY_BYTES_MIN: usize = 5;
+
+/// A client id of up to 53 bits, a clock of 32 and the length of a state.
+const ENTRY_OVERHEAD_BYTES_MAX: usize = 8 + 5 + 3;
+/// The number of entries.
+const COUNT_BYTES_MAX: usize = 5;
+const _: () = assert!(
+    COUNT_BYTES_MAX + ENTRY_OVERHEAD_BYTES_MAX + AWARENESS_STATE_BYTES_MAX <= AWARENESS_FRAME_BYTES_MAX
+);
 
 /// One client's part of an awareness update.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +94,24 @@ pub(super) fn json_depth(json: &str) -> usize {
         }
     }
     deepest
+}
+
+/// The same as several updates, none above [`AWARENESS_FRAME_BYTES_MAX`]; none for no entries.
+pub(super) fn encode_parts<'a>(entries: impl Iterator<Item = (ClientId, u32, &'a [u8])>) -> Vec<Bytes> {
+    let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for entry in entries {
+        let len = ENTRY_OVERHEAD_BYTES_MAX + entry.2.len();
+        if AWARENESS_FRAME_BYTES_MAX < COUNT_BYTES_MAX + bytes + len && !part.is_empty() {
+            parts.push(encode(part.drain(..)));
+            bytes = 0;
+        }
+        bytes += len;
+        part.push(entry);
+    }
+    if !part.is_empty() {
+        parts.push(encode(part.into_iter()));
+    }
+    parts
 }
 
 pub(super) fn encode<'a>(entries: impl Iterator<Item = (ClientId, u32, &'a [u8])>) -> Bytes {

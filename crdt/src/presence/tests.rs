@@ -4,10 +4,10 @@ mod pods;
 
 use proptest::prelude::*;
 
-use super::format::json_depth;
+use super::format::{encode, json_depth};
 use super::*;
 use crate::lib0::{write_var_bytes, write_var_uint};
-use crate::limits::{AWARENESS_CLOCK_MAX, AWARENESS_STATE_BYTES_MAX};
+use crate::limits::{AWARENESS_CLOCK_MAX, AWARENESS_FRAME_BYTES_MAX, AWARENESS_STATE_BYTES_MAX};
 
 const ANNE: ConnId = ConnId::new(1);
 const BEN: ConnId = ConnId::new(2);
@@ -41,7 +41,13 @@ fn read(update: &Bytes) -> Vec<(u64, u32, String)> {
 }
 
 fn told(presence: &mut Presence) -> Vec<(u64, u32, String)> {
-    presence.take_changes().map(|update| read(&update)).unwrap_or_default()
+    read_all(&presence.take_changes())
+}
+
+/// What several updates say together.
+fn read_all(updates: &[Bytes]) -> Vec<(u64, u32, String)> {
+    assert!(updates.iter().all(|update| update.len() <= AWARENESS_FRAME_BYTES_MAX));
+    updates.iter().flat_map(read).collect()
 }
 
 fn entry(client: u64, clock: u32, state: &str) -> (u64, u32, String) {
@@ -56,8 +62,8 @@ fn states_are_told_once_latest_first_and_kept_for_joiners() {
     receive(&mut presence, at(1), ANNE, &update(&[(7, 2, r#"{"x":2}"#)])).unwrap();
     receive(&mut presence, at(1), BEN, &update(&[(8, 5, "{}")])).unwrap();
     assert_eq!(told(&mut presence), [entry(7, 2, r#"{"x":2}"#), entry(8, 5, "{}")]);
-    assert_eq!(presence.take_changes(), None);
-    assert_eq!(read(&presence.snapshot().unwrap()), [entry(7, 2, r#"{"x":2}"#), entry(8, 5, "{}")]);
+    assert_eq!(told(&mut presence), []);
+    assert_eq!(read_all(&presence.snapshot()), [entry(7, 2, r#"{"x":2}"#), entry(8, 5, "{}")]);
     assert_eq!((presence.len(), presence.owner(id(7)), presence.owner(id(9))), (2, Some(ANNE), None));
 }
 
@@ -96,9 +102,9 @@ fn a_cut_client_is_removed_at_the_clock_last_seen() {
     assert!(presence.has_removals());
     assert_eq!(told(&mut presence), [entry(7, 41, "null"), entry(8, 2, "null")]);
     assert!(!presence.has_changes());
-    assert_eq!(read(&presence.snapshot().unwrap()), [entry(9, 1, "{}")]);
+    assert_eq!(read_all(&presence.snapshot()), [entry(9, 1, "{}")]);
     presence.leave(ANNE);
-    assert_eq!(presence.take_changes(), None, "leaving twice tells nothing new");
+    assert_eq!(told(&mut presence), [], "leaving twice tells nothing new");
 }
 
 #[test]
@@ -108,7 +114,7 @@ fn a_client_may_remove_itself_at_the_same_clock_or_a_later_one() {
     told(&mut presence);
     receive(&mut presence, at(1), ANNE, &update(&[(7, 4, "null"), (8, 6, " null ")])).unwrap();
     assert_eq!(told(&mut presence), [entry(7, 4, "null"), entry(8, 6, "null")]);
-    assert_eq!(presence.snapshot(), None);
+    assert_eq!(presence.snapshot(), Vec::<Bytes>::new());
     assert_eq!(presence.next_expiry(), None);
 }
 
@@ -385,8 +391,8 @@ struct Peer {
 }
 
 impl Peer {
-    fn hear(&mut self, update: Option<Bytes>) {
-        for (client, clock, state) in update.map(|update| read(&update)).unwrap_or_default() {
+    fn hear(&mut self, update: &Bytes) {
+        for (client, clock, state) in read(update) {
             let is_null = state == "null";
             let is_newer = match self.clocks.get(&client) {
                 None => true,
@@ -426,8 +432,7 @@ fn any_op() -> impl Strategy<Value = Op> {
 }
 
 fn states_of(presence: &Presence) -> BTreeMap<u64, String> {
-    let snapshot = presence.snapshot().map(|update| read(&update)).unwrap_or_default();
-    snapshot.into_iter().map(|(client, _, state)| (client, state)).collect()
+    read_all(&presence.snapshot()).into_iter().map(|(client, _, state)| (client, state)).collect()
 }
 
 fn is_consistent(presence: &Presence) -> bool {
@@ -469,10 +474,12 @@ proptest! {
                 }
                 Op::Flush => {
                     let changes = presence.take_changes();
-                    for (client, _, state) in changes.as_ref().map(read).unwrap_or_default() {
+                    for (client, _, state) in read_all(&changes) {
                         if state == "null" { listener.remove(&client); } else { listener.insert(client, state); }
                     }
-                    peer.hear(changes);
+                    for update in &changes {
+                        peer.hear(update);
+                    }
                     prop_assert_eq!(&states_of(&presence), &listener);
                     // A y-protocols peer never forgets a clock, and the room does after a while.
                     if waited < AWARENESS_EXPIRY_MS {
@@ -489,5 +496,29 @@ proptest! {
         let mut presence = Presence::new();
         let _ = receive(&mut presence, at(0), ANNE, &bytes);
         prop_assert!(is_consistent(&presence));
+    }
+}
+
+// R-PRES-3
+#[test]
+fn what_the_room_says_is_never_more_than_a_client_may_send_back() {
+    const CLIENTS: usize = 300;
+    let (mut presence, mut echoes) = (Presence::new(), Presence::new());
+    let largest = format!(r#"{{"a":"{}"}}"#, "x".repeat(AWARENESS_STATE_BYTES_MAX - 8));
+    for client in 0..CLIENTS {
+        // Sizes of all kinds, the largest among them.
+        let state =
+            if client % 50 == 7 { largest.clone() } else { format!(r#"{{"a":"{}"}}"#, "y".repeat(client)) };
+        let client = client as u64;
+        receive(&mut presence, at(0), ConnId::new(client), &update(&[(client, 1, &state)])).unwrap();
+    }
+    let snapshot = presence.snapshot();
+    assert!(2 < snapshot.len(), "{} updates", snapshot.len());
+    for heard in [snapshot, presence.take_changes()] {
+        let clients: Vec<u64> = read_all(&heard).into_iter().map(|(client, _, _)| client).collect();
+        assert_eq!(clients, (0..CLIENTS as u64).collect::<Vec<_>>(), "each once");
+        for update in heard {
+            receive(&mut echoes, at(0), BEN, &update).unwrap();
+        }
     }
 }

@@ -36,8 +36,8 @@ pub(super) struct Answers {
     /// For those who have something, the newest last.
     kept: VecDeque<Answer>,
     kept_bytes: usize,
-    /// The last `Awareness` about everybody. It has nothing to do with the version.
-    everybody: Option<Bytes>,
+    /// The last `Awareness` frames about everybody. They have nothing to do with the version.
+    everybody: Vec<Bytes>,
 }
 
 #[derive(Debug)]
@@ -145,11 +145,12 @@ impl Live {
         (frame, spent)
     }
 
-    /// The `Awareness` with everybody who is here: one buffer, as long as they are the same.
-    pub(super) fn everybody(&mut self) -> Option<Bytes> {
-        let frame = wire::awareness(&self.presence.snapshot()?);
-        if self.answers.everybody.as_ref() != Some(&frame) {
-            self.answers.everybody = Some(frame);
+    /// The `Awareness` frames with everybody who is here: one buffer each, as long as they are the same.
+    pub(super) fn everybody(&mut self) -> Vec<Bytes> {
+        let frames: Vec<Bytes> =
+            self.presence.snapshot().iter().map(|update| wire::awareness(update)).collect();
+        if self.answers.everybody != frames {
+            self.answers.everybody = frames;
         }
         self.answers.everybody.clone()
     }

@@ -71,13 +71,14 @@ impl Live {
             return;
         }
         let Told { here, pods, reminders } = self.presence.take_told();
-        if here.is_none() && pods.is_none() && reminders.is_empty() {
+        if here.is_empty() && pods.is_none() && reminders.is_empty() {
             return;
         }
         self.next_presence_at = now.plus(limits::AWARENESS_TICK_MS);
         let to: Vec<ConnId> = self.members.keys().copied().collect();
-        if let Some(changes) = here.filter(|_| !to.is_empty()) {
-            effects.push(Effect::Send { to, frame: wire::awareness(&changes), kind: FrameKind::Presence });
+        for (at, changes) in here.iter().enumerate().filter(|_| !to.is_empty()) {
+            let kind = FrameKind::Presence { is_rest: 0 < at };
+            effects.push(Effect::Send { to: to.clone(), frame: wire::awareness(changes), kind });
         }
         for (conn, removal) in reminders {
             send(conn, wire::awareness(&removal), effects);

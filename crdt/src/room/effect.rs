@@ -49,8 +49,9 @@ pub enum FrameKind {
     Control,
     /// An edit. A full outbox does not queue it and reports `Lagged` with `since`: the document before it.
     Document { since: Arc<StateVector> },
-    /// Dropped when more than a little is queued: the next tick or the resync brings a newer one.
-    Presence,
+    /// Dropped when more than a little is queued: the next tick or the resync brings a newer one. `is_rest`: it is one with
+    /// the presence frame before it, and goes its way.
+    Presence { is_rest: bool },
 }
 
 /// One durable step of a design.

@@ -155,7 +155,7 @@ impl Live {
             self.tell(join.conn, &Notice::StoreDegraded, effects);
         }
         send(join.conn, self.known.question(), effects);
-        if let Some(everybody) = self.everybody() {
+        for everybody in self.everybody() {
             send(join.conn, everybody, effects);
         }
     }
@@ -241,7 +241,7 @@ impl Live {
                 read
             }
             ClientFrame::QueryAwareness => {
-                if let Some(everybody) = self.everybody() {
+                for everybody in self.everybody() {
                     send(conn, everybody, effects);
                 }
                 Ok(())
@@ -312,7 +312,7 @@ impl Live {
             member.blocked = false;
             self.answers.is_asked = true;
             // Presence was dropped meanwhile; the latest states make up for all of it.
-            if let Some(everybody) = self.everybody() {
+            for everybody in self.everybody() {
                 send(conn, everybody, effects);
             }
         }

@@ -146,7 +146,7 @@ impl World {
                 socket.lag_reported = true;
                 lagging.push((conn, Arc::clone(since)));
             }
-            FrameKind::Presence if socket.stalled => {}
+            FrameKind::Presence { .. } if socket.stalled => {}
             _ => socket.to_client.push_back(frame.clone()),
         }
     }

@@ -294,7 +294,7 @@ impl World {
                 lagging.push((conn, Arc::clone(since)));
                 return;
             }
-            FrameKind::Presence if socket.stalled => return,
+            FrameKind::Presence { .. } if socket.stalled => return,
             _ => {}
         }
         match read {

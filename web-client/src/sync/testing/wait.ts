@@ -8,9 +8,10 @@ export async function until(
   holds: () => boolean | Promise<boolean>,
   { withinMs = 20_000, seen = () => '' }: { withinMs?: number; seen?: () => string } = {}
 ): Promise<void> {
-  const end = Date.now() + withinMs
+  // Not `Date`: a machine may set its clock meanwhile.
+  const end = performance.now() + withinMs
   while (!(await holds())) {
-    if (end < Date.now()) throw new Error(`waited ${withinMs} ms in vain: ${what}; seen: ${seen()}`)
+    if (end < performance.now()) throw new Error(`waited ${withinMs} ms in vain: ${what}; seen: ${seen()}`)
     await sleep(3)
   }
 }
