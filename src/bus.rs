@@ -95,8 +95,10 @@ pub struct BusStats {
     pub received: u64,
     /// Of those, what was no message that this version knows.
     pub undecodable: u64,
-    /// Subscribers that were told of a [`Heard::Gap`].
+    /// Subscribers that were told of a [`Heard::Gap`] since the bus itself was away.
     pub gaps: u64,
+    /// Messages that a subscriber had no room for: it is told of a gap as well.
+    pub lost: u64,
 }
 
 #[async_trait]

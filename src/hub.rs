@@ -107,6 +107,8 @@ struct Inner {
     connections: AtomicUsize,
     /// The sum of what the rooms keep unsaved. Written by each room's task after each turn.
     unsaved_bytes: AtomicUsize,
+    /// Summed up as rooms end.
+    divergences: AtomicU64,
     /// What rooms had unsaved that ended without writing it while the pod stopped.
     given_up: Mutex<Vec<Unsaved>>,
     /// Set once; read under the map's entry before a room is created.
@@ -150,6 +152,8 @@ pub struct HubStats {
     pub unsaved_bytes: usize,
     /// Other pods that are heard of.
     pub pods: usize,
+    /// Documents that another pod had otherwise at the same place of the log. They were loaded anew.
+    pub divergences: u64,
     /// Milliseconds since the store was last asked what changed elsewhere, and answered; `None`: never yet. It is asked only
     /// while a design is open.
     pub look_age_ms: Option<u64>,
@@ -169,6 +173,7 @@ impl Hub {
             load_turns: Arc::new(Semaphore::new(LOADS_AT_ONCE)),
             last_conn: AtomicU64::new(0),
             last_incarnation: AtomicU64::new(0),
+            divergences: AtomicU64::new(0),
             last_request: AtomicU64::new(0),
             edit_space: Arc::new(Semaphore::new(edit::BYTES_MAX)),
             connections: AtomicUsize::new(0),
@@ -232,6 +237,7 @@ impl Hub {
             rooms: self.0.rooms.len(),
             connections: self.0.connections.load(Ordering::Relaxed),
             unsaved_bytes: self.0.unsaved_bytes.load(Ordering::Relaxed),
+            divergences: self.0.divergences.load(Ordering::Relaxed),
             ..self.0.watch.stats(self.0.deps.clock.now())
         }
     }

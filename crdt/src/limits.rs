@@ -94,6 +94,9 @@ pub const AWARENESS_CLOCK_MAX: u32 = 1 << 31;
 pub const AWARENESS_ID_KEPT_MS: u64 = 600_000;
 /// Bytes. What one pod tells the others about who is there: all states, each with its id, its clock and two lengths.
 pub const PRESENCE_WORD_BYTES_MAX: usize = AWARENESS_BYTES_PER_ROOM_MAX + AWARENESS_STATES_PER_ROOM_MAX * 24;
+/// Milliseconds. When whoever is sent away by a pod that stops is told to come back: after the first at least, and up to so many
+/// later.
+pub const RETRY_AFTER_MS: (u64, u64) = (200, 600);
 /// Milliseconds. Awareness changes of one tick leave as one frame.
 pub const AWARENESS_TICK_MS: u64 = 40;
 

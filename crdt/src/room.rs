@@ -166,7 +166,8 @@ impl Room {
     fn live(&mut self, now: Millis, mut live: Box<Live>, input: Input, effects: &mut Vec<Effect>) -> Phase {
         match input {
             Input::Drain => {
-                let retry_after_ms = 200 + u64::from(live.jitter()) * 10;
+                let (least, spread) = limits::RETRY_AFTER_MS;
+                let retry_after_ms = least + u64::from(live.jitter()) * spread / 255;
                 live.tell_all(&Notice::Restarting { retry_after_ms }, effects);
                 let reason = format!("{{\"retry_after_ms\":{retry_after_ms}}}");
                 live.close_all(now, CloseCode::Restarting, &reason, effects);
@@ -322,7 +323,9 @@ impl Room {
             Input::NoSuchDesign | Input::Deleted => {
                 refuse(CloseCode::NoSuchDesign, "no such design".to_owned())
             }
-            Input::Drain => refuse(CloseCode::Restarting, "{\"retry_after_ms\":1000}".to_owned()),
+            Input::Drain => {
+                refuse(CloseCode::Restarting, format!("{{\"retry_after_ms\":{}}}", limits::RETRY_AFTER_MS.0))
+            }
             // The bus may be faster than the load; more than the bound is left to the log.
             note @ (Input::Remote { .. } | Input::RoleChanged { .. }) => {
                 if notes.len() < limits::HOLE_MESSAGES_MAX {

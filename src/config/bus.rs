@@ -119,16 +119,23 @@ pub(super) fn read_url(text: &str) -> Result<RedisUrl, String> {
     {
         return Err(FORM.into());
     }
+    let is_sentinel = layout == "sentinel";
     let (mut service, mut user, mut password) = (None, None, None);
     for (name, value) in url.query_pairs() {
         match &*name {
             "node" if layout.is_empty() => return Err("has a node and is no cluster and no sentinel".into()),
+            "sentinelServiceName" | "sentinelUsername" | "sentinelPassword" if !is_sentinel => {
+                return Err("has a parameter about sentinels and names none".into());
+            }
             "node" => hosts.push(as_host(&value).ok_or("has a node that is not host:port")?),
             "sentinelServiceName" => service = Some(value.into_owned()).filter(|name| !name.is_empty()),
             "sentinelUsername" => user = Some(value.into_owned()),
             "sentinelPassword" => password = Some(SecretString::from(value.into_owned())),
             _ => return Err(format!("has a parameter that is not {PARAMETERS}")),
         }
+    }
+    if user.is_some() && password.is_none() {
+        return Err("has a sentinelUsername without a sentinelPassword".into());
     }
     let layout = match layout {
         "sentinel" => RedisLayout::Sentinel {

@@ -85,6 +85,11 @@ fn every_mistake_about_redis_is_told_without_its_secrets() {
             "redis-sentinel://u:hush@host?hush=1",
             "has a parameter that is not node, sentinelServiceName, sentinelUsername or sentinelPassword",
         ),
+        ("redis://u:hush@host?sentinelPassword=hush", "has a parameter about sentinels and names none"),
+        (
+            "redis-sentinel://u:hush@host?sentinelServiceName=s&sentinelUsername=hush",
+            "has a sentinelUsername without a sentinelPassword",
+        ),
         ("redis://u@host", "names a user and there is no password: add it, or set REDIS_PASSWORD"),
         ("redis://u:%ff@host", "has a user or a password that is no text"),
     ] {

@@ -109,6 +109,9 @@ struct HealthJson {
     connections: usize,
     /// Other servers on the same bus that are heard of.
     pods: usize,
+    /// How often a document here and the one of another server differed at the same place of the log, and was loaded anew. Not
+    /// 0: report it.
+    divergences: u64,
     look: LookJson,
 }
 
@@ -170,8 +173,10 @@ struct BusJson {
     received: u64,
     /// Messages that this version cannot read.
     undecodable: u64,
-    /// How often a design was told that it may have missed some.
+    /// How often a design was told that it may have missed some, since Redis was away.
     gaps: u64,
+    /// Messages that a design was too busy to take; it reads the log instead.
+    lost: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -240,6 +245,7 @@ async fn details(State(probes): State<Probes>) -> Response {
         rooms: hub.rooms,
         connections: hub.connections,
         pods: hub.pods,
+        divergences: hub.divergences,
         look: LookJson {
             status: if hub.looks_fail { Looks::Failing } else { Looks::Ok },
             age_ms: hub.look_age_ms,
@@ -258,6 +264,7 @@ fn bus(hub: &Hub) -> Option<BusJson> {
         received: stats.received,
         undecodable: stats.undecodable,
         gaps: stats.gaps,
+        lost: stats.lost,
     })
 }
 

@@ -234,6 +234,8 @@ impl RoomTask {
                 self.settle().await;
             }
         }
+        let divergences = self.room.as_ref().map_or(0, |room| room.stats().divergences);
+        self.hub.divergences.fetch_add(divergences, Ordering::Relaxed);
         // A failed room's edits are with their authors alone.
         self.hub.note_given_up(self.design, self.handle.unsaved_bytes.load(Ordering::Relaxed));
         self.hub.note_unsaved(&self.handle, 0);

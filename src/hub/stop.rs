@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atlas_crdt::ids::DesignId;
+use atlas_crdt::limits::RETRY_AFTER_MS;
 use atlas_crdt::room::{Dialect, FrameKind};
 use atlas_crdt::wire::{self, CloseCode, Notice};
 use futures_util::future::join_all;
@@ -20,8 +21,6 @@ use crate::bus::PodWord;
 
 /// Milliseconds between two closes at most: few connections do not take all the time that many may have.
 const PAUSE_MAX_MS: u64 = 100;
-/// Milliseconds. When whoever is sent away is told to come back: after the first, and within so many more.
-const RETRY_MS: (u64, u64) = (200, 600);
 
 /// Edits that are in memory and in their authors' clients, and nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +104,7 @@ impl Inner {
             if clock.now() < at {
                 clock.sleep_until(at).await;
             }
-            send_away(&outbox, dialect, RETRY_MS.0 + ids.seed() % (RETRY_MS.1 + 1));
+            send_away(&outbox, dialect, RETRY_AFTER_MS.0 + ids.seed() % (RETRY_AFTER_MS.1 + 1));
         }
     }
 

@@ -37,6 +37,7 @@ impl Counters {
             received: number(&self.received),
             undecodable: number(&self.undecodable),
             gaps: number(&self.gaps),
+            lost: number(&self.lost),
         }
     }
 }

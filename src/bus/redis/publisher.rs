@@ -91,7 +91,10 @@ impl Publisher {
             // What was said in the moment in which the last link broke is old by now.
             self.drop_what_waits();
             self.counters.can_publish.store(true, Ordering::Relaxed);
-            let end = self.pump(link).await;
+            let mut in_flight = InFlight::new();
+            let end = self.pump(link, &mut in_flight).await;
+            // What is in flight dies with the link.
+            in_flight.iter().for_each(|_| self.count(false));
             self.counters.can_publish.store(false, Ordering::Relaxed);
             self.drop_what_waits();
             match end {
@@ -103,9 +106,8 @@ impl Publisher {
         self.drop_what_waits();
     }
 
-    async fn pump(&mut self, mut link: Link) -> End {
+    async fn pump(&mut self, mut link: Link, in_flight: &mut InFlight) -> End {
         let closing = self.closing.clone();
-        let mut in_flight = InFlight::new();
         let mut bytes = 0;
         let mut refusals = Refusals::default();
         let mut beat = tokio::time::interval(BEAT);
@@ -133,7 +135,7 @@ impl Publisher {
                 }
                 said = self.queue.recv(), if has_room => {
                     let Some(said) = said else { return End::Closing };
-                    bytes += self.begin(&link.client, &mut in_flight, &said).await;
+                    bytes += self.begin(&link.client, in_flight, &said).await;
                     continue;
                 }
                 _ = beat.tick() => {
@@ -142,14 +144,12 @@ impl Publisher {
                 }
                 error = link.ended() => return End::Lost(error),
                 () = closing.cancelled() => {
-                    let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.flush(&link.client, &mut in_flight));
+                    let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.flush(&link.client, in_flight));
                     let _ = flushed.await;
                     return End::Closing;
                 }
             };
             if let Some(error) = refusals.note(answer) {
-                // What is in flight dies with the link.
-                in_flight.iter().for_each(|_| self.count(false));
                 return End::Lost(error);
             }
         }

@@ -364,10 +364,15 @@ export interface components {
             dropped: number;
             /**
              * Format: int64
-             * @description How often a design was told that it may have missed some.
+             * @description How often a design was told that it may have missed some, since Redis was away.
              */
             gaps: number;
             is_connected: boolean;
+            /**
+             * Format: int64
+             * @description Messages that a design was too busy to take; it reads the log instead.
+             */
+            lost: number;
             /**
              * Format: int64
              * @description Messages.
@@ -704,6 +709,12 @@ export interface components {
             /** @description Open sockets. */
             connections: number;
             database: components["schemas"]["DatabaseHealth"];
+            /**
+             * Format: int64
+             * @description How often a document here and the one of another server differed at the same place of the log, and was loaded anew. Not
+             *     0: report it.
+             */
+            divergences: number;
             /** @description A stop has begun. */
             draining: boolean;
             look: components["schemas"]["StoreLook"];
