@@ -52,7 +52,8 @@ pub enum StoreError {
     /// database that had not got them all. It may build upon them, and is not taken.
     #[error("the log ends at {head}, before what the append builds upon")]
     Behind { head: Seq },
-    /// An append was to stand right behind the log as its author knew it, and somebody else was faster. Nothing was changed.
+    /// Somebody else was faster: the append was to stand right behind the log as its author knew it, or a row behind that wrote
+    /// under the same clocks. Nothing was changed.
     #[error("the log ends at {head}, beyond what the append was made upon")]
     Overtaken { head: Seq },
     /// The log rows that were asked for are folded into a snapshot: load the design anew.
@@ -81,8 +82,9 @@ pub trait Store: Send + Sync + 'static {
     /// Its claims are written with it: a claim that holds already is none, one of somebody else's id fails the
     /// append as `Foreign` and changes nothing.
     /// `Behind` when the log ends before [`Append::after`], unless the append is in it.
-    /// `Overtaken` when the append is to stand right behind it ([`Append::exactly`]) and the log is further, unless the append
-    /// is in it. `NoSuchDesign` for a deleted design. Concurrent appends of many designs share one commit.
+    /// `Overtaken` when the log is further than [`Append::after`] and the append is to stand right behind that
+    /// ([`Append::exactly`]), or what is further wrote under one of its clocks ([`Append::writes_any_of`]), or is not there any more to be
+    /// compared; unless the append is in the log. `NoSuchDesign` for a deleted design. Concurrent appends of many designs share one commit.
     async fn append(&self, design: DesignId, append: Append) -> Result<Seq>;
     /// Snapshot, tail, every claim and every mark in quarantine in one consistent read; `None`: no such design. Refuses
     /// a tail with holes as `Damaged`.

@@ -144,6 +144,8 @@ pub const DIGEST_EVERY_MS: u64 = 30_000;
 pub const DIGEST_QUIET_MS: u64 = 1_000;
 /// Bus messages held above a hole; more are dropped, since the log repairs them.
 pub const HOLE_MESSAGES_MAX: usize = 1_024;
+/// Bytes of them.
+pub const HOLE_BYTES_MAX: usize = 4 << 20;
 /// Log rows read in one catch-up.
 pub const CATCH_UP_ROWS_MAX: usize = 1_024;
 /// Milliseconds between two looks of a pod at what the store has of its open designs.

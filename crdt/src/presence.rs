@@ -328,7 +328,10 @@ impl Presence {
                 }
             }
         }
-        self.opened.entry(conn).or_default().insert(entry.client);
+        // Once for each connection: what a client makes of going and coming again costs the database nothing.
+        if self.opened.entry(conn).or_default().insert(entry.client) {
+            self.arrived.push((entry.client, user));
+        }
         self.put(Owner::Conn(conn), user, entry.client, entry.clock, state);
     }
 
@@ -357,18 +360,11 @@ impl Presence {
             self.news.changed(client);
         }
         let heard = here.heard;
-        let is_known_here = match self.here.insert(client, here) {
-            Some(before) => {
-                self.unweigh(&before);
-                if before.heard != heard {
-                    self.heard.remove(&(before.heard, client));
-                }
-                !before.owner.is_far()
+        if let Some(before) = self.here.insert(client, here) {
+            self.unweigh(&before);
+            if before.heard != heard {
+                self.heard.remove(&(before.heard, client));
             }
-            None => false,
-        };
-        if !owner.is_far() && !is_known_here {
-            self.arrived.push((client, user));
         }
         self.removed.remove(&client);
         self.changed.insert(client);

@@ -245,13 +245,12 @@ impl Executor {
                     return Done { logged_bytes: bytes, ..input.into() };
                 }
                 Err(StoreError::NoSuchDesign) => Input::Deleted,
-                Err(StoreError::Overtaken { .. }) => Input::AppendOvertaken { append_id },
-                // The room knew every claim of the log before it let an update pass: another pod was faster with one of its ids. Or
-                // the log is not the one that it knew.
-                Err(
-                    error
-                    @ (StoreError::Foreign { .. } | StoreError::Behind { .. } | StoreError::Conflict(_)),
-                ) => {
+                // Another pod was faster with a clock, or with a client id.
+                Err(StoreError::Overtaken { .. } | StoreError::Foreign { .. }) => {
+                    Input::AppendOvertaken { append_id }
+                }
+                // The log is not the one that the room knew.
+                Err(error @ (StoreError::Behind { .. } | StoreError::Conflict(_))) => {
                     log_store_error(design, &error, "an append was refused: the design is loaded anew");
                     Input::AppendRefused { append_id }
                 }

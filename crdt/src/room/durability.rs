@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use yrs::StateVector;
 
 use super::edit::{EditInFlight, Edits};
-use super::effect::{Append, ClockRange};
-use crate::gate::Scan;
+use super::effect::Append;
+use crate::gate::{Scan, clock_of};
 use crate::ids::{AppendId, ConnId, Millis, Seq, UserId};
 use crate::limits;
 use crate::roles::DesignRole;
@@ -61,8 +62,11 @@ pub(super) struct InFlight {
     pub(super) committed: Option<Seq>,
     /// The log itself was seen to have it, and everybody has been told. What is awaited is how the attempt under way ends.
     pub(super) is_told: bool,
-    /// Another pod has logged something under the same clocks: what the others get is what the log makes of both.
-    pub(super) is_forked: bool,
+    /// The document contains it. Not so after it was made anew from a log that has something under the same clocks: this very
+    /// append, or another one that was faster.
+    pub(super) is_in_doc: bool,
+    /// The frames that it was made of, in case that the log does not take it: then they are judged again.
+    pub(super) passed: Vec<Waiting>,
     /// When the room starts to worry about the store.
     slow_at: Option<Millis>,
     /// Set while no attempt is under way: when to try again.
@@ -79,21 +83,30 @@ impl InFlight {
             edit: None,
             committed: None,
             is_told: false,
-            is_forked: false,
+            is_in_doc: true,
+            passed: Vec::new(),
             slow_at: Some(now.plus(limits::APPEND_SLOW_MS)),
             retry_at: None,
             backoff_ms: limits::APPEND_RETRY_MIN_MS,
         }
     }
 
-    /// The clocks that the append adds.
-    pub(super) fn wrote(&self) -> impl Iterator<Item = ClockRange> {
-        self.append.authors.iter().flat_map(|author| author.wrote.iter().copied())
+    /// The log, which goes up to this state, has something under the clocks that the append adds.
+    pub(super) fn is_written_in(&self, log: &StateVector) -> bool {
+        self.append.wrote().any(|range| range.start < clock_of(log, range.client))
+    }
+
+    /// Bytes of what is nowhere but here and with its authors.
+    fn memory(&self) -> usize {
+        // A frame that is alone is the append, in one buffer.
+        let own = if self.passed.len() == 1 { 0 } else { self.append.update.len() };
+        own + self.passed.iter().map(Waiting::memory).sum::<usize>()
     }
 
     /// It is durable. Who waits to hear of that.
     pub(super) fn commit(&mut self, seq: Seq) -> Vec<Ack> {
         (self.committed, self.slow_at, self.retry_at) = (Some(seq), None, None);
+        self.passed.clear();
         std::mem::take(&mut self.acks)
     }
 
@@ -264,7 +277,7 @@ impl Durability {
     /// Bytes that are nowhere but here and in their authors' clients.
     pub(super) fn unsaved_bytes(&self) -> usize {
         let flight = self.in_flight.as_ref().filter(|flight| !flight.is_logged());
-        self.waiting_bytes() + flight.map_or(0, |flight| flight.append.update.len())
+        self.waiting_bytes() + flight.map_or(0, InFlight::memory)
     }
 
     /// The append in flight, if there is one, has no trouble with the store.

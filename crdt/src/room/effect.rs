@@ -1,5 +1,6 @@
 //! What a room wants done. Effects are data: the executor carries them out in order and reports back with inputs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -62,6 +63,10 @@ pub struct Append {
     /// step may build upon, and must not take it.
     pub after: Seq,
     /// It must stand right behind `after`: when the log is further, it must not take it.
+    ///
+    /// Whether or not this is set, the log must not take it either when a row behind `after` wrote under one of the clocks that
+    /// this step adds ([`Append::writes_any_of`]): no clock is ever written twice, so that whoever reads the log needs not know
+    /// who knew of whom.
     pub exactly: bool,
     /// Yjs update v1 with everything that this step adds.
     pub update: Bytes,
@@ -71,6 +76,24 @@ pub struct Append {
     pub claims: Vec<Claim>,
     /// The design's name, when this step changed it.
     pub name: Option<String>,
+}
+
+impl Append {
+    /// The clocks that this step adds.
+    pub fn wrote(&self) -> impl Iterator<Item = &ClockRange> {
+        self.authors.iter().flat_map(|author| &author.wrote)
+    }
+
+    /// Whether it adds something under any of these clocks.
+    pub fn writes_any_of<'a>(&self, theirs: impl IntoIterator<Item = &'a ClockRange>) -> bool {
+        // Ours do not overlap: of those that begin before the end of another one, the last one reaches furthest.
+        let ours: BTreeMap<_, _> =
+            self.wrote().map(|range| ((range.client, range.start), range.end)).collect();
+        theirs.into_iter().any(|range| {
+            let before = ours.range((range.client, 0)..(range.client, range.end)).next_back();
+            before.is_some_and(|(_, end)| range.start < *end)
+        })
+    }
 }
 
 /// Whose a client id is: the user's who first wrote under it. Nobody else may ever write under it.

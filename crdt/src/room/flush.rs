@@ -4,12 +4,13 @@
 //! the log. The frames that pass are applied in one transaction and become one append. Nothing about them leaves the
 //! room before the store says that it is durable: not the `Saved` (INV-2), not the edit (INV-3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use yrs::StateVector;
 
+use super::astray::Astray;
 use super::durability::{Ack, InFlight};
 use super::effect::{Append, Author, Claim, ClockRange, Effect, FrameKind};
 use super::input::Dialect;
@@ -27,13 +28,14 @@ use crate::wire;
 /// notices, with a panic, on more than about twenty.
 const MERGED_MAX: usize = 16;
 
-/// What became of an append that the log was seen to have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reached {
-    Shown,
-    /// It is shown as part of what the log makes of it and of another row under the same clocks.
-    Forked,
-}
+/// How often in a row the log may not take an append before the room ends: what is judged anew each time should pass, or be
+/// refused, long before.
+const OVERTAKEN_MAX: u32 = 12;
+/// How often a large append is held back because others were faster.
+const EXACT_TRIES: u32 = 3;
+/// What makes an append large, in client ids, deletions and bytes: pods that judge such appends side by side, each within the
+/// limits of a design, could exceed them together by more than what is left for that.
+const LARGE: (usize, usize, usize) = (1_000, 1_000, 256 << 10);
 
 /// What the document contains already, and the log is to contain next.
 pub(super) struct Step {
@@ -86,7 +88,9 @@ impl Live {
             Err(fault) => return self.start_rebuild(batch, &fault, effects),
         };
         let append = self.append_of(Step { update, authors, claims, growth });
-        self.put_in_flight(InFlight::new(now, append, batch.acks, sole_author), effects);
+        let mut flight = InFlight::new(now, append, batch.acks, sole_author);
+        flight.passed = batch.passed;
+        self.put_in_flight(flight, effects);
     }
 
     /// The append of what the document contains already.
@@ -97,7 +101,10 @@ impl Live {
         (self.name, self.name_is_sure) = (name, true);
         self.size.add(Growth { bytes: update.len(), ..growth });
         let append_id = self.durability.next_append_id();
-        Append { append_id, after: self.head, exactly: false, update, authors, claims, name: renamed }
+        let (ids, deletions, bytes) = LARGE;
+        let is_large = ids < claims.len() || deletions < growth.delete_ranges || bytes < update.len();
+        let exactly = is_large && self.overtaken < EXACT_TRIES;
+        Append { append_id, after: self.head, exactly, update, authors, claims, name: renamed }
     }
 
     pub(super) fn put_in_flight(&mut self, flight: InFlight, effects: &mut Vec<Effect>) {
@@ -153,6 +160,7 @@ impl Live {
             return;
         }
         self.set_degraded(false, effects);
+        self.overtaken = 0;
         let Some(flight) = self.durability.in_flight.as_mut().filter(|flight| !flight.is_told) else {
             // A second row with the same: another pod logged for the author what this one could not say was logged.
             self.durability.in_flight = None;
@@ -170,41 +178,62 @@ impl Live {
     }
 
     /// Everything up to the append in flight is in the document, and the append is in the log: whoever is to hear of it does.
-    pub(super) fn reach_flight(&mut self, seq: Seq, effects: &mut Vec<Effect>) -> Reached {
-        let Some(flight) = &mut self.durability.in_flight else { return Reached::Shown };
+    pub(super) fn reach_flight(&mut self, seq: Seq, effects: &mut Vec<Effect>) {
+        let Some(flight) = &mut self.durability.in_flight else { return };
         flight.is_told = true;
+        flight.passed.clear();
         let (acks, edit) = (std::mem::take(&mut flight.acks), flight.edit.take());
-        let ranges: Vec<ClockRange> = flight.wrote().collect();
-        let (sole_author, is_forked) = (flight.sole_author, flight.is_forked);
+        let ranges: Vec<ClockRange> = flight.append.wrote().copied().collect();
+        let sole_author = flight.sole_author;
         let Append { update, claims, .. } = flight.append.clone();
         let was_told_by_log = flight.committed.is_none();
         if !flight.is_under_way() {
             self.durability.in_flight = None;
         }
         self.note_claims(&claims);
-        if !is_forked {
-            self.show(&update, &ranges, sole_author, effects);
-        }
+        self.show(&update, &ranges, sole_author, effects);
         self.acknowledge(&acks, effects);
         self.edit_committed(edit, seq, effects);
         if was_told_by_log {
             self.store_was_read(effects);
             effects.push(Effect::Publish { generation: self.generation, seq, update, claims });
         }
-        if is_forked { Reached::Forked } else { Reached::Shown }
     }
 
-    /// Another pod was faster: what the append was made for is looked at again, on a document without it.
+    /// Another pod was faster, with a client id, with a clock, or where this append alone was to stand.
     pub(super) fn append_overtaken(&mut self, append_id: AppendId, effects: &mut Vec<Effect>) {
-        if !self.is_in_flight(append_id) {
-            return;
+        if self.is_in_flight(append_id) {
+            self.set_degraded(false, effects);
+            self.give_way(effects);
         }
-        self.set_degraded(false, effects);
-        let flight = self.durability.in_flight.take();
-        if let Some(edit) = flight.and_then(|flight| flight.edit) {
+    }
+
+    /// The append in flight will not be in the log. What it was made of is judged again, once the log has been asked, against a
+    /// document without it: most of it will be found to be there already, and whoever wrote something else under clocks that are
+    /// taken, or under an id that is somebody else's, is refused alone.
+    pub(super) fn give_way(&mut self, effects: &mut Vec<Effect>) {
+        let is_hopeless = |flight: &InFlight| !flight.is_told && OVERTAKEN_MAX <= self.overtaken;
+        if self.durability.in_flight.as_ref().is_some_and(is_hopeless) {
+            return self.goes_astray(Astray::Refused);
+        }
+        let Some(flight) = self.durability.in_flight.take() else { return };
+        let InFlight { passed, acks, edit, is_in_doc, is_told, .. } = flight;
+        if is_told {
+            return; // the log has the same from another pod
+        }
+        self.overtaken += 1;
+        self.name_is_sure = false;
+        if let Some(edit) = edit {
             self.durability.edits.push_back_in(edit);
         }
-        if self.rebuild.is_none() {
+        // The other messages of that flush added nothing to the log as it was.
+        let again: BTreeSet<(ConnId, u64)> = passed.iter().map(|waiting| (waiting.conn, waiting.n)).collect();
+        let others: Vec<Ack> = acks.into_iter().filter(|ack| !again.contains(&(ack.conn, ack.n))).collect();
+        self.acknowledge(&others, effects);
+        // Before everything that its authors sent later.
+        self.durability.forget_question();
+        self.durability.set_aside_first(passed);
+        if is_in_doc && self.rebuild.is_none() {
             self.read_snapshot(effects);
         }
     }

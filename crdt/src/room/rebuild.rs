@@ -5,7 +5,7 @@ use yrs::StateVector;
 
 use super::RoomConfig;
 use super::astray::Astray;
-use super::durability::Waiting;
+use super::durability::{InFlight, Waiting};
 use super::effect::{Effect, Quarantine};
 use super::input::Loaded;
 use super::judge::Batch;
@@ -111,9 +111,9 @@ impl Live {
             return self.goes_astray(Astray::Restored);
         }
         let Some(rebuild) = self.rebuild.take() else { return };
-        let in_flight = self.durability.in_flight.as_ref().map(|flight| flight.append.update.clone());
         let committed = rebuild.committed;
-        let Ok(replayed) = replay(config, loaded, in_flight.as_deref(), rebuild.batch) else {
+        let in_flight = self.durability.in_flight.as_ref();
+        let Ok(replayed) = replay(config, loaded, in_flight, rebuild.batch) else {
             // What the log itself holds cannot be applied any more: damage, which a later read may find mended.
             self.close_all(now, CloseCode::Overloaded, "the stored design cannot be read", effects);
             self.rebuild =
@@ -127,12 +127,16 @@ impl Live {
         self.doc_version += 1;
         (self.places, self.owners, self.size, self.read_only) = (places, owners, size, read_only);
         self.marks.join(marks);
+        let in_flight = match &mut self.durability.in_flight {
+            Some(flight) => {
+                flight.is_in_doc = replayed.has_in_flight;
+                flight.is_in_doc.then(|| flight.append.update.clone())
+            }
+            None => None,
+        };
         let survivors = replayed.batch.passed.iter().map(|survivor| &survivor.update);
         for update in in_flight.iter().chain(survivors) {
             self.note_again(update);
-        }
-        if let Some(flight) = &mut self.durability.in_flight {
-            flight.is_forked = false;
         }
         // With anything beside what the store holds, it is like any other document.
         let is_plain = in_flight.is_none() && replayed.applied.is_none();
@@ -217,6 +221,8 @@ struct Replayed {
     stored: Stored,
     /// The state vector of what the store holds.
     known: StateVector,
+    /// The document has the append in flight.
+    has_in_flight: bool,
     /// What the surviving updates added; `None`: there were none.
     applied: Option<Applied>,
     batch: Batch,
@@ -224,15 +230,17 @@ struct Replayed {
     culprits: Vec<(Waiting, String)>,
 }
 
-/// Applies the batch's updates one by one, each failure on a fresh document, then the survivors in one transaction.
+/// Applies what is in flight, unless the log has something under its clocks: this append, or another that was faster. Then applies the batch's updates one by one, each failure on a fresh document, then the survivors in one transaction.
 fn replay(
     config: &RoomConfig,
     loaded: &Loaded,
-    in_flight: Option<&[u8]>,
+    in_flight: Option<&InFlight>,
     mut batch: Batch,
 ) -> Result<Replayed, StoredFault> {
     let mut stored = Stored::read(config, loaded)?;
     let known = stored.doc.state_vector();
+    let in_flight = in_flight.filter(|flight| !flight.is_written_in(&known));
+    let in_flight = in_flight.map(|flight| &flight.append.update[..]);
     let with_in_flight = || {
         let mut doc = stored::document(config, loaded)?;
         if let Some(update) = in_flight {
@@ -266,5 +274,6 @@ fn replay(
     let updates: Vec<&[u8]> = survivors.iter().map(|waiting| &waiting.update[..]).collect();
     let applied = if updates.is_empty() { None } else { Some(stored.doc.apply(&updates, true)?) };
     batch.passed = survivors;
-    Ok(Replayed { stored, known, applied, batch, culprits })
+    let has_in_flight = in_flight.is_some();
+    Ok(Replayed { stored, known, has_in_flight, applied, batch, culprits })
 }

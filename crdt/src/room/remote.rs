@@ -16,11 +16,10 @@ use bytes::Bytes;
 use super::astray::Astray;
 use super::durability::InFlight;
 use super::effect::{Claim, ClockRange, Effect};
-use super::flush::Reached;
 use super::input::LogRow;
 use super::live::Live;
 use super::size::Growth;
-use crate::gate;
+use crate::gate::{self, Scan};
 use crate::ids::{AppendId, Generation, Millis, Seq};
 use crate::limits;
 use crate::schema::{self, Root};
@@ -48,6 +47,18 @@ enum Held {
     /// In the log stands, byte for byte, what this append was to bring there.
     InFlight(AppendId),
     Theirs(Bytes, Vec<Claim>),
+}
+
+/// How a row stands to the append in flight.
+enum Meeting {
+    None,
+    /// It is the same, byte for byte.
+    Same,
+    /// It is something else under the same clocks. While an attempt to append ours is under way, how it ends is awaited: a room has one
+    /// append under way at most.
+    Other {
+        may_give_way: bool,
+    },
 }
 
 impl Remote {
@@ -84,6 +95,15 @@ impl Remote {
         }
     }
 
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let held = |held: &Held| match held {
+            Held::Theirs(update, _) => update.len(),
+            Held::Own | Held::InFlight(_) => 0,
+        };
+        let all: usize = self.held.values().map(held).sum();
+        self.held.len() < limits::HOLE_MESSAGES_MAX && all + bytes <= limits::HOLE_BYTES_MAX
+    }
+
     fn known_upto(&self) -> Seq {
         self.held.last_key_value().map_or(self.told, |(seq, _)| self.told.max(*seq))
     }
@@ -113,7 +133,7 @@ impl Live {
             return;
         }
         // Dropping is safe above the bound: the hole below is filled from the log, and so is this.
-        if self.remote.held.len() < limits::HOLE_MESSAGES_MAX {
+        if self.remote.has_room_for(update.len()) {
             self.remote.held.insert(seq, Held::Theirs(update, claims));
         }
         self.remote.hear_of(seq);
@@ -250,8 +270,24 @@ impl Live {
             match held {
                 Held::Theirs(update, claims) => {
                     // The log holds what passed another pod's gate: only damage can make it fail.
-                    let Ok(ranges) = self.take_over(&update) else { return self.reload(effects) };
-                    self.note_fork(&update, &ranges);
+                    let Ok(scan) = gate::scan_stored(&update) else { return self.reload(effects) };
+                    match self.meets_flight(&update, &scan.scan.ranges) {
+                        Meeting::None => {}
+                        Meeting::Same => {
+                            self.reach_flight(seq, effects);
+                            self.head = seq;
+                            continue;
+                        }
+                        Meeting::Other { may_give_way } => {
+                            self.remote.held.insert(seq, Held::Theirs(update, claims));
+                            if may_give_way {
+                                self.give_way(effects);
+                                continue;
+                            }
+                            return;
+                        }
+                    }
+                    let Ok(ranges) = self.take_over(&update, scan.scan) else { return self.reload(effects) };
                     self.note_claims(&claims);
                     self.show(&update, &ranges, None, effects);
                 }
@@ -261,10 +297,8 @@ impl Live {
                         _ => flight.committed == Some(seq),
                     };
                     let flight = self.durability.in_flight.as_ref();
-                    if flight.is_some_and(|flight| !flight.is_told && is_it(flight))
-                        && self.reach_flight(seq, effects) == Reached::Forked
-                    {
-                        return self.read_snapshot(effects);
+                    if flight.is_some_and(|flight| !flight.is_told && is_it(flight)) {
+                        self.reach_flight(seq, effects);
                     }
                 }
             }
@@ -272,19 +306,23 @@ impl Live {
         }
     }
 
-    /// Marks the append in flight if another row has something under the same clocks: only who is on two pods at once, or
-    /// changes the pod while something is on its way, brings this about. The first in the log counts, ours is in the document.
-    fn note_fork(&mut self, update: &Bytes, ranges: &[ClockRange]) {
-        let Some(flight) = &mut self.durability.in_flight else { return };
-        let meets = |ours: ClockRange, theirs: &ClockRange| {
-            ours.client == theirs.client && ours.start < theirs.end && theirs.start < ours.end
+    /// Whether a row has something under the clocks that the append in flight adds: only who is on two pods at once, or changes
+    /// the pod while something is on its way, brings this about. The log takes one of them; it has this one.
+    fn meets_flight(&self, update: &Bytes, ranges: &[ClockRange]) -> Meeting {
+        let flight = self.durability.in_flight.as_ref();
+        let Some(flight) = flight.filter(|flight| !flight.is_told && flight.committed.is_none()) else {
+            return Meeting::None;
         };
-        flight.is_forked |= flight.append.update != *update
-            && flight.wrote().any(|ours| ranges.iter().any(|theirs| meets(ours, theirs)));
+        if !flight.is_in_doc || !flight.append.writes_any_of(ranges) {
+            Meeting::None
+        } else if flight.append.update == *update {
+            Meeting::Same
+        } else {
+            Meeting::Other { may_give_way: !flight.is_under_way() }
+        }
     }
 
-    fn take_over(&mut self, update: &Bytes) -> Result<Vec<ClockRange>, ()> {
-        let scan = gate::scan_stored(update).map_err(|_| ())?.scan;
+    fn take_over(&mut self, update: &Bytes, scan: Scan) -> Result<Vec<ClockRange>, ()> {
         let placed = scan.place(update, &self.places).map_err(|_| ())?;
         self.size.add(Growth {
             bytes: update.len(),

@@ -308,42 +308,141 @@ fn a_look_while_the_room_loads_or_is_gone_changes_nothing() {
     assert!(stage.room.is_closed());
 }
 
-// R-SYNC-8
-#[test]
-fn of_two_rows_under_the_same_clocks_the_first_in_the_log_counts_for_everybody() {
-    let (one, other) = (Writer::new(100).node("one"), Writer::new(100).node("other"));
-    for is_ours_first_to_commit in [false, true] {
-        let mut stage = Stage::with_two();
-        let append = stage.flight(ANA, &one);
-        if is_ours_first_to_commit {
-            // The bus is slow: our own commit is heard of before the one below it.
-            stage.commit(&append, 2);
-            stage.input(remote(1, &other));
-        } else {
-            stage.input(remote(1, &other));
-            stage.commit(&append, 2);
+/// How a room hears that another pod has logged something else under the same clocks as its append in flight.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    /// By the store's answer.
+    ByAnswer,
+    /// By the bus, before the store has answered.
+    ByBusFirst,
+    /// By the bus, while nobody knows what became of the append.
+    InDoubt,
+}
+
+impl Stage {
+    /// `other` stands at the append's place.
+    fn overtake(&mut self, append: &Append, other: &Bytes, told: Told) {
+        let append_id = append.append_id;
+        match told {
+            Told::ByAnswer => self.input(Input::AppendOvertaken { append_id }),
+            Told::ByBusFirst => {
+                self.input(remote(1, other));
+                assert!(!self.loads(), "one append at a time: its answer is awaited");
+                self.input(Input::AppendOvertaken { append_id });
+            }
+            Told::InDoubt => {
+                self.input(Input::AppendFailed { append_id, reason: "who knows".to_owned() });
+                self.input(remote(1, other));
+            }
         }
-        assert!(stage.heard(ANA).contains(&ServerFrame::Saved(2)));
-        assert!(stage.loads(), "the document holds what the log does not");
-        stage.input(Input::Loaded(Loaded { tail: vec![row(1, &other), row(2, &one)], ..empty() }));
-        let shown = stage.shown(BEN);
-        assert_eq!(shown.first(), Some(&other));
-        let ben = Writer::new(7);
-        for update in &shown {
-            ben.take(update);
-        }
+        assert!(self.loads(), "the document holds what the log does not");
+        self.input(Input::Loaded(Loaded { tail: vec![row(1, other)], ..empty() }));
+        assert!(self.asks_log(), "before anything is judged again");
+        self.input(Input::CaughtUp { rows: Vec::new() });
+        self.wait(limits::FLUSH_INTERVAL_MS);
+    }
+
+    /// The keys of a root as a fresh client gets them.
+    fn keys_of(&mut self, root: &str) -> Vec<String> {
+        use yrs::{Map, Transact};
         let eve = ConnId::new(9);
-        stage.join(eve, DesignRole::Viewer, Dialect::Stock);
-        stage.frame(eve, crate::stage::step1(&yrs::StateVector::default()));
-        let heard = stage.heard(eve);
+        self.join(eve, DesignRole::Viewer, Dialect::Stock);
+        self.frame(eve, crate::stage::step1(&yrs::StateVector::default()));
+        let heard = self.heard(eve);
         let Some(ServerFrame::SyncStep2 { update }) = heard.last() else { panic!("{heard:?}") };
         let fresh = Writer::new(8);
         fresh.take(update);
-        let nodes = |writer: &Writer| {
-            use yrs::{Map, Transact};
-            let nodes = writer.0.get_or_insert_map("nodes");
-            nodes.keys(&writer.0.transact()).map(str::to_owned).collect::<Vec<_>>()
-        };
-        assert_eq!((nodes(&ben), nodes(&fresh)), (vec!["other".to_owned()], vec!["other".to_owned()]));
+        let map = fresh.0.get_or_insert_map(root);
+        let mut keys: Vec<_> = map.keys(&fresh.0.transact()).map(str::to_owned).collect();
+        keys.sort_unstable();
+        keys
     }
+}
+
+// R-SYNC-8
+#[test]
+fn of_two_under_the_same_clocks_the_first_in_the_log_counts_for_everybody() {
+    let (one, other) = (Writer::new(100).node("one"), Writer::new(100).node("other"));
+    for told in [Told::ByAnswer, Told::ByBusFirst, Told::InDoubt] {
+        let mut stage = Stage::with_two();
+        let append = stage.flight(ANA, &one);
+        stage.overtake(&append, &other, told);
+        assert!(stage.take_append().is_none(), "nothing of it is new to the log");
+        assert!(stage.heard(ANA).contains(&ServerFrame::Saved(2)));
+        assert!(!stage.shown(BEN).contains(&one), "{told:?}");
+        assert_eq!(stage.keys_of("nodes"), ["other"]);
+    }
+}
+
+// R-SYNC-8
+#[test]
+fn who_writes_two_things_at_two_pods_is_sent_away_alone() {
+    use yrs::{Map, MapPrelim, Transact};
+    let forked = |value: bool| {
+        let writer = Writer::new(100);
+        let meta = writer.0.get_or_insert_map("meta");
+        let mut txn = writer.0.transact_mut();
+        if value {
+            meta.insert(&mut txn, "k", true);
+        } else {
+            // What stands inside it has no place in the other's document.
+            meta.insert(&mut txn, "k", MapPrelim::from([("inside", true)]));
+        }
+        Bytes::from(txn.encode_update_v1())
+    };
+    for told in [Told::ByAnswer, Told::ByBusFirst, Told::InDoubt] {
+        let mut stage = Stage::with_two();
+        stage.wait(limits::FLUSH_INTERVAL_MS);
+        let innocent = Writer::new(200).node("innocent");
+        stage.edit(ANA, &forked(false));
+        stage.edit(BEN, &innocent);
+        stage.wait(limits::FLUSH_INTERVAL_MS);
+        let append = stage.take_append().unwrap();
+        stage.overtake(&append, &forked(true), told);
+        // Ben did not wait for her.
+        let again = stage.take_append().unwrap();
+        assert_eq!((&again.update, again.after), (&innocent, Seq::new(1)));
+        stage.commit(&again, 2);
+        stage.wait(limits::FLUSH_INTERVAL_MS);
+        assert!(stage.close_of(ANA).is_some() && stage.close_of(BEN).is_none(), "{told:?}");
+        assert!(stage.take_append().is_none());
+        assert!(stage.heard(BEN).contains(&ServerFrame::Saved(2)));
+        assert_eq!(stage.keys_of("nodes"), ["innocent"]);
+        assert_eq!(stage.keys_of("meta"), ["k"]);
+    }
+}
+
+// R-SYNC-8
+#[test]
+fn an_append_that_the_log_has_already_from_another_pod_is_not_made_again() {
+    let one = Writer::new(100).node("one");
+    let mut stage = Stage::with_two();
+    let append = stage.flight(ANA, &one);
+    stage.input(remote(1, &one));
+    assert!(stage.heard(ANA).contains(&ServerFrame::Saved(2)), "it is in the log");
+    assert_eq!(stage.shown(BEN), [one]);
+    stage.input(Input::AppendOvertaken { append_id: append.append_id });
+    stage.wait(1_000);
+    assert!(!stage.loads() && stage.take_append().is_none());
+    assert!(!stage.room.stats().has_unsaved);
+}
+
+#[test]
+fn a_log_that_never_takes_what_it_should_ends_the_room() {
+    let mut stage = Stage::with_two();
+    let mut append = stage.flight(ANA, &Writer::new(100).node("one"));
+    for _ in 0..100 {
+        stage.input(Input::AppendOvertaken { append_id: append.append_id });
+        if let Some(code) = stage.close_of(ANA) {
+            assert_eq!(code, CloseCode::Overloaded);
+            return;
+        }
+        assert!(stage.loads());
+        stage.input(Input::Loaded(empty()));
+        assert!(stage.asks_log());
+        stage.input(Input::CaughtUp { rows: Vec::new() });
+        stage.wait(limits::FLUSH_INTERVAL_MS);
+        append = stage.take_append().unwrap();
+    }
+    panic!("it goes on for ever");
 }

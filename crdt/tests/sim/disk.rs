@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use atlas_crdt::design::DesignDoc;
 use atlas_crdt::gate::{clock_of, scan_stored};
 use atlas_crdt::ids::{AppendId, ClientId, Epoch, Generation, Seq, UserId};
-use atlas_crdt::room::{Append, Claim, Loaded, LogRow, QuarantineMark};
+use atlas_crdt::room::{Append, Claim, ClockRange, Loaded, LogRow, QuarantineMark};
 use bytes::Bytes;
 use yrs::Doc;
 
@@ -28,10 +28,10 @@ pub(crate) struct Disk {
     names: Vec<String>,
     /// Whose each client id is.
     claims: BTreeMap<ClientId, Option<UserId>>,
+    /// What each row wrote.
+    wrote: Vec<Vec<ClockRange>>,
     announced: Vec<Claim>,
     quarantined: Vec<QuarantineMark>,
-    /// Rows that brought nothing new.
-    pub(crate) empty_rows: u64,
 }
 
 /// An append that the log can never take, or not at this place.
@@ -52,9 +52,9 @@ impl Disk {
             marks: BTreeSet::new(),
             names: Vec::new(),
             claims: BTreeMap::new(),
+            wrote: Vec::new(),
             announced: Vec::new(),
             quarantined: Vec::new(),
-            empty_rows: 0,
         }
     }
 
@@ -63,14 +63,14 @@ impl Disk {
         if let Some(seq) = self.by_append_id.get(&append.append_id) {
             return Ok(*seq);
         }
-        let is_foreign =
-            |claim: &Claim| self.claims.get(&claim.client).is_some_and(|user| *user != claim.user);
-        if append.claims.iter().any(is_foreign) {
+        if append.claims.iter().any(|claim| self.is_foreign(claim)) {
             return Err(Refused::Foreign);
         }
         let seq = self.head().next();
         assert!(append.after < seq, "{:?} is further than the log ever was", append.after);
-        if append.exactly && append.after.next() != seq {
+        let known = usize::try_from(append.after.get()).unwrap();
+        let is_second = append.writes_any_of(self.wrote[known..].iter().flatten());
+        if is_second || append.exactly && append.after.next() != seq {
             return Err(Refused::Overtaken);
         }
         self.claims.extend(append.claims.iter().map(|claim| (claim.client, claim.user)));
@@ -84,14 +84,22 @@ impl Disk {
         }
         let applied = self.doc.apply(&[&append.update[..]], false);
         let applied = applied.expect("what a room appends is closed and can be applied");
-        // Another pod has logged the same for a client that went on there.
-        self.empty_rows += u64::from(!applied.changed);
+        // Two may delete one thing.
+        assert!(applied.changed || append.wrote().next().is_none(), "a row that adds nothing");
+        self.wrote.push(append.wrote().copied().collect());
         self.rows.push(LogRow { seq, update: append.update.clone(), claims: append.claims.clone() });
         self.by_append_id.insert(append.append_id, seq);
         self.names.extend(append.name.clone());
         graph::apply(&self.reader, &append.update);
         self.marks = graph::marks(&self.reader);
         Ok(seq)
+    }
+
+    /// Somebody else wrote under the id, or announced it.
+    fn is_foreign(&self, claim: &Claim) -> bool {
+        let announced = self.announced.iter().find(|announced| announced.client == claim.client);
+        let owner = self.claims.get(&claim.client).copied().or(announced.map(|announced| announced.user));
+        owner.is_some_and(|user| user != claim.user)
     }
 
     /// What is in the log so far becomes a snapshot, and its rows go. False: there was nothing to fold.

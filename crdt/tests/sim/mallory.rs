@@ -6,7 +6,7 @@ use atlas_crdt::design::{DesignDoc, poison};
 use atlas_crdt::ids::{ClientId, ConnId, UserId};
 use bytes::Bytes;
 use yrs::updates::decoder::Decode;
-use yrs::{Doc, Map, Transact, Update};
+use yrs::{ArrayPrelim, Doc, Map, MapPrelim, TextPrelim, Transact, Update};
 
 use crate::rng::Rng;
 
@@ -68,7 +68,14 @@ impl Mallory {
         let meta = doc.get_or_insert_map("meta");
         doc.transact_mut().apply_update(Update::decode_v1(&log.encode()).unwrap()).unwrap();
         let mut txn = doc.transact_mut();
-        meta.insert(&mut txn, format!("{text} {}", self.attacks), true);
+        let key = format!("{text} {}", self.attacks);
+        // Under the same clocks stands something that the other's next clocks cannot build upon.
+        match if text == FORKED { self.attacks % 4 } else { 0 } {
+            0 => _ = meta.insert(&mut txn, key, true),
+            1 => _ = meta.insert(&mut txn, key, MapPrelim::from([("inside", true)])),
+            2 => _ = meta.insert(&mut txn, key, ArrayPrelim::from([1, 2, 3])),
+            _ => _ = meta.insert(&mut txn, key, TextPrelim::new("letters")),
+        }
         txn.encode_update_v1().into()
     }
 }

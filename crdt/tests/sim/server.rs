@@ -244,8 +244,8 @@ impl World {
             Err(Refused::Foreign) => {
                 let is_honest = self.faults.of("attacks") == 0;
                 assert!(!is_honest, "two honest architects with one client id: {:?}", append.claims);
-                self.faults.count("appends that were refused");
-                Input::AppendRefused { append_id }
+                self.faults.count("appends with somebody else's client id");
+                Input::AppendOvertaken { append_id }
             }
             Err(Refused::Overtaken) => {
                 self.faults.count("appends that were overtaken");

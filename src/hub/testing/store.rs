@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use atlas_crdt::ids::{AppendId, ClientId, DesignId, Epoch, Generation, Seq, SessionId, UserId};
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Append, Claim, Loaded, LogRow, Quarantine};
+use atlas_crdt::room::{Append, Claim, ClockRange, Loaded, LogRow, Quarantine};
 use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::sync::watch;
@@ -68,6 +68,7 @@ struct Row {
     append_id: AppendId,
     update: Bytes,
     claims: Vec<Claim>,
+    wrote: Vec<ClockRange>,
 }
 
 /// A load under way; over when dropped, however it ends.
@@ -128,7 +129,7 @@ impl FakeStore {
 
     /// The first row of a log, not from any room.
     pub(in crate::hub) fn write(&self, design: DesignId, update: Bytes) {
-        let row = Row { append_id: AppendId::from_u128(0), update, claims: Vec::new() };
+        let row = Row { append_id: AppendId::from_u128(0), update, claims: Vec::new(), wrote: Vec::new() };
         self.logs.lock().unwrap().entry(design).or_default().push(row);
     }
 
@@ -203,7 +204,11 @@ impl Store for FakeStore {
         let forgetful = Self::mood(&self.appending).await?;
         let mut logs = self.logs.lock().unwrap();
         let log = logs.get_mut(&design).ok_or(StoreError::NoSuchDesign)?;
-        let Append { append_id, after, exactly, update, claims, .. } = append;
+        let wrote: Vec<ClockRange> = append.wrote().copied().collect();
+        let after = usize::try_from(append.after.get()).unwrap();
+        let is_overtaken = append.exactly && after < log.len()
+            || append.writes_any_of(log.iter().skip(after).flat_map(|row| &row.wrote));
+        let Append { append_id, update, claims, .. } = append;
         let at = if let Some(at) = log.iter().position(|row| row.append_id == append_id) {
             at
         } else {
@@ -214,13 +219,13 @@ impl Store for FakeStore {
             if let Some(Claim { client, .. }) = taken.find(is_foreign) {
                 return Err(StoreError::Foreign { client: *client });
             }
-            if (log.len() as u64) < after.get() {
+            if log.len() < after {
                 return Err(StoreError::Behind { head: Seq::new(log.len() as u64) });
             }
-            if exactly && after.get() < log.len() as u64 {
+            if is_overtaken {
                 return Err(StoreError::Overtaken { head: Seq::new(log.len() as u64) });
             }
-            log.push(Row { append_id, update, claims });
+            log.push(Row { append_id, update, claims, wrote });
             log.len() - 1
         };
         if forgetful { Err(unavailable()) } else { Ok(Seq::new(at as u64 + 1)) }

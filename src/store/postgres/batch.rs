@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use atlas_crdt::ids::{ClientId, DesignId, Seq, UserId};
-use atlas_crdt::room::{Append, Author};
+use atlas_crdt::room::{Append, Author, ClockRange};
 use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -18,6 +18,8 @@ use super::pool::Terms;
 use super::values::{column, counter, id, search_key, text};
 use crate::store::{Result, StoreError};
 
+/// Rows that are looked at for what they wrote; whoever knows less of the log is to read it first.
+const NEWER_MAX: i64 = 1_024;
 /// Bytes of update that take as long as one claim.
 const CLAIM_BYTES: usize = 256;
 
@@ -126,8 +128,18 @@ async fn leave_out_locked_names(
 struct Known {
     /// Design and `seq` of append ids.
     appends: HashMap<Uuid, (Uuid, i64)>,
-    /// Whose client ids of a design are, under which somebody wrote.
-    owners: HashMap<(Uuid, ClientId), Option<UserId>>,
+    /// Whose client ids of a design are.
+    owners: HashMap<(Uuid, ClientId), Owner>,
+    /// What the rows wrote that the authors of these appends need not know of, oldest first.
+    newer: HashMap<Uuid, Vec<(i64, Vec<ClockRange>)>>,
+}
+
+/// Whose a client id is.
+#[derive(Clone, Copy)]
+struct Owner {
+    user: Option<UserId>,
+    /// Otherwise it was only announced.
+    has_written: bool,
 }
 
 impl Known {
@@ -156,11 +168,27 @@ impl Known {
         });
         let (designs, clients): (Vec<Uuid>, Vec<i64>) = claimed.unzip();
         let mut owners = HashMap::new();
-        for (design, client, user) in claims::owners(tx, &designs, &clients).await? {
+        for (design, client, user, has_written) in claims::owners(tx, &designs, &clients).await? {
             let user = user.map(|user| UserId::from_u128(user.as_u128()));
-            owners.insert((design, ClientId::new(counter(client)?)), user);
+            owners.insert((design, ClientId::new(counter(client)?)), Owner { user, has_written });
         }
-        Ok(Self { appends, owners })
+        Ok(Self { appends, owners, newer: newer(tx, batch, heads).await? })
+    }
+
+    /// Whether a row that the append's author need not know of may have written under the same clocks.
+    fn is_overtaken(&self, design: Uuid, append: &Append, head: i64) -> bool {
+        let after = column(append.after.get());
+        if append.exactly && after != head {
+            return true;
+        }
+        if after == head || append.wrote().next().is_none() {
+            return false;
+        }
+        let newer = self.newer.get(&design).map_or(&[][..], Vec::as_slice);
+        let newer = newer.iter().filter(|(seq, _)| after < *seq);
+        // Rows that are not there are folded, or too many to look at: what they wrote is in what a load brings.
+        let is_whole = i64::try_from(newer.clone().count()) == Ok(head - after);
+        !is_whole || append.writes_any_of(newer.flat_map(|(_, wrote)| wrote))
     }
 
     /// What becomes of one append, given all before it. Nothing of a refused one is kept.
@@ -171,12 +199,12 @@ impl Known {
         for claim in &pending.append.claims {
             let taken = self.owners.get(&(design, claim.client)).or_else(|| new_claims.get(&claim.client));
             match taken {
-                Some(user) if *user != claim.user => {
+                Some(owner) if owner.user != claim.user => {
                     return Err(StoreError::Foreign { client: claim.client });
                 }
-                Some(_) => {}
-                None => {
-                    new_claims.insert(claim.client, claim.user);
+                Some(Owner { has_written: true, .. }) => {}
+                Some(_) | None => {
+                    new_claims.insert(claim.client, Owner { user: claim.user, has_written: true });
                 }
             }
         }
@@ -186,20 +214,58 @@ impl Known {
             None if counter(*head)? < pending.append.after.get() => {
                 return Err(StoreError::Behind { head: Seq::new(counter(*head)?) });
             }
-            None if pending.append.exactly && counter(*head)? != pending.append.after.get() => {
+            None if self.is_overtaken(design, &pending.append, *head) => {
                 return Err(StoreError::Overtaken { head: Seq::new(counter(*head)?) });
             }
             None => {}
         }
         *head += 1;
         self.appends.insert(append_id, (design, *head));
-        for (client, user) in new_claims {
-            self.owners.insert((design, client), user);
-            rows.claims.push(design, atlas_crdt::room::Claim { client, user }, *head);
+        for (client, owner) in new_claims {
+            self.owners.insert((design, client), owner);
+            rows.claims.push(design, atlas_crdt::room::Claim { client, user: owner.user }, *head);
         }
+        let wrote = pending.append.wrote().copied().collect();
+        self.newer.entry(design).or_default().push((*head, wrote));
         rows.push(design, append_id, *head, &pending.append);
         counter(*head).map(Seq::new)
     }
+}
+
+/// What was written behind the place in the log that the appends' authors know.
+async fn newer(
+    tx: &mut PgConnection,
+    batch: &[PendingAppend],
+    heads: &HashMap<Uuid, i64>,
+) -> Result<HashMap<Uuid, Vec<(i64, Vec<ClockRange>)>>> {
+    let mut known: HashMap<Uuid, i64> = HashMap::new();
+    for PendingAppend { design, append, .. } in batch {
+        let (design, after) = (id(design.as_u128()), column(append.after.get()));
+        let is_behind = heads.get(&design).is_some_and(|head| after < *head && head - after <= NEWER_MAX);
+        if is_behind && append.wrote().next().is_some() {
+            let known = known.entry(design).or_insert(after);
+            *known = after.min(*known);
+        }
+    }
+    if known.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (designs, known): (Vec<Uuid>, Vec<i64>) = known.into_iter().unzip();
+    let rows: Vec<(Uuid, i64, Json<Vec<ClockRange>>)> = sqlx::query_as(
+        "SELECT u.design_id, u.seq, jsonb_path_query_array(u.authors, '$[*].wrote[*]')
+         FROM unnest($1::uuid[], $2::bigint[]) AS of (design_id, known)
+         JOIN design_updates u ON u.design_id = of.design_id AND of.known < u.seq ORDER BY u.design_id, u.seq",
+    )
+    .persistent(false)
+    .bind(designs)
+    .bind(known)
+    .fetch_all(tx)
+    .await?;
+    let mut newer: HashMap<Uuid, Vec<(i64, Vec<ClockRange>)>> = HashMap::new();
+    for (design, seq, Json(wrote)) in rows {
+        newer.entry(design).or_default().push((seq, wrote));
+    }
+    Ok(newer)
 }
 
 /// What the batch writes, column by column.

@@ -50,19 +50,20 @@ impl NewClaims {
     }
 }
 
-/// Of these ids those under which somebody wrote, each with its user.
+/// Of these ids those that are somebody's, each with its user and whether something was written under it: what was only
+/// announced is not free for others either.
 pub(super) async fn owners(
     tx: &mut PgConnection,
     designs: &[Uuid],
     clients: &[i64],
-) -> Result<Vec<(Uuid, i64, Option<Uuid>)>> {
+) -> Result<Vec<(Uuid, i64, Option<Uuid>, bool)>> {
     if designs.is_empty() {
         return Ok(Vec::new());
     }
     let found = sqlx::query_as(
-        "SELECT taken.design_id, taken.client, taken.user_id
+        "SELECT taken.design_id, taken.client, taken.user_id, taken.seq IS NOT NULL
          FROM unnest($1::uuid[], $2::bigint[]) AS claim (design_id, client)
-         JOIN client_ids AS taken USING (design_id, client) WHERE taken.seq IS NOT NULL",
+         JOIN client_ids AS taken USING (design_id, client)",
     );
     Ok(found.persistent(false).bind(designs).bind(clients).fetch_all(tx).await?)
 }

@@ -36,13 +36,13 @@ impl Claims {
         Ok(Some(Self(json)))
     }
 
-    /// `Foreign` when one of the ids belongs to somebody else already. Writes nothing.
+    /// `Foreign` when one of the ids belongs to somebody else already, or was announced by somebody else. Writes nothing.
     pub(super) async fn check(&self, tx: &mut SqliteConnection, design: DesignId) -> Result<()> {
         let foreign: Option<i64> = sqlx::query_scalar(
             // CROSS JOIN: look each claim up; the other way round costs their product.
             "SELECT taken.client FROM json_each(?2) AS claim
              CROSS JOIN client_ids AS taken ON taken.design_id = ?1 AND taken.client = claim.value ->> 0
-             WHERE taken.seq IS NOT NULL AND taken.user_id IS NOT unhex(claim.value ->> 1, '-') LIMIT 1",
+             WHERE taken.user_id IS NOT unhex(claim.value ->> 1, '-') LIMIT 1",
         )
         .bind(id(design.as_u128()))
         .bind(&self.0)

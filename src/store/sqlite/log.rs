@@ -1,7 +1,7 @@
 //! The log: append, load, read on.
 
 use atlas_crdt::ids::{DesignId, Epoch, Generation, Seq};
-use atlas_crdt::room::{Append, Loaded, LogRow};
+use atlas_crdt::room::{Append, Author, Loaded, LogRow};
 use bytes::Bytes;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, QueryBuilder};
@@ -24,6 +24,9 @@ pub(super) async fn append(
     let claims = claims::Claims::of(&append.claims)?;
     if let Some(claims) = &claims {
         claims.check(tx, design).await?;
+    }
+    if is_overtaken(tx, design, append).await? {
+        return find_append(tx, design, append).await;
     }
     let inserted: Option<i64> = sqlx::query_scalar(
         "INSERT INTO design_updates (design_id, seq, append_id, payload, authors, created_at)
@@ -66,6 +69,36 @@ pub(super) async fn append(
     counter(seq).map(Seq::new)
 }
 
+/// Whether a row that the append's author need not know of wrote under the same clocks. Rows that are not there are folded:
+/// what they wrote is in what a load brings.
+async fn is_overtaken(tx: &mut SqliteConnection, design: DesignId, append: &Append) -> Result<bool> {
+    if append.wrote().next().is_none() {
+        return Ok(false);
+    }
+    let Some(head) = head(tx, design).await? else { return Ok(false) };
+    if head.seq <= append.after {
+        return Ok(false);
+    }
+    let newer: Vec<String> =
+        sqlx::query_scalar("SELECT authors FROM design_updates WHERE design_id = ?1 AND ?2 < seq LIMIT ?3")
+            .bind(id(design.as_u128()))
+            .bind(column(append.after.get()))
+            .bind(NEWER_MAX)
+            .fetch_all(&mut *tx)
+            .await?;
+    if newer.len() as u64 != head.seq.get() - append.after.get() {
+        return Ok(true);
+    }
+    for authors in newer {
+        let authors: Vec<Author> =
+            serde_json::from_str(&authors).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        if append.writes_any_of(authors.iter().flat_map(|author| &author.wrote)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Nothing was inserted: the append is there already, or the design is not, or its log is too short.
 async fn find_append(tx: &mut SqliteConnection, design: DesignId, append: &Append) -> Result<Seq> {
     let found: Option<(Uuid, i64)> = sqlx::query_as(
@@ -100,6 +133,8 @@ pub(super) async fn head(connection: &mut SqliteConnection, design: DesignId) ->
     }))
 }
 
+/// Rows that are looked at for what they wrote; whoever knows less of the log is to read it first.
+const NEWER_MAX: i64 = 1_024;
 /// Designs in one query.
 const LOOK_DESIGNS_MAX: usize = 1_024;
 
