@@ -358,8 +358,8 @@ impl World {
         let author = Author { user: self.user, wrote, deleted };
         let append_id = AppendId::from_u128(self.ids.append_salt());
         let (authors, claims) = (vec![author], Vec::new());
-        let append =
-            Append { append_id, after: Seq::ZERO, exactly: false, update, authors, claims, name: None };
+        let after = Seq::new(n as u64);
+        let append = Append { append_id, after, exactly: false, update, authors, claims, name: None };
         self.written.push(append.clone());
         append
     }

@@ -40,6 +40,7 @@ pub async fn run_all(open: impl AsyncFn(&'static str) -> Arc<dyn Store>) {
     an_append_id_belongs_to_one_design(open("append-id").await).await;
     a_log_that_lost_rows_takes_nothing_built_upon_them(open("behind").await).await;
     an_append_for_one_place_is_taken_there_or_nowhere(open("overtaken").await).await;
+    no_clock_is_written_twice(open("clocks").await).await;
     what_was_appended_survives_closing(&open).await;
     the_log_is_read_on_in_order(open("read-on").await).await;
     large_appends_pass(open("large").await).await;
@@ -122,11 +123,11 @@ fn hash(n: u8) -> [u8; 32] {
     [n; 32]
 }
 
-/// An append whose payload names it.
+/// An append whose payload names it, and that could stand anywhere in the log.
 fn step(design: DesignId, n: u128) -> Append {
     let append_id = AppendId::from_u128((design.as_u128() << 64) + n);
     let range = ClockRange { client: ClientId::new((1 << 53) - 1), start: 0, end: u32::MAX };
-    let author = Author { user: user_id(1), wrote: vec![range], deleted: Vec::new() };
+    let author = Author { user: user_id(1), wrote: Vec::new(), deleted: vec![range] };
     Append {
         append_id,
         after: Seq::ZERO,
@@ -319,6 +320,53 @@ async fn an_append_for_one_place_is_taken_there_or_nowhere(store: Arc<dyn Store>
     assert_eq!(store.append(design, at(2, 2)).await.unwrap(), Seq::new(3));
     let refused = store.append(design, at(9, 3)).await;
     assert!(matches!(refused, Err(StoreError::Behind { .. })), "{refused:?}");
+}
+
+async fn no_clock_is_written_twice(store: Arc<dyn Store>) {
+    let owner = register(&*store, 1).await;
+    let design = create(&*store, 1, owner, "Clocks").await;
+    let append = |n, after, ranges: &[(u64, u32, u32)]| {
+        let wrote = ranges.iter().map(|&(client, start, end)| ClockRange {
+            client: ClientId::new(client),
+            start,
+            end,
+        });
+        let author = Author { user: owner, wrote: wrote.collect(), deleted: Vec::new() };
+        Append { after: Seq::new(after), authors: vec![author], ..step(design, n) }
+    };
+    let is_overtaken = async |append: Append| {
+        let before = store.head(design).await.unwrap().unwrap().seq;
+        match store.append(design, append).await {
+            Ok(seq) => {
+                assert_eq!(seq, before.next());
+                false
+            }
+            Err(StoreError::Overtaken { head }) => {
+                assert_eq!(head, before);
+                assert_eq!(store.head(design).await.unwrap().unwrap().seq, before, "nothing was written");
+                true
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert!(!is_overtaken(append(1, 1, &[(7, 0, 5), (9, 10, 20)])).await);
+    // Somebody who does not know of that row.
+    assert!(is_overtaken(append(2, 1, &[(7, 4, 6)])).await);
+    assert!(is_overtaken(append(2, 1, &[(8, 0, 100), (9, 0, 11)])).await);
+    assert!(is_overtaken(append(2, 1, &[(9, 12, 13)])).await);
+    assert!(!is_overtaken(append(2, 1, &[(7, 5, 6), (9, 0, 10), (10, 0, 30)])).await);
+    // Who knows of it means what he says, and the room has seen to it.
+    assert!(!is_overtaken(append(3, 3, &[(9, 20, 25)])).await);
+    assert!(is_overtaken(append(4, 3, &[(9, 24, 25)])).await);
+    assert!(!is_overtaken(append(5, 1, &[])).await, "what writes nothing stands anywhere");
+    // The same once more is found, whatever is behind it.
+    assert_eq!(store.append(design, append(1, 1, &[(7, 0, 5), (9, 10, 20)])).await.unwrap(), Seq::new(2));
+    // Of many at once with one clock, one is taken.
+    let many = (0..20).map(|n| store.append(design, append(100 + n, 5, &[(30, 0, 1)])));
+    let answers = join_all(many).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    assert!(answers.iter().all(|answer| matches!(answer, Ok(_) | Err(StoreError::Overtaken { .. }))));
+    assert_eq!(store.head(design).await.unwrap().unwrap().seq, Seq::new(6));
 }
 
 async fn what_was_appended_survives_closing(open: &impl AsyncFn(&'static str) -> Arc<dyn Store>) {

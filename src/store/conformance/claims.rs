@@ -216,9 +216,12 @@ pub(super) async fn announced_ids_are_remembered_until_they_are_claimed(store: A
     store.announce(design, id(70), ben).await.unwrap();
     assert_eq!(announced().await, []);
 
-    // The room knows better what is in its log: what somebody only announced does not stand in the way.
+    // What somebody only announced is not free for others either: another pod may not have heard of it.
     store.announce(design, id(80), ben).await.unwrap();
-    let claim = Claim { client: id(80), user: Some(ana) };
+    assert_foreign(store.append(design, claiming(design, 2, &[self::claim(80, Some(ana))])).await, 80);
+    assert_foreign(store.append(design, claiming(design, 2, &[self::claim(80, None)])).await, 80);
+    assert_eq!(announced().await, [self::claim(80, Some(ben))], "nothing was written");
+    let claim = Claim { client: id(80), user: Some(ben) };
     store.append(design, Append { claims: vec![claim], ..step(design, 2) }).await.unwrap();
     assert!(claims().await.contains(&claim) && announced().await.is_empty());
 
