@@ -37,6 +37,9 @@ pub const DELETE_RANGES_MAX: usize = 100_000;
 /// Clients that ever wrote into one document: an update that would bring in more is refused. The state vector of
 /// such a document, and an update of the whole of it, pass the limits of what a client may send.
 pub const DOCUMENT_CLIENTS_MAX: usize = 50_000;
+/// Client ids with which a document is frozen: pods that let new ones pass side by side bring it beyond what it may grow to, and
+/// its state vector must stay one that is accepted.
+pub const DOCUMENT_CLIENTS_FROZEN: usize = 75_000;
 /// Ranges in the delete set of one document, by the same reason.
 pub const DOCUMENT_DELETE_RANGES_MAX: usize = 80_000;
 /// Values (keys and elements, nested ones included) inside the `Any` of one struct.
@@ -204,7 +207,7 @@ const _: () = {
     assert!(DOCUMENT_CLIENTS_MAX <= CLIENTS_PER_UPDATE_MAX);
     assert!(DOCUMENT_DELETE_RANGES_MAX <= DELETE_RANGES_MAX);
     // A count of at most 5 bytes; for each client an id of 53 bits and a clock of 31, seven bits a byte.
-    assert!(5 + DOCUMENT_CLIENTS_MAX * (8 + 5) <= STATE_VECTOR_BYTES_MAX);
+    assert!(5 + DOCUMENT_CLIENTS_FROZEN * (8 + 5) <= STATE_VECTOR_BYTES_MAX);
     // A delete set: two clocks a range, and each client with an id and a count. It alone fits one update.
     assert!(5 + DOCUMENT_CLIENTS_MAX * (8 + 5) + DOCUMENT_DELETE_RANGES_MAX * (5 + 5) <= DOCUMENT_BYTES_MAX);
     assert!(APPEND_RETRY_MIN_MS < APPEND_RETRY_MAX_MS);

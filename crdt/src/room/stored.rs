@@ -76,12 +76,12 @@ pub(super) fn document(config: &RoomConfig, loaded: &Loaded) -> Result<DesignDoc
 }
 
 fn too_many_clients(doc: &DesignDoc) -> Option<String> {
-    let (clients, max) = (doc.state().len(), limits::DOCUMENT_CLIENTS_MAX);
+    let (clients, max) = (doc.state().len(), limits::DOCUMENT_CLIENTS_FROZEN);
     (max < clients).then(|| format!("{clients} client ids have written to the design, and {max} may"))
 }
 
 fn too_long_lists(places: &Places) -> Option<String> {
-    let (is, max) = (places.in_lists(), limits::DOCUMENT_SEQUENCE_MAX);
+    let (is, max) = (places.in_lists(), 2 * limits::DOCUMENT_SEQUENCE_MAX);
     (max < is)
         .then(|| format!("its shared texts and lists have {is} letters and entries, and {max} are allowed"))
 }
