@@ -12,7 +12,7 @@ use super::strike::ways;
 use crate::faults::crew::{PATIENCE, now};
 
 /// The first word comes half a minute after a room was opened at the earliest, and a part of that later.
-const SAID_WITHIN: Duration = Duration::from_secs(60);
+const SAID_WITHIN: Duration = Duration::from_mins(1);
 
 /// Waits until every pod has heard all of them say what they hold, and they have said it since this was called.
 async fn all_are_heard(fleet: &Fleet) -> BTreeSet<u64> {

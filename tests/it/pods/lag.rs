@@ -96,7 +96,7 @@ impl LagMeter {
 impl Moment {
     /// While the machine did something.
     fn since(self, before: Self) -> Duration {
-        self.at.duration_since(before.at).saturating_sub(self.stalled - before.stalled)
+        self.at.duration_since(before.at).saturating_sub(self.stalled.saturating_sub(before.stalled))
     }
 }
 

@@ -43,7 +43,7 @@ impl Stalls {
 
     /// What of `took` passed while the machine did something, where `before` was the sum at its beginning. Says what did not.
     pub(super) fn without(&self, took: Duration, before: Duration) -> Duration {
-        let stalled = self.so_far() - before;
+        let stalled = self.so_far().saturating_sub(before);
         if !stalled.is_zero() {
             println!("the machine stood still for {stalled:?} of {took:?}");
         }
