@@ -76,7 +76,7 @@ async fn while_all_type(fleet: &mut Fleet, crew: &Crew, fault: Fault) {
     }
 }
 
-/// The longest that any typist was without a new acknowledgement within this time.
+/// The longest that any typist was without a new acknowledgement within this time, without what the machine stood still.
 async fn longest_wait(crew: &Crew, within: Duration) -> Duration {
     let (began, stalls) = (now(), Stalls::watch());
     let mut longest = Duration::ZERO;
@@ -89,9 +89,9 @@ async fn longest_wait(crew: &Crew, within: Duration) -> Duration {
     }
     let stalled = stalls.so_far();
     if !stalled.is_zero() {
-        println!("the machine stood still for {stalled:?} of {within:?}");
+        println!("the machine stood still for {stalled:?} of {within:?}, somebody waited {longest:?}");
     }
-    longest
+    longest.saturating_sub(stalled)
 }
 
 /// An edit which nobody follows exposes no hole: whoever did not hear of it must find it by itself.
