@@ -1,6 +1,6 @@
 //! One address before several servers: each connection goes to the next one that says it is ready.
 //!
-//! It asks `GET /ready` of each every [`EVERY`], as an ingress does, so that a server which stops is left alone a moment after it
+//! It asks `GET /ready` of each every [`EVERY`], whatever the others take to answer, as an ingress does, so that a server which stops is left alone a moment after it
 //! said so. It never moves a connection that stands.
 
 use std::net::SocketAddr;
@@ -41,15 +41,10 @@ impl Balancer {
         let target = |at: &SocketAddr| Target { address: Mutex::new(*at), is_ready: AtomicBool::new(false) };
         let targets: Arc<[Target]> = targets.iter().map(target).collect();
         ask_all(&targets).await;
-        let asked = Arc::clone(&targets);
-        let asking = world::spawn(async move {
-            loop {
-                tokio::time::sleep(EVERY).await;
-                ask_all(&asked).await;
-            }
-        });
-        let accepting = world::spawn(accept(listener, Arc::clone(&targets)));
-        Ok(Self { address, targets, tasks: vec![asking, accepting] })
+        let asking = (0..targets.len()).map(|at| world::spawn(keep_asking(Arc::clone(&targets), at)));
+        let mut tasks: Vec<_> = asking.collect();
+        tasks.push(world::spawn(accept(listener, Arc::clone(&targets))));
+        Ok(Self { address, targets, tasks })
     }
 
     #[must_use]
@@ -102,17 +97,23 @@ async fn accept(listener: TcpListener, targets: Arc<[Target]>) {
     }
 }
 
-async fn ask_all(targets: &Arc<[Target]>) {
-    let mut asking = JoinSet::new();
-    for at in 0..targets.len() {
-        let targets = Arc::clone(targets);
-        asking.spawn(async move {
-            let address = *targets[at].address.lock().unwrap_or_else(PoisonError::into_inner);
-            let answer = tokio::time::timeout(PATIENCE, ask(address)).await;
-            targets[at].is_ready.store(matches!(answer, Ok(Ok(true))), Ordering::SeqCst);
-        });
+async fn ask_all(targets: &[Target]) {
+    futures_util::future::join_all(targets.iter().map(Target::ask)).await;
+}
+
+async fn keep_asking(targets: Arc<[Target]>, at: usize) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        targets[at].ask().await;
     }
-    while asking.join_next().await.is_some() {}
+}
+
+impl Target {
+    async fn ask(&self) {
+        let address = *self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = tokio::time::timeout(PATIENCE, ask(address)).await;
+        self.is_ready.store(matches!(answer, Ok(Ok(true))), Ordering::SeqCst);
+    }
 }
 
 async fn ask(address: SocketAddr) -> std::io::Result<bool> {
@@ -172,5 +173,20 @@ mod tests {
         for _ in 0..4 {
             assert_eq!(who(&balancer).await.as_deref(), Some("2"));
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_does_not_answer_keeps_nobody_from_being_asked() {
+        let (one, is_ready) = server(1).await;
+        // Takes connections and says nothing.
+        let silent = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let balancer = Balancer::start(&[one, silent.local_addr().unwrap()]).await.unwrap();
+        let began = world::now();
+        is_ready.store(false, Ordering::SeqCst);
+        while balancer.is_ready(0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+        assert!(!balancer.is_ready(1));
     }
 }

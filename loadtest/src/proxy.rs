@@ -3,12 +3,14 @@
 //! - [`Proxy::cut`]: every connection is reset and new ones are refused: a cable pulled, noticed by both ends.
 //! - [`Proxy::freeze`]: every connection stays open and not one byte passes: a cable pulled, noticed by nobody.
 //! - [`Proxy::restore`]: new connections pass; frozen ones go on where they stood.
+//! - [`Proxy::delay`]: what passes comes that much later, in its order: a long way.
 //! - [`Proxy::lose`], of a proxy before a Redis: some of what it tells its subscribers never comes.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +21,9 @@ use crate::world::{self, Random};
 mod sieve;
 
 use sieve::{Loss, Sieve};
+
+/// Portions of one direction of one connection that are on a long way at once.
+const PORTIONS_MAX: usize = 1_024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Weather {
@@ -50,6 +55,8 @@ struct Shared {
     target: Mutex<SocketAddr>,
     up: AtomicU64,
     down: AtomicU64,
+    /// Of what is read from now on.
+    delay_ms: AtomicU64,
     /// Connections that stand now.
     open: AtomicU64,
     /// Before a Redis.
@@ -78,6 +85,7 @@ impl Proxy {
             target: Mutex::new(target),
             up: AtomicU64::new(0),
             down: AtomicU64::new(0),
+            delay_ms: AtomicU64::new(0),
             open: AtomicU64::new(0),
             loss,
             stopped,
@@ -108,6 +116,12 @@ impl Proxy {
         self.shared.weather.send_replace(Weather::Fair);
     }
 
+    /// From now on everything passes so much later, in both directions.
+    pub fn delay(&self, by: Duration) {
+        let millis = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.shared.delay_ms.store(millis, Ordering::SeqCst);
+    }
+
     /// From now on so many of a hundred messages to subscribers are lost.
     pub fn lose(&self, percent: u64) {
         if let Some(loss) = &self.shared.loss {
@@ -120,6 +134,21 @@ impl Proxy {
     pub fn messages(&self) -> (u64, u64) {
         let count = |loss: &Loss| (loss.lost.load(Ordering::SeqCst), loss.passed.load(Ordering::SeqCst));
         self.shared.loss.as_ref().map(count).unwrap_or_default()
+    }
+
+    /// Commits among the messages that were lost: the others are signs of life, presence and the like.
+    #[must_use]
+    pub fn lost_commits(&self) -> u64 {
+        self.shared.loss.as_ref().map_or(0, |loss| loss.lost_commits.load(Ordering::SeqCst))
+    }
+
+    /// The pods whose digest of a document passed to a subscriber since this was asked last.
+    #[must_use]
+    pub fn take_digests(&self) -> BTreeSet<u64> {
+        let taken = |loss: &Loss| {
+            std::mem::take(&mut *loss.digests_of.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        self.shared.loss.as_ref().map(taken).unwrap_or_default()
     }
 
     #[must_use]
@@ -186,8 +215,8 @@ async fn both_ways(mut client: TcpStream, mut server: TcpStream, shared: &Shared
     let (mut from_server, mut to_server) = server.split();
     let mut sieve = shared.loss.as_ref().map(|loss| (Sieve::new(Random::fresh()), loss));
     let sift = |bytes: &[u8]| sieve.as_mut().map(|(sieve, loss)| sieve.sift(bytes, loss));
-    let up = pump(&mut from_client, &mut to_server, &shared.up, shared.weather.subscribe(), |_| None);
-    let down = pump(&mut from_server, &mut to_client, &shared.down, shared.weather.subscribe(), sift);
+    let up = pump(&mut from_client, &mut to_server, shared, &shared.up, |_| None);
+    let down = pump(&mut from_server, &mut to_client, shared, &shared.down, sift);
     tokio::select! {
         _ = weather.wait_for(|weather| *weather == Weather::Cut) => {}
         _ = async { tokio::join!(up, down) } => {}
@@ -199,34 +228,54 @@ async fn both_ways(mut client: TcpStream, mut server: TcpStream, shared: &Shared
 async fn pump<R, W>(
     from: &mut R,
     to: &mut W,
+    shared: &Shared,
     passed: &AtomicU64,
-    mut weather: watch::Receiver<Weather>,
     mut sift: impl FnMut(&[u8]) -> Option<Vec<u8>>,
 ) where
     R: AsyncReadExt + Unpin,
     W: AsyncWriteExt + Unpin,
 {
+    let mut weather = shared.weather.subscribe();
     let mut buffer = vec![0; 16 << 10];
-    loop {
+    // What is on its way, and when it arrives.
+    let mut way: VecDeque<(Instant, Vec<u8>)> = VecDeque::new();
+    let mut has_ended = false;
+    while !has_ended || !way.is_empty() {
         if weather.wait_for(|weather| *weather == Weather::Fair).await.is_err() {
             return;
         }
+        let next = way.front().map(|(arrives, _)| *arrives);
+        // What has arrived goes on before more is read, so that a slow reader slows the writer down.
         let read = tokio::select! {
+            biased;
             _ = weather.wait_for(|weather| *weather != Weather::Fair) => continue,
-            read = from.read(&mut buffer) => read,
+            () = arrival(next) => None,
+            read = from.read(&mut buffer), if !has_ended && way.len() < PORTIONS_MAX => Some(read),
         };
-        let Ok(read @ 1..) = read else {
-            let _ = to.shutdown().await;
-            return;
-        };
-        if weather.wait_for(|weather| *weather == Weather::Fair).await.is_err() {
-            return;
+        match read {
+            Some(Ok(read @ 1..)) => {
+                let delay = Duration::from_millis(shared.delay_ms.load(Ordering::SeqCst));
+                way.push_back((world::now() + delay, buffer[..read].to_vec()));
+            }
+            Some(_) => has_ended = true,
+            None => {
+                let Some((_, bytes)) = way.pop_front() else { continue };
+                let sifted = sift(&bytes);
+                if to.write_all(sifted.as_deref().unwrap_or(&bytes)).await.is_err() {
+                    return;
+                }
+                passed.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+            }
         }
-        let sifted = sift(&buffer[..read]);
-        if to.write_all(sifted.as_deref().unwrap_or(&buffer[..read])).await.is_err() {
-            return;
-        }
-        passed.fetch_add(read as u64, Ordering::SeqCst);
+    }
+    let _ = to.shutdown().await;
+}
+
+/// Never where nothing is on its way.
+async fn arrival(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -301,5 +350,24 @@ mod tests {
         assert_eq!(proxy.passed(), before);
         proxy.restore();
         assert_eq!(hear(&mut socket, 1).await.unwrap(), "b");
+    }
+
+    #[tokio::test]
+    async fn a_delay_brings_everything_later_and_in_its_order() {
+        const DELAY: Duration = Duration::from_millis(60);
+        let proxy = Proxy::start(echo_server().await).await.unwrap();
+        let mut socket = TcpStream::connect(proxy.address()).await.unwrap();
+        proxy.delay(DELAY);
+        let began = world::now();
+        for text in ["one ", "two ", "three"] {
+            say(&mut socket, text).await;
+            tokio::time::sleep(DELAY / 6).await;
+        }
+        assert!(began.elapsed() < DELAY * 2, "whoever sends does not wait");
+        assert_eq!(hear(&mut socket, 13).await.unwrap(), "one two three");
+        assert!(DELAY * 2 <= began.elapsed(), "there and back");
+        proxy.delay(Duration::ZERO);
+        say(&mut socket, "four").await;
+        assert_eq!(hear(&mut socket, 4).await.unwrap(), "four");
     }
 }

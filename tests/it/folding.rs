@@ -7,7 +7,7 @@ use atlas_loadtest::proxy::Proxy;
 use atlas_loadtest::services::seaweedfs::{ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFs};
 use atlas_loadtest::world;
 
-use crate::faults::crew::{Desk, a_while, now};
+use crate::faults::crew::{Desk, PATIENCE, a_while, now};
 use crate::faults::{Bed, Crew, Stage};
 
 /// Fold every few rows, and delete them at once.
@@ -17,6 +17,12 @@ const DESKS: usize = 2;
 const TYPISTS_PER_DESK: usize = 2;
 /// Between two who come.
 const COMING_MAX: Duration = Duration::from_millis(80);
+
+/// What was folded in a test that proves something: segments, rows of the log that are gone …
+const SEGMENTS_MIN: u64 = 10;
+const ROWS_MIN: u64 = 200;
+/// … and blobs that wait for their store.
+const BLOBS_MIN: u64 = 10;
 
 /// A blob store that takes connections and says nothing is taken for away well before this.
 const SILENCE_SHOWS_AFTER: Duration = Duration::from_secs(50);
@@ -43,6 +49,12 @@ pub(crate) async fn folds(stage: &Stage, crew: &Crew) -> Folds {
         folds.deleted_rows += stage.bed.found(&stage.server, &desk.design).await.deleted_rows();
     }
     folds
+}
+
+impl Folds {
+    fn are_enough(&self) -> bool {
+        SEGMENTS_MIN <= self.segments && ROWS_MIN <= self.deleted_rows
+    }
 }
 
 /// Somebody who has never been there opens the design, and somebody else exports it: both find at least what was
@@ -79,7 +91,11 @@ async fn race(bed: Bed) {
     let mut stage = Stage::set_with(bed, &settings).await;
     let mut crew = stage.crew(DESKS, TYPISTS_PER_DESK).await;
     let (began, mut came, mut returned) = (now(), 0, 0);
-    while began.elapsed() < length() {
+    // So long at least, and until a lot was folded.
+    while began.elapsed() < length()
+        || (began.elapsed() < length() + PATIENCE
+            && (came == 0 || returned == 0 || !folds(&stage, &crew).await.are_enough()))
+    {
         a_while(&mut stage.random, COMING_MAX).await;
         let desk = &crew.desks[stage.random.index(DESKS)];
         if stage.random.chance(30) {
@@ -99,7 +115,7 @@ async fn race(bed: Bed) {
         "{}: {edits} edits, {came} came, {returned} times all left and returned; {folds:?}",
         stage.bed.name()
     );
-    assert!(10 <= folds.segments && 200 <= folds.deleted_rows, "hardly anything was folded: {folds:?}");
+    assert!(folds.are_enough(), "hardly anything was folded: {folds:?}");
     assert!(0 < came && 0 < returned);
 }
 
@@ -120,6 +136,12 @@ enum Away {
     Refused,
     /// Connections stand, and nobody answers.
     Silent,
+}
+
+/// Blobs that wait, and rows that are gone all the same.
+async fn has_piled_up(stage: &Stage, crew: &Crew, backlog: &'static str) -> bool {
+    BLOBS_MIN <= stage.bed.count(&stage.server, backlog).await
+        && ROWS_MIN <= folds(stage, crew).await.deleted_rows
 }
 
 /// The blob store is away from the beginning, over a kill of the server, to the end; people type, logs are folded and deleted. Then it
@@ -144,7 +166,9 @@ async fn without_blobs(bed: Bed, away: Away) {
     let mut crew = stage.crew(DESKS, TYPISTS_PER_DESK).await;
     let (began, mut longest, mut killed) = (now(), Duration::ZERO, false);
     crew.acknowledged_since(began).await;
-    while began.elapsed() < length() {
+    while began.elapsed() < length()
+        || (began.elapsed() < length() + PATIENCE && !has_piled_up(&stage, &crew, BACKLOG).await)
+    {
         tokio::time::sleep(Duration::from_millis(20)).await;
         longest = longest.max(crew.quiet_for());
         if !killed && away == Away::Refused && length() / 2 < began.elapsed() {
@@ -163,9 +187,9 @@ async fn without_blobs(bed: Bed, away: Away) {
     assert_eq!((passed.up, passed.down), (0, 0), "the blob store was reached");
     let waiting = stage.bed.count(&stage.server, BACKLOG).await;
     let folds = folds(&stage, &crew).await;
-    assert!(10 <= waiting, "{waiting} blobs wait");
+    assert!(BLOBS_MIN <= waiting, "{waiting} blobs wait");
     assert_eq!(killed, away == Away::Refused);
-    assert!(200 <= folds.deleted_rows, "{folds:?}");
+    assert!(ROWS_MIN <= folds.deleted_rows, "{folds:?}");
 
     proxy.restore();
     let back = now();

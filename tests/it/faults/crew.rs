@@ -47,9 +47,9 @@ impl Promised {
 }
 
 impl Desk {
-    /// Two people share it; `typists` are theirs by turns, and at the servers of these addresses by turns.
-    async fn open(ws_urls: &[String], people: &[Person; 2], name: &str, typists: usize) -> Self {
-        let design = people[0].create_design(name).await;
+    /// Two people share it, a design of the first one; `typists` are theirs by turns, and at the servers of these addresses by
+    /// turns.
+    async fn open(ws_urls: &[String], people: &[Person; 2], design: String, typists: usize) -> Self {
         people[0].share(&design, &people[1], "editor").await;
         let connect = |at: usize, dialect| {
             let url = format!("{}/{design}", ws_urls[at % ws_urls.len()]);
@@ -85,9 +85,23 @@ impl Crew {
         desks: usize,
         typists: usize,
     ) -> Self {
-        let mut gathered = Vec::new();
+        let mut designs = Vec::new();
         for number in 0..desks {
-            gathered.push(Desk::open(ws_urls, people, &format!("Desk {number}"), typists).await);
+            designs.push(people[0].create_design(&format!("Desk {number}")).await);
+        }
+        Self::gather_around(ws_urls, people, designs, typists).await
+    }
+
+    /// The same with designs that are there already.
+    pub(crate) async fn gather_around(
+        ws_urls: &[String],
+        people: &[Person; 2],
+        designs: Vec<String>,
+        typists: usize,
+    ) -> Self {
+        let mut gathered = Vec::new();
+        for design in designs {
+            gathered.push(Desk::open(ws_urls, people, design, typists).await);
         }
         let (typing, _) = watch::channel(false);
         Self { desks: gathered, typing, hands: JoinSet::new() }
@@ -236,7 +250,8 @@ impl Crew {
     }
 }
 
-fn edits_in_snapshot(snapshot: &Value, node: &str) -> u64 {
+/// Of the writer whose node that is.
+pub(crate) fn edits_in_snapshot(snapshot: &Value, node: &str) -> u64 {
     let nodes = snapshot["nodes"].as_array().unwrap();
     let found = nodes.iter().find(|found| found["id"] == node);
     edits_in(found.map(|found| &found["data"])).unwrap_or_else(|what| panic!("{node}: {what}"))

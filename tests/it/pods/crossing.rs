@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::CONVERGED_WITHIN;
 use super::fleet::{Between, Fleet, PODS};
+use super::stall::Stalls;
 use crate::faults::crew::{PATIENCE, now};
 
 /// Notices reach every socket within this.
@@ -75,41 +76,41 @@ async fn edits_cross(fleet: &Fleet, design: &str, clients: &[Client]) -> Vec<Dur
     took
 }
 
-async fn is_told(client: &Client, what: &str, within: Duration) -> Duration {
-    let began = now();
+async fn is_told(client: &Client, what: &str, within: Duration, stalls: &Stalls) -> Duration {
+    let (began, before) = (now(), stalls.so_far());
     let told = |client: &Client| client.look(|seen| seen.notice(what).is_some());
     client.wait_until(PATIENCE, what, told).await.unwrap();
-    let took = began.elapsed();
+    let took = stalls.without(began.elapsed(), before);
     assert!(took < within, "{what} took {took:?}");
     took
 }
 
-async fn is_closed(client: &Client, code: u16, within: Duration) -> Duration {
-    let began = now();
+async fn is_closed(client: &Client, code: u16, within: Duration, stalls: &Stalls) -> Duration {
+    let (began, before) = (now(), stalls.so_far());
     client.wait_until(PATIENCE, "the close", |client| !client.is_open()).await.unwrap();
     let closed = client.look(|seen| seen.closed.clone()).unwrap();
     assert_eq!(closed.code, Some(code), "{closed:?}");
-    let took = began.elapsed();
+    let took = stalls.without(began.elapsed(), before);
     assert!(took < within, "the close took {took:?}");
     took
 }
 
 /// Roles, sessions and deletions, from the first pod to the last.
 async fn notices_cross(fleet: &Fleet) {
-    let last = PODS - 1;
+    let (last, stalls) = (PODS - 1, Stalls::watch());
     let design = shared(fleet, "editor").await;
     let clients = guests(fleet, &design).await;
     fleet.person_at(0, 0).share(&design, &fleet.people[1], "viewer").await;
-    let role = is_told(&clients[last], "role.changed", TOLD_WITHIN).await;
+    let role = is_told(&clients[last], "role.changed", TOLD_WITHIN, &stalls).await;
 
     let path = format!("/api/v1/designs/{design}/members/{}", fleet.people[1].email);
     fleet.person_at(0, 0).delete(&path).await.expect(204);
-    let removed = is_closed(&clients[last], 4403, TOLD_WITHIN).await;
+    let removed = is_closed(&clients[last], 4403, TOLD_WITHIN, &stalls).await;
 
     let design = shared(fleet, "editor").await;
     let clients = guests(fleet, &design).await;
     fleet.person_at(0, 0).delete(&format!("/api/v1/designs/{design}")).await.expect(204);
-    let deleted = is_closed(&clients[last], 4404, TOLD_WITHIN).await;
+    let deleted = is_closed(&clients[last], 4404, TOLD_WITHIN, &stalls).await;
 
     let design = shared(fleet, "editor").await;
     let again = fleet.pods[0].server.login("ben@example.com").await;
@@ -118,7 +119,7 @@ async fn notices_cross(fleet: &Fleet) {
     guest.synced().await.unwrap();
     let gone = again.post("/api/v1/auth/logout", json!({ "refresh_token": again.refresh })).await;
     assert!(gone.status.is_success(), "{}", gone.text());
-    let signed_out = is_closed(&guest, 4401, TOLD_WITHIN).await;
+    let signed_out = is_closed(&guest, 4401, TOLD_WITHIN, &stalls).await;
     println!("role changed {role:?}, removed {removed:?}, deleted {deleted:?}, signed out {signed_out:?}");
 }
 
@@ -147,13 +148,14 @@ async fn everything_crosses_pods() {
             .await
             .unwrap();
     }
-    let began = now();
+    let stalls = Stalls::watch();
+    let (began, before) = (now(), stalls.so_far());
     clients[0].vanish();
     let alone = |client: &Client| client.others().len() == PODS - 2;
     for client in &clients[1..] {
         client.wait_until(PATIENCE, "the presence to go", alone).await.unwrap();
     }
-    let gone = began.elapsed();
+    let gone = stalls.without(began.elapsed(), before);
     assert!(gone < TOLD_WITHIN, "presence of a dead socket took {gone:?} to go");
 
     notices_cross(&fleet).await;
@@ -167,12 +169,12 @@ async fn everything_crosses_pods() {
             .await
             .unwrap();
     }
-    let began = now();
+    let (began, before) = (now(), stalls.so_far());
     fleet.pods[0].server.kill();
     for client in &clients[1..] {
         client.wait_until(PATIENCE, "the dead pod's presence to go", alone).await.unwrap();
     }
-    let dead = began.elapsed();
+    let dead = stalls.without(began.elapsed(), before);
     assert!(dead < DEAD_WITHIN, "presence of a dead pod took {dead:?} to go");
     println!("presence gone: of a socket after {gone:?}, of a killed pod after {dead:?}");
     fleet.check_logs();
@@ -184,7 +186,8 @@ async fn without_redis_it_only_takes_longer() {
     let fleet = Fleet::start(Between::Nothing, &[]).await;
     let design = shared(&fleet, "editor").await;
     let clients = guests(&fleet, &design).await;
-    let began = now();
+    let stalls = Stalls::watch();
+    let (began, before) = (now(), stalls.so_far());
     for (pod, client) in clients.iter().enumerate() {
         client
             .edit_saved(|roots, txn| canvas::put_node(roots, txn, &format!("n{pod}"), "x", 1.0, 2.0))
@@ -196,7 +199,7 @@ async fn without_redis_it_only_takes_longer() {
             |client: &Client| client.json()["nodes"].as_object().is_some_and(|nodes| nodes.len() == PODS);
         client.wait_until(PATIENCE, "every edit", all).await.unwrap();
     }
-    let took = began.elapsed();
+    let took = stalls.without(began.elapsed(), before);
     assert!(took < CONVERGED_WITHIN, "{took:?}");
     println!("without Redis an edit of each pod was seen at all others after {took:?}");
     notices_cross(&fleet).await;

@@ -4,16 +4,22 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use atlas_loadtest::balancer::Balancer;
+use atlas_loadtest::client::{Client, Connect, Dialect};
 use atlas_loadtest::proxy::Proxy;
 use atlas_loadtest::services::redis::Redis;
 use atlas_loadtest::world::{self, Random};
+use serde_json::Value;
 
-use crate::faults::crew::{PATIENCE, now};
+use super::CONVERGED_WITHIN;
+use crate::faults::crew::{Desk, PATIENCE, now};
 use crate::faults::{Bed, Crew, bed};
 use crate::support::{Person, Server};
 
 /// Servers of a fleet.
 pub(super) const PODS: usize = 3;
+
+/// In the log of a server that holds another document than another one.
+pub(super) const DIVERGED: &str = "another document";
 
 /// What pods have between them, besides the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,21 +101,17 @@ impl Fleet {
         format!("{}/{design}", self.pods[pod].server.ws_url())
     }
 
-    /// The pods that somebody is connected to.
-    pub(super) async fn visited(&self) -> Vec<usize> {
-        let mut visited = Vec::new();
-        for pod in 0..PODS {
-            let health = self.person_at(0, pod).get("/api/ops/health").await.json();
-            if health["connections"].as_u64().unwrap() != 0 {
-                visited.push(pod);
-            }
-        }
-        visited
-    }
-
     /// A crew that types already, each desk at all pods.
     pub(super) async fn crew(&mut self, desks: usize, typists: usize) -> Crew {
         let mut crew = Crew::gather_at(&self.ws_urls(), &self.people, desks, typists).await;
+        crew.start_typing(&mut self.random);
+        crew.acknowledged_since(now()).await;
+        crew
+    }
+
+    /// The same around a design that is there already.
+    pub(super) async fn crew_around(&mut self, design: String, typists: usize) -> Crew {
+        let mut crew = Crew::gather_around(&self.ws_urls(), &self.people, vec![design], typists).await;
         crew.start_typing(&mut self.random);
         crew.acknowledged_since(now()).await;
         crew
@@ -128,8 +130,8 @@ impl Fleet {
         }
     }
 
-    /// Everybody stops, everything becomes saved and seen, what each pod exports and what lies in the store are the same, and
-    /// the logs are whole, with nothing in them twice. How many edits that are.
+    /// Everybody stops, everything becomes saved and seen, what each pod shows and exports and what lies in the store are the
+    /// same, and the logs are whole, with nothing in them twice. How many edits that are.
     pub(super) async fn rest(&self, crew: &mut Crew) -> u64 {
         let (edits, repeats) = self.rest_with_repeats(crew).await;
         assert_eq!(repeats, 0, "edits are logged twice");
@@ -144,6 +146,11 @@ impl Fleet {
         for desk in &crew.desks {
             let found = self.bed.found(&self.pods[0].server, &desk.design).await;
             repeats += found.check_whole();
+            let stored = found.drawing();
+            assert_eq!(desk.watcher.json(), stored, "{} is another drawing in the store", desk.design);
+            for pod in 0..PODS {
+                self.shows(pod, desk, &stored).await;
+            }
             let exported = self.owner().snapshot(&desk.design).await;
             for pod in 0..PODS {
                 let other = self.person_at(0, pod).snapshot(&desk.design).await;
@@ -156,12 +163,25 @@ impl Fleet {
         (edits, repeats)
     }
 
+    /// Somebody who has nothing yet comes to this pod, and is shown this drawing.
+    async fn shows(&self, pod: usize, desk: &Desk, drawing: &Value) {
+        let connect = Connect::new(&self.socket(pod, &desk.design), Dialect::Stock);
+        let newcomer = Client::open(connect.token(self.owner().token())).await.unwrap();
+        newcomer.synced().await.unwrap();
+        // Where nobody has been for a while the newest edits may still be on their way.
+        let same = |newcomer: &Client| newcomer.json() == *drawing;
+        let _ = newcomer.wait_until(CONVERGED_WITHIN, "the same drawing", same).await;
+        assert_eq!(newcomer.json(), *drawing, "pod {pod} shows another drawing");
+        assert_eq!(newcomer.seen().faults, Vec::<String>::new());
+        newcomer.vanish();
+    }
+
     /// Nobody anywhere found that two pods hold different documents.
     pub(super) fn check_logs(&self) {
         for pod in &self.pods {
             let log = pod.server.log();
             assert!(!log.contains("panicked"), "{log}");
-            assert!(!log.contains("diverge"), "{log}");
+            assert!(!log.contains(DIVERGED), "{log}");
         }
     }
 

@@ -10,6 +10,8 @@ use atlas_loadtest::world;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::stall::Stalls;
+
 use crate::faults::Crew;
 use crate::faults::crew::now;
 use crate::faults::typist::Typist;
@@ -26,9 +28,16 @@ pub(super) struct LagMeter {
 /// What was measured.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Lag {
-    /// An edit that was saved was not seen by somebody for so long.
+    /// An edit that was saved was not seen by somebody for so long, not counting what the machine stood still.
     pub(super) longest: Duration,
     pub(super) looks: u64,
+}
+
+/// A point in time, and how long the machine had stood still until then.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    at: Instant,
+    stalled: Duration,
 }
 
 /// Somebody who looks at somebody's edits.
@@ -38,7 +47,7 @@ struct View {
     /// Sockets opened when it was looked at last, and since when this one is in step.
     socket: Option<(u64, Instant)>,
     /// What was acknowledged to the typist and not seen, with the moment at which it was noticed.
-    unseen: VecDeque<(Instant, u64)>,
+    unseen: VecDeque<(Moment, u64)>,
 }
 
 impl LagMeter {
@@ -55,16 +64,23 @@ impl LagMeter {
             }
         }
         let measuring = world::spawn(async move {
-            let mut lag = Lag::default();
+            let (mut lag, stalls) = (Lag::default(), Stalls::watch());
             while *told.borrow_and_update() {
                 let mut acknowledged = BTreeMap::new();
+                let moment = Moment { at: now(), stalled: stalls.so_far() };
                 for view in &mut views {
                     let client = view.typist.client.client_id();
                     let saved = *acknowledged.entry(client).or_insert_with(|| view.typist.acknowledged());
-                    lag.longest = lag.longest.max(view.look(saved));
+                    lag.longest = lag.longest.max(view.look(saved, moment));
                 }
                 lag.looks += 1;
                 tokio::time::sleep(BEAT).await;
+            }
+            let stalled = stalls.so_far();
+            if !stalled.is_zero() {
+                println!(
+                    "the machine stood still for {stalled:?} while it was measured how soon edits are seen"
+                );
             }
             lag
         });
@@ -77,10 +93,16 @@ impl LagMeter {
     }
 }
 
+impl Moment {
+    /// While the machine did something.
+    fn since(self, before: Self) -> Duration {
+        self.at.duration_since(before.at).saturating_sub(self.stalled.saturating_sub(before.stalled))
+    }
+}
+
 impl View {
     /// How long the oldest edit that is saved and not seen has waited, while the viewer is connected.
-    fn look(&mut self, acknowledged: u64) -> Duration {
-        let now = now();
+    fn look(&mut self, acknowledged: u64, now: Moment) -> Duration {
         let (is_here, sockets) = self.viewer.look(|seen| (seen.is_synced(), seen.sockets));
         if !is_here || !self.viewer.is_open() {
             self.socket = None;
@@ -89,7 +111,7 @@ impl View {
         }
         let is_same = self.socket.is_some_and(|(of, _)| of == sockets);
         if !is_same {
-            self.socket = Some((sockets, now));
+            self.socket = Some((sockets, now.at));
             self.unseen.clear();
         }
         if self.unseen.back().is_none_or(|(_, newest)| *newest < acknowledged) {
@@ -99,7 +121,7 @@ impl View {
         while self.unseen.front().is_some_and(|(_, edit)| *edit <= seen) {
             self.unseen.pop_front();
         }
-        self.unseen.front().map_or(Duration::ZERO, |(since, _)| now.duration_since(*since))
+        self.unseen.front().map_or(Duration::ZERO, |(since, _)| now.since(*since))
     }
 }
 

@@ -7,53 +7,68 @@ use atlas_loadtest::world;
 
 use super::fleet::{Fleet, PODS};
 use super::keeper::Keeper;
+use super::kill::{FLOWING, flows_at, kill};
+use super::stall::Stalls;
 use super::{CONVERGED_WITHIN, lag};
-use crate::faults::crew::{PATIENCE, a_while, now};
+use crate::faults::Crew;
+use crate::faults::crew::{Desk, PATIENCE, a_while, edits_in_snapshot, now};
 use crate::faults::endure::is_told_of_trouble;
+use crate::faults::typist::Typist;
 
 const KILLS: u64 = 6;
 const TYPISTS: usize = 4;
-/// So long ago an acknowledgement may be if they flow.
-const FLOWING: Duration = Duration::from_millis(50);
 
-/// kill -9 of any pod at any moment; its people go to any other one, mid-edit, and none of them is refused.
+/// kill -9 of any pod that has just acknowledged something; its people go to any other one, mid-edit, and none of them is
+/// refused.
 // R-MANY-3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pods_are_killed_and_their_people_roam() {
     let mut fleet = Fleet::with_redis().await;
     let kills = world::long_count("ATLAS_POD_KILLS").unwrap_or(KILLS);
     let mut crew = fleet.crew(1, TYPISTS).await;
-    let balanced = [fleet.balanced_url()];
-    let keeper = Keeper::of(&crew, &balanced, &mut fleet.random);
-    let (mut slowest, mut not_counted) = (Duration::ZERO, 0);
+    let urls = fleet.ws_urls();
+    let keeper = Keeper::of(&crew, &urls, &mut fleet.random);
+    let (mut slowest, mut longest_ago, mut checked) = (Duration::ZERO, Duration::ZERO, 0);
     for _ in 0..kills {
         crew.acknowledged_since(now()).await;
         a_while(&mut fleet.random, Duration::from_millis(300)).await;
-        // Counts only if acknowledgements flow and somebody has to move.
-        while FLOWING < crew.quiet_for() {
-            not_counted += 1;
-            a_while(&mut fleet.random, Duration::from_millis(300)).await;
-        }
-        let visited = fleet.visited().await;
-        let victim = visited[fleet.random.index(visited.len())];
-        fleet.pods[victim].server.kill();
-        let killed = now();
-        crew.acknowledged_since(killed).await;
-        slowest = slowest.max(killed.elapsed());
+        let held = keeper.hold().await;
+        let victims: Vec<usize> = (0..PODS).filter(|pod| types_at(&crew, &keeper, *pod)).collect();
+        let victim = victims[fleet.random.index(victims.len())];
+        longest_ago = longest_ago.max(flows_at(&keeper, victim).await);
+        checked += kill(&mut fleet, &crew, &keeper, victim).await;
+        drop(held);
+        let free = now();
+        crew.acknowledged_since(free).await;
+        slowest = slowest.max(free.elapsed());
         a_while(&mut fleet.random, Duration::from_millis(800)).await;
         tokio::task::block_in_place(|| fleet.pods[victim].server.restart());
         fleet.ready(victim).await;
     }
     let away = keeper.end().await;
-    let edits = fleet.rest(&mut crew).await;
+    let (edits, repeats) = fleet.rest_with_repeats(&mut crew).await;
     crew.leave();
     assert!(kills <= away.times, "{} moves after {kills} kills", away.times);
+    assert!(longest_ago < FLOWING);
     println!(
-        "{kills} kills of a pod ({not_counted} put off since nothing flowed): {} times somebody moved, away for {:?} at most; everybody was acknowledged something {slowest:?} after a kill at most; {edits} edits are there",
+        "{kills} kills of a pod, each {longest_ago:?} after it had acknowledged something at most: {checked} edits were found stored before \
+         anybody came back; {} times somebody moved, away for {:?} at most; everybody was acknowledged something after {slowest:?} at most; \
+         {edits} edits are there, {repeats} rows repeat some",
         away.times, away.longest
     );
     fleet.check_logs();
     fleet.check_store();
+}
+
+fn types_at(crew: &Crew, keeper: &Keeper, pod: usize) -> bool {
+    let there: Vec<u64> = keeper.at(pod).map(Client::client_id).collect();
+    crew.typists().any(|typist| there.contains(&typist.client.client_id()))
+}
+
+/// This typist's edits that are stored, read past the server.
+async fn stored(fleet: &Fleet, desk: &Desk, typist: &Typist) -> u64 {
+    let found = fleet.bed.found(&fleet.pods[0].server, &desk.design).await;
+    edits_in_snapshot(&found.document(), &typist.node)
 }
 
 /// The pod that is cut off acknowledges and shows nothing, and says so; the others do not notice. Afterwards all is one again.
@@ -77,7 +92,7 @@ async fn one_pod_loses_the_database() {
         let desk = &crew.desks[0];
         let alone = &desk.typists[CUT_OFF];
         alone.client.wait_until(PATIENCE, "store.degraded", is_told_of_trouble).await.unwrap();
-        let acknowledged = alone.acknowledged();
+        let (acknowledged, kept) = (alone.acknowledged(), stored(&fleet, desk, alone).await);
         let others: Vec<_> = (0..PODS).filter(|pod| *pod != CUT_OFF).map(|pod| &desk.typists[pod]).collect();
         let theirs: Vec<u64> = others.iter().map(|typist| typist.acknowledged()).collect();
         tokio::time::sleep(length).await;
@@ -87,9 +102,15 @@ async fn one_pod_loses_the_database() {
             assert!(before + 50 < typist.acknowledged(), "the other pods hardly work");
             assert!(!is_told_of_trouble(&typist.client), "the other pods are in trouble");
         }
+        assert!(acknowledged < alone.made(), "nobody typed there");
         // Nobody sees what is not stored.
-        let seen = others.iter().map(|other| alone.seen_by(&other.client)).max().unwrap();
-        assert!(seen <= acknowledged + 400, "{seen} edits of the pod that is cut off are seen");
+        let own = alone.client.client_id();
+        let seen =
+            desk.clients().filter(|client| client.client_id() != own).map(|client| alone.seen_by(client));
+        let (seen, still) = (seen.max().unwrap(), stored(&fleet, desk, alone).await);
+        assert_eq!(still, kept, "edits were stored without a database");
+        assert!(seen <= kept, "{seen} edits of the pod that is cut off are seen, {kept} are stored");
+        let stalls = Stalls::watch();
         way.restore();
         let well = now();
         alone
@@ -99,7 +120,7 @@ async fn one_pod_loses_the_database() {
             .unwrap();
         let flows = well.elapsed();
         let converged = lag::converged(&crew).await;
-        let took = well.elapsed();
+        let took = stalls.without(well.elapsed(), Duration::ZERO);
         println!(
             "one pod without a database for {length:?} ({}): acknowledged again after {flows:?}, one drawing after {took:?} ({converged:?} of it waiting)",
             if is_silent { "silent" } else { "cut" }

@@ -72,8 +72,7 @@ impl Found {
         repeats
     }
 
-    /// `{"nodes": [{"id": …, …}]}`, as a snapshot of the API has it.
-    pub(crate) fn document(&self) -> Value {
+    fn replica(&self) -> Replica {
         let mut replica = Replica::new(1);
         let folded = self.snapshot.iter().map(|(_, document)| document);
         let tail = self.rows.iter().filter(|(seq, _, _)| self.folded() < *seq).map(|(_, update, _)| update);
@@ -81,12 +80,22 @@ impl Found {
             replica.apply(update).unwrap();
         }
         assert!(!replica.has_gaps(), "{}: the log does not make a whole document", self.design);
+        replica
+    }
+
+    /// As a client has it.
+    pub(crate) fn drawing(&self) -> Value {
+        self.replica().json()
+    }
+
+    /// `{"nodes": [{"id": …, …}]}`, as a snapshot of the API has it.
+    pub(crate) fn document(&self) -> Value {
         let with_id = |(id, node): (&String, &Value)| {
             let mut node = node.clone();
             node["id"] = json!(id);
             node
         };
-        let nodes: Vec<Value> = replica.json()["nodes"].as_object().unwrap().iter().map(with_id).collect();
+        let nodes: Vec<Value> = self.drawing()["nodes"].as_object().unwrap().iter().map(with_id).collect();
         json!({ "nodes": nodes })
     }
 }
