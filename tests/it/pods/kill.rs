@@ -38,7 +38,7 @@ pub(super) async fn kill(fleet: &mut Fleet, crew: &Crew, keeper: &Keeper, pod: u
     let mut edits = 0;
     for desk in &crew.desks {
         let found = fleet.bed.found(&fleet.pods[pod].server, &desk.design).await;
-        found.check_whole();
+        found.check();
         edits += Crew::check(desk, &found.document(), &promised);
     }
     edits

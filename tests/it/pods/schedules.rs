@@ -62,8 +62,6 @@ struct Happened {
     sockets: u64,
     /// Edits that were found stored after a kill, before anybody came back.
     checked: u64,
-    /// Rows of the log that repeat what is in it already.
-    repeats: u64,
     folded_rows: u64,
 }
 
@@ -202,8 +200,7 @@ async fn play(fleet: &mut Fleet, random: &mut Random) -> (Vec<Step>, Happened, u
     happened.lost_commits = lost_commits(fleet).iter().sum::<u64>() - lost_before;
     keeper.end().await;
     crew.acknowledged_since(now()).await;
-    let (edits, repeats) = fleet.rest_with_repeats(&mut crew).await;
-    happened.repeats = repeats;
+    let edits = fleet.rest(&mut crew).await;
     happened.folded_rows = folded_rows(fleet, &crew).await;
     crew.leave();
     (steps, happened, edits)
