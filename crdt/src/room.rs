@@ -240,7 +240,6 @@ impl Room {
             }
             Input::PodGone { pod } => live.presence.pod_gone(pod),
             Input::BusResumed => {
-                live.look_into_log(now);
                 live.presence.ask_whole();
                 effects.push(Effect::AskPresence);
             }

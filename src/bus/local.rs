@@ -56,6 +56,12 @@ impl LocalBus {
         self.sweep_at.store(SWEEP_MIN.max(self.designs.len() * 2), Ordering::Relaxed);
     }
 
+    /// As a bus does that leaves the process and was away: every design's subscribers are told.
+    #[cfg(test)]
+    pub(crate) fn tell_gap_to_designs(&self) {
+        self.designs.iter_mut().for_each(|mut ears| ears.iter_mut().for_each(Ear::tell_gap));
+    }
+
     fn pods(&self) -> MutexGuard<'_, Vec<Ear<PodMessage>>> {
         self.pods.lock().unwrap_or_else(PoisonError::into_inner)
     }

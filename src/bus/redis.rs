@@ -21,7 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use atlas_crdt::ids::DesignId;
 use secrecy::SecretString;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -125,12 +125,14 @@ impl RedisBus {
         let is_cluster = matches!(settings.layout, RedisLayout::Cluster);
         let (queue, queued) = mpsc::channel(publisher::QUEUE_MAX);
         let (orders, ordered) = mpsc::channel(listener::ORDERS_MAX);
+        let resumed = Arc::new(Notify::new());
         let publisher = Publisher {
             dialer: dialer("publishing"),
             queue: queued,
             closing: closing.clone(),
             counters: Arc::clone(&counters),
             names: names.clone(),
+            resumed: Arc::clone(&resumed),
         };
         let listener = Listener {
             dialer: dialer("hearing"),
@@ -139,6 +141,7 @@ impl RedisBus {
             counters: Arc::clone(&counters),
             names,
             is_cluster,
+            publishing_resumed: resumed,
             registry: Registry::default(),
         };
         let tasks = vec![

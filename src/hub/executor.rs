@@ -3,11 +3,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use atlas_crdt::ids::{ClientId, ConnId, DesignId, RequestId, Seq, UserId};
 use atlas_crdt::limits::CATCH_UP_ROWS_MAX;
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Append, EditOutcome, Effect, FrameKind, Input, Join, Quarantine};
+use atlas_crdt::room::{Append, EditOutcome, Effect, FrameKind, Input, Join, LogRow, Quarantine};
 use atlas_crdt::view::hex;
 use atlas_crdt::wire::{ClientFrame, CloseCode};
 use bytes::Bytes;
@@ -18,12 +19,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::Roles;
 use super::outbox::{Outbox, Pushed};
 use crate::bus::{BusMessage, Subscription, Word};
-use crate::store::StoreError;
+use crate::store::{Result, StoreError};
 
 /// Updates of one room that may be on their way into quarantine at once.
 const QUARANTINE_WAITING_MAX: usize = 16;
 /// Milliseconds between two tries to store an update in quarantine.
 const QUARANTINE_PAUSES_MS: [u64; 4] = [200, 1_000, 5_000, 20_000];
+
+/// Milliseconds. A question to the log that takes longer has failed: one that hangs must not keep a room behind while others are
+/// answered. Doubled by each failure in a row, for a store that is merely slow …
+const CATCH_UP_MIN_MS: u64 = 2_000;
+/// … up to this.
+const CATCH_UP_MAX_MS: u64 = 30_000;
 
 /// What came of an effect.
 #[derive(Debug)]
@@ -69,6 +76,8 @@ pub(super) struct Executor {
     asked: HashMap<RequestId, oneshot::Sender<EditOutcome>>,
     /// Loads, catch-ups and the append in flight.
     pub(super) results: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// Questions to the log that failed in a row. Written by the one under way, read by the next.
+    catch_ups_failed: Arc<AtomicU32>,
     /// A permit for each update that may still set out for quarantine.
     quarantine_places: Arc<Semaphore>,
     /// The room wants to be forgotten.
@@ -83,6 +92,7 @@ impl Executor {
             conns: HashMap::new(),
             asked: HashMap::new(),
             results: FuturesUnordered::new(),
+            catch_ups_failed: Arc::default(),
             quarantine_places: Arc::new(Semaphore::new(QUARANTINE_WAITING_MAX)),
             evicted: false,
         }
@@ -221,8 +231,15 @@ impl Executor {
 
     fn catch_up(&self, after: Seq) {
         let (design, hub) = (self.design, Arc::clone(&self.hub));
+        let failed = Arc::clone(&self.catch_ups_failed);
         self.results.push(Box::pin(async move {
-            let input = match hub.deps.store.log_after(design, after, CATCH_UP_ROWS_MAX).await {
+            let read = read_log(&hub, design, after, catch_up_limit_ms(failed.load(Ordering::Relaxed))).await;
+            let has_answered = matches!(read, Ok(_) | Err(StoreError::NoSuchDesign | StoreError::Folded));
+            failed.store(
+                if has_answered { 0 } else { failed.load(Ordering::Relaxed).saturating_add(1) },
+                Ordering::Relaxed,
+            );
+            let input = match read {
                 Ok(rows) => Input::CaughtUp { rows },
                 Err(StoreError::NoSuchDesign) => Input::Deleted,
                 Err(StoreError::Folded) => Input::LogFolded,
@@ -290,6 +307,22 @@ impl Executor {
             stored.await;
             drop(place);
         }));
+    }
+}
+
+/// How long the next question to the log may take, after so many failures in a row.
+fn catch_up_limit_ms(failed: u32) -> u64 {
+    CATCH_UP_MAX_MS.min(CATCH_UP_MIN_MS << failed.min(10))
+}
+
+async fn read_log(hub: &super::Inner, design: DesignId, after: Seq, limit_ms: u64) -> Result<Vec<LogRow>> {
+    let clock = &hub.deps.clock;
+    tokio::select! {
+        biased;
+        read = hub.deps.store.log_after(design, after, CATCH_UP_ROWS_MAX) => read,
+        () = clock.sleep_until(clock.now().plus(limit_ms)) => {
+            Err(StoreError::Unavailable(anyhow::anyhow!("the log was not read within {limit_ms} ms")))
+        }
     }
 }
 

@@ -392,7 +392,11 @@ impl RoomTask {
         let (pod, word) = match heard {
             Heard::Message(BusMessage { pod, .. }) if pod == self.hub.deps.pod => return,
             Heard::Message(BusMessage { pod, word }) => (pod, word),
-            Heard::Gap => return self.tell(Input::BusResumed),
+            Heard::Gap => {
+                // One look for all that were told, and only who is behind reads its log.
+                self.hub.watch.ask(self.design);
+                return self.tell(Input::BusResumed);
+            }
         };
         let input = match word {
             Word::Commit { generation, seq, update, claims } => {

@@ -4,6 +4,7 @@ mod edits;
 mod one_owner;
 mod herd;
 mod quarantine;
+mod repair;
 mod stop;
 mod watch;
 

@@ -6,7 +6,7 @@
 //! - It hears what pods say to all pods, and looks at once where somebody says that something changed.
 //! - It knows which pods are there: who was on one that went is shown no longer.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,7 @@ use atlas_crdt::limits::LOOK_EVERY_MS;
 use atlas_crdt::roles::DesignRole;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::room_task::{Control, RoomHandle};
 use super::{HubStats, Inner, Roles};
@@ -31,6 +32,10 @@ const ASKED_EVERY_MS: u64 = 200;
 const REVOKED_OVERLAP_MS: u64 = 60_000;
 /// Pods that are known of; more are not listened to.
 const PODS_MAX: usize = 1_024;
+/// When another pod comes, so many designs ask who is on it …
+const ASKERS_AT_ONCE: usize = 50;
+/// … every so many milliseconds: questions and answers share the bus with commits, and its queue is bounded.
+const ASKERS_PAUSE_MS: u64 = 50;
 /// No time.
 const NEVER: Millis = Millis::new(u64::MAX);
 
@@ -151,6 +156,10 @@ pub(super) struct Watcher {
     /// Before this nobody's asking makes for a look.
     next_asked_look: Millis,
     next_alive: Millis,
+    /// Designs that have yet to ask who is on a pod that came, none twice …
+    askers: VecDeque<DesignId>,
+    /// … and when the next of them do.
+    next_askers: Millis,
     /// Every login that ended before is known to have.
     sessions_known: Millis,
     /// Since when looks fail.
@@ -170,6 +179,8 @@ impl Watcher {
             next_look,
             next_asked_look: now,
             next_alive: now,
+            askers: VecDeque::new(),
+            next_askers: now,
             sessions_known: now,
             failing_since: None,
         }
@@ -190,6 +201,7 @@ impl Watcher {
             if self.next_alive <= now {
                 self.look_after_pods(now);
             }
+            self.let_ask_if_due(now);
             if self.question.is_none() {
                 self.look_if_due(now);
             }
@@ -200,6 +212,9 @@ impl Watcher {
         let is_free = self.question.is_none();
         let is_asked = !self.hub.watch.asked().is_empty();
         let mut at = self.next_alive;
+        if !self.askers.is_empty() {
+            at = at.min(self.next_askers);
+        }
         if is_free {
             at = at.min(self.next_look);
             if is_asked {
@@ -359,7 +374,7 @@ impl Watcher {
             PodWord::Alive => {
                 if self.pods.hear(now, pod) {
                     tracing::info!(%pod, "another server is there");
-                    self.tell_all_rooms(Control::PodCame);
+                    self.want_presence();
                 }
             }
             PodWord::Bye => {
@@ -387,6 +402,36 @@ impl Watcher {
         self.hub.watch.pods.store(self.pods.len(), Ordering::Relaxed);
         if !self.hub.watch.has_said_bye.load(Ordering::SeqCst) {
             self.hub.tell_pods(PodWord::Alive);
+        }
+    }
+
+    /// Everybody who is elsewhere is to be known to whoever is here. A design that waits for its turn asks once for all that came.
+    fn want_presence(&mut self) {
+        let waiting: HashSet<DesignId> = self.askers.iter().copied().collect();
+        let is_wanted = |design: &DesignId, room: &RoomHandle| {
+            0 < room.seats_taken.load(Ordering::Relaxed) && !waiting.contains(design)
+        };
+        let rooms = self.hub.rooms.iter();
+        let wanted = rooms.filter(|room| is_wanted(room.key(), room.value())).map(|room| *room.key());
+        self.askers.extend(wanted);
+    }
+
+    fn let_ask_if_due(&mut self, now: Millis) {
+        if self.askers.is_empty() || now < self.next_askers {
+            return;
+        }
+        self.next_askers = now.plus(ASKERS_PAUSE_MS);
+        let count = self.askers.len().min(ASKERS_AT_ONCE);
+        let now_asking: Vec<DesignId> = self.askers.drain(..count).collect();
+        for design in now_asking {
+            let Some(room) = self.hub.rooms.get(&design).map(|room| Arc::clone(room.value())) else {
+                continue;
+            };
+            // Who left meanwhile need not know, and whoever comes then has the room ask.
+            let is_there = 0 < room.seats_taken.load(Ordering::Relaxed);
+            if is_there && let Err(TrySendError::Full(_)) = room.control.try_send(Control::PodCame) {
+                self.askers.push_back(design);
+            }
         }
     }
 

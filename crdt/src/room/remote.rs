@@ -1,9 +1,9 @@
 //! What other pods committed: applied in the order of the log, holes filled from it.
 //!
-//! The bus is a hint. What it loses is noticed in three ways: a later commit arrives (another pod's, or our own), a look
-//! into the store says how far the log goes ([`Input::Head`](super::Input::Head)), or the bus itself says that words may
-//! be lost ([`Input::BusResumed`](super::Input::BusResumed)). A hole waits a moment for what is merely late
-//! ([`limits::HOLE_WAIT_MS`]), then the log is asked.
+//! The bus is a hint. What it loses is noticed in two ways: a later commit arrives (another pod's, or our own), or a look
+//! into the store says how far the log goes ([`Input::Head`](super::Input::Head)), which is taken from time to time, and soon when
+//! the bus itself says that words may be lost. A hole waits a moment for what is merely late ([`limits::HOLE_WAIT_MS`]),
+//! then the log is asked.
 //!
 //! Everything is shown in the order of the log, our own commits included: one that stands above a hole is acknowledged
 //! and published at once, and shown when the hole is filled. Until then it counts as in flight, so that the document
@@ -147,12 +147,6 @@ impl Live {
             self.remote.hear_of(seq);
             self.note_hole(now);
         }
-    }
-
-    /// The bus was away for a while: whatever was said meanwhile is lost.
-    pub(super) fn look_into_log(&mut self, now: Millis) {
-        self.remote.is_unsure = true;
-        self.remote.ask_at = Some(now);
     }
 
     pub(super) fn caught_up(&mut self, now: Millis, rows: Vec<LogRow>, effects: &mut Vec<Effect>) {

@@ -12,7 +12,7 @@ use fred::types::Message;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,9 @@ pub(super) struct Listener {
     pub(super) counters: Arc<Counters>,
     pub(super) names: Names,
     pub(super) is_cluster: bool,
+    /// What this process says leaves again, after some of it did not: subscribers are told of a gap, as it is in both
+    /// directions for them.
+    pub(super) publishing_resumed: Arc<Notify>,
     pub(super) registry: Registry,
 }
 
@@ -93,7 +96,7 @@ impl Listener {
 
     /// `None`: the bus closes. Subscribers come and go meanwhile.
     async fn dial(&mut self) -> Option<Link> {
-        let Self { dialer, orders, closing, counters, registry, .. } = self;
+        let Self { dialer, orders, closing, counters, registry, publishing_resumed, .. } = self;
         let mut dialing = std::pin::pin!(dialer.dial());
         let mut beat = tokio::time::interval(BEAT);
         loop {
@@ -101,6 +104,8 @@ impl Listener {
                 link = &mut dialing => return Some(link),
                 order = orders.recv() => seat(registry, counters, order?),
                 _ = beat.tick() => drop(registry.sweep()),
+                // Whoever hears again is told by that.
+                () = publishing_resumed.notified() => {}
                 () = closing.cancelled() => return None,
             }
         }
@@ -151,6 +156,10 @@ impl Listener {
                 _ = beat.tick() => {
                     check.get_or_insert_with(|| link.check().boxed());
                     self.tend(&mut to_say);
+                    continue;
+                }
+                () = self.publishing_resumed.notified() => {
+                    self.registry.tell_gap_where_heard(&self.counters.gaps);
                     continue;
                 }
                 Ok(_) = changes.recv(), if self.is_cluster => {

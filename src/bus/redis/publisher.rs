@@ -13,7 +13,7 @@ use fred::interfaces::PubsubInterface as _;
 use fred::types::Value;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +69,8 @@ pub(super) struct Publisher {
     pub(super) closing: CancellationToken,
     pub(super) counters: Arc<Counters>,
     pub(super) names: Names,
+    /// Told when what is said leaves again, after some of it did not.
+    pub(super) resumed: Arc<Notify>,
 }
 
 /// Bytes of a message on its way, and what becomes of it.
@@ -83,6 +85,7 @@ enum End {
 impl Publisher {
     pub(super) async fn run(mut self) {
         let closing = self.closing.clone();
+        let mut is_first = true;
         loop {
             let link = tokio::select! {
                 link = self.dialer.dial() => link,
@@ -91,6 +94,11 @@ impl Publisher {
             // What was said in the moment in which the last link broke is old by now.
             self.drop_what_waits();
             self.counters.can_publish.store(true, Ordering::Relaxed);
+            // Whoever hears of it says anew what must not be missed: not before that leaves.
+            if !is_first || 0 < self.counters.dropped.load(Ordering::Relaxed) {
+                self.resumed.notify_one();
+            }
+            is_first = false;
             let mut in_flight = InFlight::new();
             let end = self.pump(link, &mut in_flight).await;
             // What is in flight dies with the link.

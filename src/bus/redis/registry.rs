@@ -241,6 +241,15 @@ impl Registry {
         self.pods.tell_gap(gaps);
     }
 
+    /// As [`Self::tell_gap`], but for channels that are asked for: their subscribers are told when they are heard.
+    pub(super) fn tell_gap_where_heard(&mut self, gaps: &AtomicU64) {
+        let designs = self.designs.values_mut().filter(|channel| channel.state == State::Heard);
+        designs.for_each(|channel| channel.tell_gap(gaps));
+        if self.pods.state == State::Heard {
+            self.pods.tell_gap(gaps);
+        }
+    }
+
     pub(super) fn hear(&mut self, design: DesignId, message: &BusMessage, lost: &AtomicU64) {
         if let Some(channel) = self.designs.get_mut(&design) {
             channel.hear(message, lost);

@@ -46,6 +46,9 @@ pub(in crate::hub) struct FakeStore {
     pub(in crate::hub) looks: AtomicUsize,
     /// Calls of `member_roles`.
     pub(in crate::hub) role_looks: AtomicUsize,
+    /// Calls of `log_after`, and how many of the next ones never answer.
+    pub(in crate::hub) log_reads: AtomicUsize,
+    pub(in crate::hub) log_hangs: AtomicUsize,
     logs: Mutex<HashMap<DesignId, Vec<Row>>>,
     members: Mutex<HashMap<DesignId, Members>>,
     revoked: Mutex<Vec<SessionId>>,
@@ -109,6 +112,8 @@ impl FakeStore {
             loads_at_once: Mutex::default(),
             looks: AtomicUsize::new(0),
             role_looks: AtomicUsize::new(0),
+            log_reads: AtomicUsize::new(0),
+            log_hangs: AtomicUsize::new(0),
             logs: Mutex::default(),
             members: Mutex::default(),
             revoked: Mutex::default(),
@@ -251,6 +256,11 @@ impl Store for FakeStore {
     }
 
     async fn log_after(&self, design: DesignId, after: Seq, limit: usize) -> Result<Vec<LogRow>> {
+        self.log_reads.fetch_add(1, Ordering::SeqCst);
+        let hangs = |left: usize| left.checked_sub(1);
+        if self.log_hangs.fetch_update(Ordering::SeqCst, Ordering::SeqCst, hangs).is_ok() {
+            std::future::pending::<()>().await;
+        }
         let mut rows = self.rows(design, after).ok_or(StoreError::NoSuchDesign)?;
         rows.truncate(limit);
         Ok(rows)

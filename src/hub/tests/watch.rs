@@ -19,7 +19,7 @@ use crate::bus::{ALIVE_EVERY, Bus, BusMessage, DEAD_AFTER, Heard as FromBus, Pod
 const LOOK: Duration = Duration::from_millis(LOOK_EVERY_MS);
 
 /// Lets time pass until it is so, and says how much that took.
-async fn pass_until(pod: &Pod, mut is_so: impl FnMut() -> bool) -> Duration {
+pub(super) async fn pass_until(pod: &Pod, mut is_so: impl FnMut() -> bool) -> Duration {
     const STEP: Duration = Duration::from_millis(20);
     let mut passed = Duration::ZERO;
     while !is_so() {
@@ -32,7 +32,7 @@ async fn pass_until(pod: &Pod, mut is_so: impl FnMut() -> bool) -> Duration {
 }
 
 /// Waits without letting time pass.
-async fn settle() {
+pub(super) async fn settle() {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
