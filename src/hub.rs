@@ -319,7 +319,7 @@ struct Seat {
 
 impl Seat {
     fn take(room: Arc<RoomHandle>, conn: ConnId) -> Result<Self, JoinError> {
-        let taken = room.seats_taken.fetch_add(1, Ordering::Relaxed);
+        let taken = room.seats_taken.fetch_add(1, Ordering::SeqCst);
         let seat = Self { conn, room, leave: None };
         if taken < CONNS_PER_ROOM_MAX { Ok(seat) } else { Err(JoinError::RoomFull) }
     }

@@ -56,6 +56,8 @@ pub(super) struct RoomHandle {
     pub(super) is_live: AtomicBool,
     /// Up to where everybody here knows what happened besides the log; [`NOTHING_NOTICED`]: not known. The watch's own.
     pub(super) noticed: AtomicU64,
+    /// A pod came, and nobody here has asked who is on it. Set by the watch, cleared by the room's task.
+    pub(super) owes_question: AtomicBool,
 }
 
 /// No `notice_seq` that a store ever counts to.
@@ -106,8 +108,8 @@ pub(super) enum Control {
         generation: Generation,
         seq: Seq,
     },
-    /// Another pod is heard of, for the first time or again.
-    PodCame,
+    /// It is this room's turn to ask who is on other pods, and to say who is here, if it owes that.
+    Presence,
     PodGone {
         pod: PodId,
     },
@@ -165,6 +167,7 @@ pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc
         unsaved_bytes: AtomicUsize::new(0),
         is_live: AtomicBool::new(false),
         noticed: AtomicU64::new(NOTHING_NOTICED),
+        owes_question: AtomicBool::new(false),
     });
     let ids = &hub.deps.ids;
     let idle_evict_ms = u64::try_from(hub.deps.idle_evict.as_millis()).unwrap_or(u64::MAX);
@@ -183,6 +186,7 @@ pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc
         frames: frames_rx,
         control: control_rx,
         bus: None,
+        owes_resume: false,
         lagged: VecDeque::new(),
         effects: Vec::new(),
     };
@@ -202,6 +206,8 @@ struct RoomTask {
     frames: mpsc::Receiver<ToRoom>,
     control: mpsc::Receiver<Control>,
     bus: Option<Subscription>,
+    /// The bus was away, and the room is told when its turn comes.
+    owes_resume: bool,
     /// Scratch space of `tell`, empty between two calls.
     effects: Vec<Effect>,
     lagged: VecDeque<Input>,
@@ -329,10 +335,7 @@ impl RoomTask {
             }
             Control::Roles(roles) => self.executor.offer_roles(&roles),
             Control::Head { generation, seq } => self.tell(Input::Head { generation, seq }),
-            Control::PodCame => {
-                let message = BusMessage { pod: self.hub.deps.pod, word: Word::AskPresence };
-                self.hub.deps.bus.publish(self.design, message);
-            }
+            Control::Presence => self.say_presence(),
             Control::PodGone { pod } => self.tell(Input::PodGone { pod }),
             Control::Deleted => self.tell(Input::Deleted),
             Control::Drain => {
@@ -361,6 +364,8 @@ impl RoomTask {
                 self.executor.join(&join, outbox);
                 self.tell(Input::Join(join));
                 let _ = taken.send(());
+                // While nobody was here nobody had to know who is elsewhere.
+                self.ask_presence_if_owed();
             }
             ToRoom::Frame { conn, frame, space } => {
                 if let Some(frame) = self.executor.admit(conn, frame) {
@@ -395,7 +400,8 @@ impl RoomTask {
             Heard::Gap => {
                 // One look for all that were told, and only who is behind reads its log.
                 self.hub.watch.ask(self.design);
-                return self.tell(Input::BusResumed);
+                self.owes_resume = true;
+                return self.hub.watch.wants_turn(self.design);
             }
         };
         let input = match word {
@@ -410,6 +416,24 @@ impl RoomTask {
         };
         self.folds.hear(&input);
         self.tell(input);
+    }
+
+    /// Its turn has come: see [`Control::Presence`].
+    fn say_presence(&mut self) {
+        if std::mem::take(&mut self.owes_resume) {
+            // This asks, too.
+            self.handle.owes_question.store(false, Ordering::SeqCst);
+            self.tell(Input::BusResumed);
+        } else {
+            self.ask_presence_if_owed();
+        }
+    }
+
+    fn ask_presence_if_owed(&self) {
+        if self.handle.owes_question.swap(false, Ordering::SeqCst) {
+            let message = BusMessage { pod: self.hub.deps.pod, word: Word::AskPresence };
+            self.hub.deps.bus.publish(self.design, message);
+        }
     }
 
     /// Frames and results may come so densely that the timer is never polled.

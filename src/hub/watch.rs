@@ -32,7 +32,7 @@ const ASKED_EVERY_MS: u64 = 200;
 const REVOKED_OVERLAP_MS: u64 = 60_000;
 /// Pods that are known of; more are not listened to.
 const PODS_MAX: usize = 1_024;
-/// When another pod comes, so many designs ask who is on it …
+/// When another pod comes or the bus is back, so many designs ask who is elsewhere, and say who is here …
 const ASKERS_AT_ONCE: usize = 50;
 /// … every so many milliseconds: questions and answers share the bus with commits, and its queue is bounded.
 const ASKERS_PAUSE_MS: u64 = 50;
@@ -45,6 +45,10 @@ pub(super) struct Watch {
     /// Designs that something was said of. Written by rooms, taken by the task.
     asked: Mutex<HashSet<DesignId>>,
     is_asked: Notify,
+    /// Designs that were told of a gap, and wait for their turn to say and ask who is there. Written by rooms, taken by the
+    /// task.
+    turns_wanted: Mutex<HashSet<DesignId>>,
+    is_turn_wanted: Notify,
     /// Set by the stop: this pod does not say any more that it lives.
     has_said_bye: AtomicBool,
     // The rest is written by the task and read by figures.
@@ -59,6 +63,8 @@ impl Default for Watch {
         Self {
             asked: Mutex::default(),
             is_asked: Notify::new(),
+            turns_wanted: Mutex::default(),
+            is_turn_wanted: Notify::new(),
             has_said_bye: AtomicBool::new(false),
             pods: AtomicUsize::new(0),
             looked_at: AtomicU64::new(NEVER.get()),
@@ -72,6 +78,12 @@ impl Watch {
     pub(super) fn ask(&self, design: DesignId) {
         self.asked().insert(design);
         self.is_asked.notify_one();
+    }
+
+    /// The design's room is to be told [`Control::Presence`], together with few others.
+    pub(super) fn wants_turn(&self, design: DesignId) {
+        self.turns_wanted().insert(design);
+        self.is_turn_wanted.notify_one();
     }
 
     pub(super) fn say_bye(&self) {
@@ -92,6 +104,10 @@ impl Watch {
     fn asked(&self) -> MutexGuard<'_, HashSet<DesignId>> {
         // Nothing inside can panic half-way through a change.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turns_wanted(&self) -> MutexGuard<'_, HashSet<DesignId>> {
+        self.turns_wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,7 +172,7 @@ pub(super) struct Watcher {
     /// Before this nobody's asking makes for a look.
     next_asked_look: Millis,
     next_alive: Millis,
-    /// Designs that have yet to ask who is on a pod that came, none twice …
+    /// Designs that have yet to say or ask who is there, none twice …
     askers: VecDeque<DesignId>,
     /// … and when the next of them do.
     next_askers: Millis,
@@ -238,6 +254,7 @@ impl Watcher {
             heard = from_bus => Event::Heard(heard),
             found = found => Event::Found(found),
             () = self.hub.deps.clock.sleep_until(at) => Event::Wake,
+            () = self.hub.watch.is_turn_wanted.notified() => Event::Wake,
             () = self.hub.watch.is_asked.notified(), if is_free && !is_asked => Event::Wake,
         }
     }
@@ -405,18 +422,30 @@ impl Watcher {
         }
     }
 
-    /// Everybody who is elsewhere is to be known to whoever is here. A design that waits for its turn asks once for all that came.
+    /// Everybody who is elsewhere is to be known to whoever is here. A design that waits for its turn asks once for all
+    /// that came; one in which nobody is asks when somebody comes.
     fn want_presence(&mut self) {
-        let waiting: HashSet<DesignId> = self.askers.iter().copied().collect();
-        let is_wanted = |design: &DesignId, room: &RoomHandle| {
-            0 < room.seats_taken.load(Ordering::Relaxed) && !waiting.contains(design)
+        let is_wanted = |room: &RoomHandle| {
+            // In this order: who comes meanwhile finds it, or is seen here.
+            room.owes_question.store(true, Ordering::SeqCst);
+            0 < room.seats_taken.load(Ordering::SeqCst)
         };
         let rooms = self.hub.rooms.iter();
-        let wanted = rooms.filter(|room| is_wanted(room.key(), room.value())).map(|room| *room.key());
-        self.askers.extend(wanted);
+        let wanted = rooms.filter(|room| is_wanted(room.value())).map(|room| *room.key()).collect();
+        self.queue_up(wanted);
+    }
+
+    /// None twice.
+    fn queue_up(&mut self, mut designs: HashSet<DesignId>) {
+        if !designs.is_empty() {
+            self.askers.iter().for_each(|waiting| _ = designs.remove(waiting));
+            self.askers.extend(designs);
+        }
     }
 
     fn let_ask_if_due(&mut self, now: Millis) {
+        let wanted = std::mem::take(&mut *self.hub.watch.turns_wanted());
+        self.queue_up(wanted);
         if self.askers.is_empty() || now < self.next_askers {
             return;
         }
@@ -427,9 +456,7 @@ impl Watcher {
             let Some(room) = self.hub.rooms.get(&design).map(|room| Arc::clone(room.value())) else {
                 continue;
             };
-            // Who left meanwhile need not know, and whoever comes then has the room ask.
-            let is_there = 0 < room.seats_taken.load(Ordering::Relaxed);
-            if is_there && let Err(TrySendError::Full(_)) = room.control.try_send(Control::PodCame) {
+            if let Err(TrySendError::Full(_)) = room.control.try_send(Control::Presence) {
                 self.askers.push_back(design);
             }
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use atlas_crdt::ids::{DesignId, PodId};
 use atlas_crdt::limits::{HOLE_WAIT_MS, LOOK_EVERY_MS};
 use bytes::Bytes;
-use yrs::{Doc, Map, ReadTxn, Transact};
+use yrs::{Doc, Map, Transact};
 
 use super::super::testing::{Peer, Pod, eventually};
 use super::watch::{pass_until, settle};
@@ -140,4 +140,52 @@ async fn when_the_bus_was_away_one_look_says_which_logs_to_read() {
     }
     pod.pass(Duration::from_millis(4 * HOLE_WAIT_MS)).await;
     assert_eq!(reads(&pod), read_before + 3, "the others have missed nothing");
+}
+
+// R-MANY-1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_bus_was_away_designs_ask_a_few_at_a_time() {
+    let pod = Pod::standing_still();
+    let all = open(&pod, 120).await;
+    let mut heard = Vec::new();
+    for (design, _) in &all {
+        heard.push(pod.bus.subscribe(*design).await);
+    }
+    settle().await;
+    assert_eq!(questions(&mut heard), 0);
+    pod.bus.tell_gap_to_designs();
+    let mut so_far = 0;
+    for most in [50, 100, 120, 120] {
+        settle().await;
+        so_far += questions(&mut heard);
+        assert!(0 < so_far && so_far <= most, "{so_far} of {most}");
+        pod.clock.advance(Duration::from_millis(50));
+    }
+    // Who was told a moment after the others has the turn after.
+    pod.clock.advance(Duration::from_millis(50));
+    eventually(|| {
+        so_far += questions(&mut heard);
+        so_far == 120
+    })
+    .await;
+}
+
+// R-MANY-1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_after_a_pod_has_the_room_ask_for_it() {
+    let pod = Pod::standing_still();
+    let (design, ann) = open(&pod, 1).await.remove(0);
+    drop(ann);
+    eventually(|| pod.hub.stats().connections == 0).await;
+    let mut heard = [pod.bus.subscribe(design).await];
+    comes(&pod, 7).await;
+    settle().await;
+    assert_eq!(questions(&mut heard), 0, "nobody need know");
+    let ben = pod.join_to(design, pod.newcomer()).await.unwrap();
+    settle().await;
+    assert_eq!(questions(&mut heard), 1);
+    drop(ben);
+    let _cyd = pod.join_to(design, pod.newcomer()).await.unwrap();
+    settle().await;
+    assert_eq!(questions(&mut heard), 0, "once");
 }
