@@ -54,12 +54,13 @@ pub enum Input {
         append_id: AppendId,
         reason: String,
     },
-    /// The append in flight can never be in the log, which is not what this room takes it for: somebody else was faster with a
-    /// client id of its own, or the store has lost rows. Nothing was changed.
+    /// The append in flight can never be in the log, which is not what this room takes it for: the store has lost rows. Nothing
+    /// was changed.
     AppendRefused {
         append_id: AppendId,
     },
-    /// The append in flight was to stand at one place of the log exactly, and another pod was faster. Nothing was changed.
+    /// Another pod was faster than the append in flight: with something at the one place where it was to stand, under a clock
+    /// that it writes, or with a client id that it claims. Nothing was changed.
     AppendOvertaken {
         append_id: AppendId,
     },
