@@ -62,7 +62,7 @@ async fn a_question_to_the_log_that_hangs_is_asked_again_soon() {
     pod.store.write(design, NOTHING);
     pass_until(&pod, || reads(&pod) == 5).await;
     let took = pass_until(&pod, || reads(&pod) == 6).await;
-    assert!(took < Duration::from_millis(4_000), "{took:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
 }
 
 /// Another pod is heard of.
