@@ -1,6 +1,6 @@
 //! What is on its way into the log: frames that wait, and the one append in flight.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use yrs::StateVector;
@@ -31,12 +31,16 @@ pub(super) struct Waiting {
     /// Somebody else wrote under one of its client ids in the same flush, unseen: whatever of that reaches the log, this is
     /// not a repetition of it.
     pub(super) is_contested: bool,
+    /// How often it passed, and the log did not take the append that it was part of.
+    pub(super) overtaken: u32,
+    /// Later messages of its socket that were judged with it, and are settled once it is.
+    pub(super) after: Vec<Ack>,
 }
 
 impl Waiting {
     /// Bytes. An update of two bytes still takes a place in the queue, and a scan.
     pub(super) fn memory(&self) -> usize {
-        size_of::<Self>() + self.update.len() + self.scan.heap_bytes()
+        size_of::<Self>() + self.update.len() + self.scan.heap_bytes() + self.after.len() * size_of::<Ack>()
     }
 }
 
@@ -230,6 +234,25 @@ impl Durability {
             self.aside_bytes += waiting.memory();
             self.aside.push_front(waiting);
         }
+    }
+
+    /// Puts frames that had passed aside, before everything of their sockets, also before what the log was asked for since: the
+    /// log is asked anew for all of it.
+    pub(super) fn put_back(&mut self, passed: Vec<Waiting>) {
+        let sockets: BTreeSet<ConnId> = passed.iter().map(|waiting| waiting.conn).collect();
+        let (mut first, mut stay) = (passed, VecDeque::with_capacity(self.waiting.len()));
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            if waiting.log_was_asked && sockets.contains(&waiting.conn) {
+                self.waiting_bytes -= waiting.memory();
+                waiting.log_was_asked = false;
+                first.push(waiting);
+            } else {
+                stay.push_back(waiting);
+            }
+        }
+        self.waiting = stay;
+        self.forget_question();
+        self.set_aside_first(first);
     }
 
     pub(super) fn conns_aside(&self) -> impl Iterator<Item = ConnId> {

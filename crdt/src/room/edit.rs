@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::durability::InFlight;
-use super::effect::{Append, Author, Claim, Effect, Quarantine};
+use super::effect::{Author, Claim, Effect, Quarantine};
 use super::flush::Step;
 use super::live::{Live, TROUBLE};
 use super::quarantine;
@@ -337,10 +337,12 @@ impl Live {
             // The server's, and therefore nobody's.
             claims: vec![Claim { client: edit.client, user: None }],
             growth,
+            overtaken: 0,
         };
         // What it was compared with is what it must be made on: another pod may be at it as well.
         let exactly = matches!(edit.expected, Some(Expected::OneOf(_)));
-        let append = Append { exactly, ..self.append_of(step) };
+        let mut append = self.append_of(step);
+        append.exactly |= exactly;
         let mut flight = InFlight::new(now, append, Vec::new(), None);
         flight.edit = Some(EditInFlight { edit: Arc::clone(edit), until });
         self.put_in_flight(flight, effects);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use yrs::StateVector;
 
 use super::astray::Astray;
-use super::durability::{Ack, InFlight};
+use super::durability::{Ack, InFlight, Waiting};
 use super::effect::{Append, Author, Claim, ClockRange, Effect, FrameKind};
 use super::input::Dialect;
 use super::judge::Batch;
@@ -28,8 +28,8 @@ use crate::wire;
 /// notices, with a panic, on more than about twenty.
 const MERGED_MAX: usize = 16;
 
-/// How often in a row the log may not take an append before the room ends: what is judged anew each time should pass, or be
-/// refused, long before.
+/// How often a frame may pass without the log taking it before the room ends: it should be found to be there, or be refused,
+/// long before.
 const OVERTAKEN_MAX: u32 = 12;
 /// How often a large append is held back because others were faster.
 const EXACT_TRIES: u32 = 3;
@@ -44,6 +44,8 @@ pub(super) struct Step {
     pub(super) authors: Vec<Author>,
     pub(super) claims: Vec<Claim>,
     pub(super) growth: Growth,
+    /// How often the log did not take it, or part of it.
+    pub(super) overtaken: u32,
 }
 
 impl Live {
@@ -87,7 +89,8 @@ impl Live {
             Ok(update) => update,
             Err(fault) => return self.start_rebuild(batch, &fault, effects),
         };
-        let append = self.append_of(Step { update, authors, claims, growth });
+        let overtaken = batch.passed.iter().map(|waiting| waiting.overtaken).max().unwrap_or(0);
+        let append = self.append_of(Step { update, authors, claims, growth, overtaken });
         let mut flight = InFlight::new(now, append, batch.acks, sole_author);
         flight.passed = batch.passed;
         self.put_in_flight(flight, effects);
@@ -95,7 +98,7 @@ impl Live {
 
     /// The append of what the document contains already.
     pub(super) fn append_of(&mut self, step: Step) -> Append {
-        let Step { update, authors, claims, growth } = step;
+        let Step { update, authors, claims, growth, overtaken } = step;
         let name = self.doc.name();
         let renamed = if name == self.name && self.name_is_sure { None } else { name.clone() };
         (self.name, self.name_is_sure) = (name, true);
@@ -103,7 +106,7 @@ impl Live {
         let append_id = self.durability.next_append_id();
         let (ids, deletions, bytes) = LARGE;
         let is_large = ids < claims.len() || deletions < growth.delete_ranges || bytes < update.len();
-        let exactly = is_large && self.overtaken < EXACT_TRIES;
+        let exactly = is_large && overtaken < EXACT_TRIES;
         Append { append_id, after: self.head, exactly, update, authors, claims, name: renamed }
     }
 
@@ -160,7 +163,6 @@ impl Live {
             return;
         }
         self.set_degraded(false, effects);
-        self.overtaken = 0;
         let Some(flight) = self.durability.in_flight.as_mut().filter(|flight| !flight.is_told) else {
             // A second row with the same: another pod logged for the author what this one could not say was logged.
             self.durability.in_flight = None;
@@ -212,27 +214,38 @@ impl Live {
     /// document without it: most of it will be found to be there already, and whoever wrote something else under clocks that are
     /// taken, or under an id that is somebody else's, is refused alone.
     pub(super) fn give_way(&mut self, effects: &mut Vec<Effect>) {
-        let is_hopeless = |flight: &InFlight| !flight.is_told && OVERTAKEN_MAX <= self.overtaken;
-        if self.durability.in_flight.as_ref().is_some_and(is_hopeless) {
+        let is_hopeless = |waiting: &Waiting| OVERTAKEN_MAX <= waiting.overtaken;
+        let flight = self.durability.in_flight.as_ref();
+        if flight.is_some_and(|flight| !flight.is_told && flight.passed.iter().any(is_hopeless)) {
             return self.goes_astray(Astray::Refused);
         }
         let Some(flight) = self.durability.in_flight.take() else { return };
-        let InFlight { passed, acks, edit, is_in_doc, is_told, .. } = flight;
+        let InFlight { mut passed, acks, edit, is_in_doc, is_told, .. } = flight;
         if is_told {
             return; // the log has the same from another pod
         }
-        self.overtaken += 1;
         self.name_is_sure = false;
         if let Some(edit) = edit {
             self.durability.edits.push_back_in(edit);
         }
-        // The other messages of that flush added nothing to the log as it was.
-        let again: BTreeSet<(ConnId, u64)> = passed.iter().map(|waiting| (waiting.conn, waiting.n)).collect();
-        let others: Vec<Ack> = acks.into_iter().filter(|ack| !again.contains(&(ack.conn, ack.n))).collect();
-        self.acknowledge(&others, effects);
-        // Before everything that its authors sent later.
-        self.durability.forget_question();
-        self.durability.set_aside_first(passed);
+        for waiting in &mut passed {
+            waiting.overtaken += 1;
+            waiting.log_was_asked = false;
+            // Among the flight's, if there are any.
+            waiting.after.clear();
+        }
+        // The other messages of that flush added nothing to the log as it was. Those of sockets that wait again wait with them:
+        // what is settled covers everything before it.
+        let own: BTreeSet<(ConnId, u64)> = passed.iter().map(|waiting| (waiting.conn, waiting.n)).collect();
+        let mut settled = Vec::new();
+        for ack in acks.into_iter().filter(|ack| !own.contains(&(ack.conn, ack.n))) {
+            match passed.iter_mut().rfind(|waiting| waiting.conn == ack.conn) {
+                None => settled.push(ack),
+                Some(last) => last.after.push(ack),
+            }
+        }
+        self.acknowledge(&settled, effects);
+        self.durability.put_back(passed);
         if is_in_doc && self.rebuild.is_none() {
             self.read_snapshot(effects);
         }

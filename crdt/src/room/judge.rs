@@ -137,7 +137,10 @@ impl Live {
             return Judgement::Nothing;
         }
         let member = self.members.get(&waiting.conn);
-        if member.is_some_and(|member| member.reset.is_some_and(|round| waiting.round <= round)) {
+        // What passed before stands before whatever was refused since.
+        let has_passed = 0 < waiting.overtaken;
+        let is_over = |round| !has_passed && waiting.round <= round;
+        if member.is_some_and(|member| member.reset.is_some_and(is_over)) {
             let message = "an earlier edit on this socket was refused: begin again with a SyncStep1";
             return Judgement::refuse(RefusalCode::SpentClient, message);
         }
@@ -156,7 +159,7 @@ impl Live {
         }
         let is_new = |range: &&ClockRange| in_log(range.client) < range.end || waiting.is_contested;
         for range in scan.ranges.iter().filter(is_new) {
-            if self.is_spent(waiting, range.client) {
+            if !has_passed && self.is_spent(waiting, range.client) {
                 let message = "an earlier edit under this client id was refused";
                 return Judgement::refuse(RefusalCode::SpentClient, message);
             }
@@ -313,6 +316,7 @@ impl Live {
             send(waiting.conn, step1, effects);
         }
         batch.acks.push(Ack { conn: waiting.conn, n: waiting.n, covers: false });
+        batch.acks.extend(&waiting.after);
     }
 
     fn refuse(
@@ -375,6 +379,7 @@ impl Batch {
 
     fn ack(&mut self, waiting: &Waiting) {
         self.acks.push(Ack { conn: waiting.conn, n: waiting.n, covers: waiting.is_step2 });
+        self.acks.extend(&waiting.after);
     }
 
     pub(super) fn sole_author(&self) -> Option<ConnId> {

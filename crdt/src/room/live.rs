@@ -72,8 +72,6 @@ pub(super) struct Live {
     /// The log is not what this room takes it for: it ends.
     pub(super) astray: Option<Astray>,
     pub(super) digests: Digests,
-    /// Appends in a row that the log did not take since others were faster.
-    pub(super) overtaken: u32,
     /// Since when nobody is here.
     pub(super) idle_since: Option<Millis>,
     unsaved_bytes_max: usize,
@@ -111,7 +109,6 @@ impl Live {
             doubted: None,
             astray: None,
             digests: Digests::new(now, config.digest_every_ms, head),
-            overtaken: 0,
             idle_since: Some(now),
             unsaved_bytes_max: config.unsaved_bytes_max.min(limits::UNSAVED_BYTES_MAX),
             is_leaving: false,
@@ -294,6 +291,8 @@ impl Live {
             scan,
             log_was_asked: false,
             is_contested: false,
+            overtaken: 0,
+            after: Vec::new(),
         });
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::input::LogRow;
 use super::live::Live;
 use super::size::Growth;
 use crate::gate::{self, Scan};
-use crate::ids::{AppendId, Generation, Millis, Seq};
+use crate::ids::{Generation, Millis, Seq};
 use crate::limits;
 use crate::schema::{self, Root};
 
@@ -44,21 +44,25 @@ pub(super) struct Remote {
 enum Held {
     /// Our own commit: in the document already.
     Own,
-    /// In the log stands, byte for byte, what this append was to bring there.
-    InFlight(AppendId),
     Theirs(Bytes, Vec<Claim>),
 }
 
 /// How a row stands to the append in flight.
 enum Meeting {
     None,
-    /// It is the same, byte for byte.
+    /// It is the same, byte for byte, and of the same people.
     Same,
     /// It is something else under the same clocks. While an attempt to append ours is under way, how it ends is awaited: a room has one
     /// append under way at most.
     Other {
         may_give_way: bool,
     },
+}
+
+/// Neither says of an id that it is somebody else's. What was claimed before is no claim, so that one may say less.
+fn agree(ours: &[Claim], theirs: &[Claim]) -> bool {
+    let ours: BTreeMap<_, _> = ours.iter().map(|claim| (claim.client, claim.user)).collect();
+    theirs.iter().all(|claim| ours.get(&claim.client).is_none_or(|user| *user == claim.user))
 }
 
 impl Remote {
@@ -98,7 +102,7 @@ impl Remote {
     fn has_room_for(&self, bytes: usize) -> bool {
         let held = |held: &Held| match held {
             Held::Theirs(update, _) => update.len(),
-            Held::Own | Held::InFlight(_) => 0,
+            Held::Own => 0,
         };
         let all: usize = self.held.values().map(held).sum();
         self.held.len() < limits::HOLE_MESSAGES_MAX && all + bytes <= limits::HOLE_BYTES_MAX
@@ -176,13 +180,7 @@ impl Live {
         if matches!(self.remote.held.get(&row.seq), Some(Held::Own)) {
             return;
         }
-        // The log may know of our own commit before we do.
-        let flight = self.durability.in_flight.as_ref();
-        let flight = flight.filter(|flight| flight.append.update == row.update);
-        let held = match flight.map(|flight| flight.append.append_id) {
-            Some(append_id) => Held::InFlight(append_id),
-            None => Held::Theirs(row.update, row.claims),
-        };
+        let held = Held::Theirs(row.update, row.claims);
         self.remote.held.insert(row.seq, held);
     }
 
@@ -265,7 +263,7 @@ impl Live {
                 Held::Theirs(update, claims) => {
                     // The log holds what passed another pod's gate: only damage can make it fail.
                     let Ok(scan) = gate::scan_stored(&update) else { return self.reload(effects) };
-                    match self.meets_flight(&update, &scan.scan.ranges) {
+                    match self.meets_flight(&update, &claims, &scan.scan.ranges) {
                         Meeting::None => {}
                         Meeting::Same => {
                             self.reach_flight(seq, effects);
@@ -276,7 +274,6 @@ impl Live {
                             self.remote.held.insert(seq, Held::Theirs(update, claims));
                             if may_give_way {
                                 self.give_way(effects);
-                                continue;
                             }
                             return;
                         }
@@ -285,13 +282,9 @@ impl Live {
                     self.note_claims(&claims);
                     self.show(&update, &ranges, None, effects);
                 }
-                Held::Own | Held::InFlight(_) => {
-                    let is_it = |flight: &InFlight| match held {
-                        Held::InFlight(append_id) => flight.append.append_id == append_id,
-                        _ => flight.committed == Some(seq),
-                    };
+                Held::Own => {
                     let flight = self.durability.in_flight.as_ref();
-                    if flight.is_some_and(|flight| !flight.is_told && is_it(flight)) {
+                    if flight.is_some_and(|flight| !flight.is_told && flight.committed == Some(seq)) {
                         self.reach_flight(seq, effects);
                     }
                 }
@@ -300,19 +293,19 @@ impl Live {
         }
     }
 
-    /// Whether a row has something under the clocks that the append in flight adds: only who is on two pods at once, or changes
-    /// the pod while something is on its way, brings this about. The log takes one of them; it has this one.
-    fn meets_flight(&self, update: &Bytes, ranges: &[ClockRange]) -> Meeting {
+    /// How a row stands to the append in flight. Only who is on two pods at once, or changes the pod while something is on its way,
+    /// brings about that both write under the same clocks: the log takes one of them, and it has this one.
+    fn meets_flight(&self, update: &Bytes, claims: &[Claim], ranges: &[ClockRange]) -> Meeting {
         let flight = self.durability.in_flight.as_ref();
-        let Some(flight) = flight.filter(|flight| !flight.is_told && flight.committed.is_none()) else {
-            return Meeting::None;
-        };
-        if !flight.is_in_doc || !flight.append.writes_any_of(ranges) {
-            Meeting::None
-        } else if flight.append.update == *update {
+        let is_open = |flight: &&InFlight| !flight.is_told && flight.committed.is_none() && flight.is_in_doc;
+        let Some(flight) = flight.filter(is_open) else { return Meeting::None };
+        if flight.append.update == *update && agree(&flight.append.claims, claims) {
+            // The log may know of our own commit before we do.
             Meeting::Same
-        } else {
+        } else if flight.append.writes_any_of(ranges) {
             Meeting::Other { may_give_way: !flight.is_under_way() }
+        } else {
+            Meeting::None
         }
     }
 

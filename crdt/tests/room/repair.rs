@@ -1,9 +1,9 @@
 //! What a room does about words that the bus lost, and about a log that is not what it takes it for.
 
-use atlas_crdt::ids::{ConnId, Generation, Seq, UserId};
+use atlas_crdt::ids::{ClientId, ConnId, Generation, Seq, UserId};
 use atlas_crdt::limits;
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Append, Dialect, Effect, Input, Loaded, LogRow};
+use atlas_crdt::room::{Append, Claim, Dialect, Effect, Input, Loaded, LogRow};
 use atlas_crdt::wire::{ClientFrame, CloseCode, ServerFrame};
 use bytes::Bytes;
 
@@ -434,6 +434,112 @@ fn an_append_that_the_log_has_already_from_another_pod_is_not_made_again() {
     stage.wait(1_000);
     assert!(!stage.loads() && stage.take_append().is_none());
     assert!(!stage.room.stats().has_unsaved);
+}
+
+/// The frames of a socket are settled in their order, whatever became of those that were judged together.
+// R-COUNT-2
+#[test]
+fn nothing_behind_a_frame_that_gave_way_is_settled_before_it() {
+    let mut stage = Stage::with_two();
+    let first = stage.flight(BEN, &Writer::new(200).node("before"));
+    // Both wait for the commit before, and are judged together: the second adds nothing.
+    let one = Writer::new(100).node("one");
+    stage.edit(ANA, &one);
+    stage.edit(ANA, &Bytes::from_static(&[0, 0]));
+    stage.commit(&first, 1);
+    stage.wait(limits::FLUSH_INTERVAL_MS);
+    let append = stage.take_append().unwrap();
+    stage.effects.clear();
+    stage.input(Input::AppendOvertaken { append_id: append.append_id });
+    assert!(stage.loads());
+    assert!(!stage.heard(ANA).iter().any(|frame| matches!(frame, ServerFrame::Saved(_))), "it is nowhere");
+    let theirs = Writer::new(300).node("theirs");
+    let tail = vec![row(1, &Writer::new(200).node("before")), row(2, &theirs)];
+    stage.input(Input::Loaded(Loaded { tail, ..empty() }));
+    assert!(stage.asks_log());
+    stage.input(Input::CaughtUp { rows: Vec::new() });
+    stage.wait(limits::FLUSH_INTERVAL_MS);
+    let again = stage.take_append().unwrap();
+    assert_eq!((&again.update, again.after), (&one, Seq::new(2)));
+    assert!(!stage.heard(ANA).iter().any(|frame| matches!(frame, ServerFrame::Saved(_))), "nor now");
+    stage.commit(&again, 3);
+    assert!(stage.heard(ANA).contains(&ServerFrame::Saved(3)), "all of it");
+}
+
+/// What the log was asked for meanwhile stands behind what gave way.
+// R-COUNT-2
+#[test]
+fn a_frame_that_builds_on_one_that_gave_way_waits_for_it() {
+    let mut stage = Stage::with_two();
+    let first = stage.flight(BEN, &Writer::new(200).node("before"));
+    let ana = Writer::new(100);
+    let (elsewhere, one) = (Writer::new(400).node("elsewhere"), ana.node("one"));
+    ana.take(&elsewhere);
+    // It builds on what this pod has not heard of: the log is asked.
+    let other = ana.delete("elsewhere");
+    let two = ana.node("two");
+    let both = yrs::merge_updates_v1([&other[..], &two[..]]).unwrap();
+    stage.edit(ANA, &one);
+    stage.edit(ANA, &both.into());
+    stage.commit(&first, 1);
+    stage.wait(limits::FLUSH_INTERVAL_MS);
+    let append = stage.take_append().unwrap();
+    assert_eq!(append.update, one);
+    assert!(stage.asks_log(), "for what the second builds on");
+    stage.input(Input::CaughtUp { rows: Vec::new() });
+    stage.effects.clear();
+    stage.input(Input::AppendOvertaken { append_id: append.append_id });
+    assert!(stage.loads());
+    let tail = vec![row(1, &Writer::new(200).node("before")), row(2, &elsewhere)];
+    stage.input(Input::Loaded(Loaded { tail, ..empty() }));
+    stage.wait(limits::FLUSH_INTERVAL_MS);
+    assert!(stage.take_append().is_none(), "not without the first");
+    assert!(stage.asks_log());
+    stage.input(Input::CaughtUp { rows: Vec::new() });
+    stage.wait(limits::FLUSH_INTERVAL_MS);
+    let again = stage.take_append().unwrap();
+    stage.commit(&again, 3);
+    stage.wait(limits::FLUSH_INTERVAL_MS);
+    if let Some(more) = stage.take_append() {
+        stage.commit(&more, 4);
+    }
+    let heard = stage.heard(ANA);
+    assert!(heard.contains(&ServerFrame::Saved(3)), "{heard:?}");
+    assert_eq!(stage.keys_of("nodes"), ["before", "one", "two"]);
+}
+
+/// Somebody else's row with the very bytes of ours says whose the id is.
+// R-ID-1
+#[test]
+fn the_same_bytes_of_somebody_else_are_somebody_elses() {
+    let one = Writer::new(100).node("one");
+    let mut stage = Stage::with_two();
+    let append = stage.flight(ANA, &one);
+    let bens = Claim { client: ClientId::new(100), user: Some(UserId::from_u128(u128::from(BEN.get()))) };
+    let row = LogRow { claims: vec![bens], ..row(1, &one) };
+    stage.input(Input::Remote {
+        generation: Generation::new(0),
+        seq: Seq::new(1),
+        update: one,
+        claims: vec![bens],
+    });
+    assert!(!stage.heard(ANA).iter().any(|frame| matches!(frame, ServerFrame::Saved(_))));
+    stage.input(Input::AppendOvertaken { append_id: append.append_id });
+    assert!(stage.loads());
+    stage.input(Input::Loaded(Loaded { tail: vec![row], claims: vec![bens], ..empty() }));
+    assert!(stage.asks_log());
+    stage.input(Input::CaughtUp { rows: Vec::new() });
+    stage.wait(limits::FLUSH_INTERVAL_MS);
+    // She goes on under his id, and is refused.
+    stage.effects.clear();
+    let writer = Writer::new(100);
+    writer.node("one");
+    stage.edit(ANA, &writer.node("more"));
+    stage.wait(limits::FLUSH_INTERVAL_MS);
+    assert!(stage.asks_log(), "before she is refused");
+    stage.input(Input::CaughtUp { rows: Vec::new() });
+    stage.wait(limits::FLUSH_INTERVAL_MS);
+    assert_eq!(stage.refusal(ANA), Some(("foreign_client".to_owned(), true)));
 }
 
 #[test]
