@@ -318,11 +318,9 @@ impl Live {
             nodes: placed.new_keys(update, &self.places, Root::Nodes).count(),
             edges: placed.new_keys(update, &self.places, Root::Edges).count(),
         });
-        // It stands before ours in the log: what ours tells the store of the name was said without knowing it.
-        let is_ours_later =
-            self.durability.in_flight.as_ref().is_some_and(|flight| flight.append.name.is_some());
-        let names = is_ours_later
-            && placed.new_keys(update, &self.places, Root::Meta).any(|key| key == schema::META_NAME);
+        // Its author told the store a name, perhaps without knowing of one that stands before it in the log and wins, as ours may,
+        // or of the one that we told meanwhile: whoever appends next says which it is.
+        let names = placed.new_keys(update, &self.places, Root::Meta).any(|key| key == schema::META_NAME);
         self.doc.apply(&[&update[..]], false).map_err(|_| ())?;
         self.name_is_sure &= !names;
         self.places.note(placed, update);

@@ -274,7 +274,7 @@ fn when_the_bus_is_back_everybody_is_told_who_is_here_and_a_look_says_whether_to
     assert!(!stage.asks_log(), "with thousands of designs most have missed nothing");
     assert!(stage.take(|effect| matches!(effect, Effect::AskPresence)));
     assert!(stage.take(|effect| matches!(effect, Effect::PublishPresence { whole: true, users, .. }
-        if users[..] == [(atlas_crdt::ids::ClientId::new(100), UserId::from_u128(1))])));
+        if users[..] == [(ClientId::new(100), UserId::from_u128(1))])));
     stage.look(0, 0);
     stage.wait(1_000);
     assert!(!stage.asks_log(), "nothing is missing");

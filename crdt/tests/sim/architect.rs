@@ -133,7 +133,7 @@ impl Architect {
                     edge.insert(&mut txn, "target", other);
                 }
                 2 => {
-                    meta.insert(&mut txn, "name", format!("name {}", self.edits));
+                    meta.insert(&mut txn, "name", format!("name {} by {}", self.edits, self.name));
                 }
                 _ => {
                     if let Some(Out::YMap(node)) = nodes.get(&txn, id) {

@@ -187,8 +187,8 @@ impl World {
         }
     }
 
-    /// `designs.name` follows `meta.name`. Two who name a design at once on two pods, of which one dies, may leave the store
-    /// with the name that did not win, until it is named again.
+    /// `designs.name` follows `meta.name`. Two pods that tell the store a name at once may leave it with the one that did not
+    /// win, until the design gets another name.
     pub(crate) fn check_name(&mut self) {
         self.architects[0].rename();
         for round in 0..1_000 {
