@@ -40,7 +40,7 @@ pub const SETTINGS: &[Setting] = &[
         "ATLAS_ALLOWED_ORIGINS",
         "server.allowed_origins",
         "",
-        "Origins of pages that may open sockets, separated by commas (in the file: a list). None: the public URL; without one, the listening address and the same port on `localhost`.",
+        "Origins of pages on other hosts that may open sockets here and call the HTTP API with cookies, separated by commas (in the file: a list). The server's own pages always may: those of the public URL and of the `Host` that was asked. None: the public URL; without one, the listening address and the same port on `localhost`.",
     ),
     plain(
         "ATLAS_MAX_CONNECTIONS",
@@ -52,7 +52,7 @@ pub const SETTINGS: &[Setting] = &[
         "ATLAS_HEADER_TIMEOUT_MS",
         "server.header_timeout_ms",
         "10000",
-        "Milliseconds that a client may take to send the headers of a request. 1 to 600000.",
+        "Milliseconds that a client may take to send the headers of a request, and that a connection may be idle between two requests: a proxy must drop idle connections to the server sooner. 1 to 600000.",
     ),
     plain(
         "ATLAS_IDLE_EVICT_MS",
@@ -98,7 +98,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         has_file: true,
         is_secret: true,
-        what: "Redis 7 or newer, through which several servers on one database hear each other at once: `redis://user:password@host:6379`, with TLS `rediss://`; see [Redis](#redis). None: others' edits come from the database, within a second.",
+        what: "Redis 7 or newer, through which several servers on one database hear each other at once: `redis://user:password@host:6379`, with TLS `rediss://`; see [Redis](#redis). None: others' edits come from the database, usually within a second, at most two.",
     },
     Setting {
         name: "REDIS_PASSWORD",
@@ -259,7 +259,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "",
         has_file: true,
         is_secret: false,
-        what: "RSA key in PEM that access tokens are checked with. None: the private key's own.",
+        what: "RSA key in PEM that access tokens are checked with, besides the private key's own: the old one while keys are changed. Alone: this server checks tokens and makes no accounts.",
     },
     plain(
         "ATLAS_REGISTRATION",
