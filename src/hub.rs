@@ -4,6 +4,7 @@
 //! - `hub/sessions.rs` whose connections end with which login;
 //! - `hub/stop.rs` how a pod goes away;
 //! - `hub/watch.rs` what happens on other pods and in the store, noticed here;
+//! - `hub/turns.rs` designs that speak on the bus a few at a time;
 //! - `hub/outbox.rs` what waits to be written to one connection;
 //! - `hub/room_task.rs` the one task that owns a room: its two queues, its loop, its end;
 //! - `hub/executor.rs` carries out what the room wants done;
@@ -46,6 +47,7 @@ pub mod stop;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod watch;
 
 use stop::Unsaved;

@@ -189,7 +189,7 @@ impl Executor {
         }
     }
 
-    fn publish(&self, word: Word) {
+    pub(super) fn publish(&self, word: Word) {
         self.hub.deps.bus.publish(self.design, BusMessage { pod: self.hub.deps.pod, word });
     }
 

@@ -36,7 +36,7 @@ const INBOX_COUNTED_BYTES: usize = 1 << 10;
 const CONTROL_MAX: usize = 64;
 /// Frames handled between two looks at everything else.
 const FRAMES_PER_TURN: usize = 64;
-/// How long a room that panicked waits for its append in flight before the next one may load.
+/// How long a room that panicked waits for its append in flight.
 const PANIC_SETTLE: Duration = Duration::from_secs(5);
 
 /// What the hub holds of a room.
@@ -364,7 +364,6 @@ impl RoomTask {
                 self.executor.join(&join, outbox);
                 self.tell(Input::Join(join));
                 let _ = taken.send(());
-                // While nobody was here nobody had to know who is elsewhere.
                 self.ask_presence_if_owed();
             }
             ToRoom::Frame { conn, frame, space } => {
@@ -401,7 +400,7 @@ impl RoomTask {
                 // One look for all that were told, and only who is behind reads its log.
                 self.hub.watch.ask(self.design);
                 self.owes_resume = true;
-                return self.hub.watch.wants_turn(self.design);
+                return self.hub.watch.turns_wanted.add(self.design);
             }
         };
         let input = match word {
@@ -423,16 +422,14 @@ impl RoomTask {
         if std::mem::take(&mut self.owes_resume) {
             // This asks, too.
             self.handle.owes_question.store(false, Ordering::SeqCst);
-            self.tell(Input::BusResumed);
-        } else {
-            self.ask_presence_if_owed();
+            return self.tell(Input::BusResumed);
         }
+        self.ask_presence_if_owed();
     }
 
     fn ask_presence_if_owed(&self) {
         if self.handle.owes_question.swap(false, Ordering::SeqCst) {
-            let message = BusMessage { pod: self.hub.deps.pod, word: Word::AskPresence };
-            self.hub.deps.bus.publish(self.design, message);
+            self.executor.publish(Word::AskPresence);
         }
     }
 
@@ -482,8 +479,7 @@ impl RoomTask {
     fn note_figures(&mut self) {
         let stats = self.room.as_ref().map(Room::stats).unwrap_or_default();
         self.handle.is_live.store(stats.head != Seq::ZERO, Ordering::Relaxed);
-        let is_too_much = self.hub.note_unsaved(&self.handle, stats.unsaved_bytes);
-        if is_too_much && stats.degraded && stats.has_unsaved {
+        if self.hub.note_unsaved(&self.handle, stats.unsaved_bytes) && stats.degraded && stats.has_unsaved {
             self.tell(Input::Overloaded);
             let unsaved = self.room.as_ref().map(Room::stats).unwrap_or_default().unsaved_bytes;
             self.hub.note_unsaved(&self.handle, unsaved);

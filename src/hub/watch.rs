@@ -6,7 +6,7 @@
 //! - It hears what pods say to all pods, and looks at once where somebody says that something changed.
 //! - It knows which pods are there: who was on one that went is shown no longer.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,9 +17,9 @@ use atlas_crdt::limits::LOOK_EVERY_MS;
 use atlas_crdt::roles::DesignRole;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::error::TrySendError;
 
 use super::room_task::{Control, RoomHandle};
+use super::turns::{Turns, TurnsWanted};
 use super::{HubStats, Inner, Roles};
 use crate::bus::{ALIVE_EVERY, DEAD_AFTER, Heard, PodMessage, PodWord, Subscription};
 use crate::store::{Look, Result, StoreError};
@@ -32,10 +32,6 @@ const ASKED_EVERY_MS: u64 = 200;
 const REVOKED_OVERLAP_MS: u64 = 60_000;
 /// Pods that are known of; more are not listened to.
 const PODS_MAX: usize = 1_024;
-/// When another pod comes or the bus is back, so many designs ask who is elsewhere, and say who is here …
-const ASKERS_AT_ONCE: usize = 50;
-/// … every so many milliseconds: questions and answers share the bus with commits, and its queue is bounded.
-const ASKERS_PAUSE_MS: u64 = 50;
 /// No time.
 const NEVER: Millis = Millis::new(u64::MAX);
 
@@ -45,10 +41,7 @@ pub(super) struct Watch {
     /// Designs that something was said of. Written by rooms, taken by the task.
     asked: Mutex<HashSet<DesignId>>,
     is_asked: Notify,
-    /// Designs that were told of a gap, and wait for their turn to say and ask who is there. Written by rooms, taken by the
-    /// task.
-    turns_wanted: Mutex<HashSet<DesignId>>,
-    is_turn_wanted: Notify,
+    pub(super) turns_wanted: TurnsWanted,
     /// Set by the stop: this pod does not say any more that it lives.
     has_said_bye: AtomicBool,
     // The rest is written by the task and read by figures.
@@ -63,8 +56,7 @@ impl Default for Watch {
         Self {
             asked: Mutex::default(),
             is_asked: Notify::new(),
-            turns_wanted: Mutex::default(),
-            is_turn_wanted: Notify::new(),
+            turns_wanted: TurnsWanted::default(),
             has_said_bye: AtomicBool::new(false),
             pods: AtomicUsize::new(0),
             looked_at: AtomicU64::new(NEVER.get()),
@@ -78,12 +70,6 @@ impl Watch {
     pub(super) fn ask(&self, design: DesignId) {
         self.asked().insert(design);
         self.is_asked.notify_one();
-    }
-
-    /// The design's room is to be told [`Control::Presence`], together with few others.
-    pub(super) fn wants_turn(&self, design: DesignId) {
-        self.turns_wanted().insert(design);
-        self.is_turn_wanted.notify_one();
     }
 
     pub(super) fn say_bye(&self) {
@@ -104,10 +90,6 @@ impl Watch {
     fn asked(&self) -> MutexGuard<'_, HashSet<DesignId>> {
         // Nothing inside can panic half-way through a change.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn turns_wanted(&self) -> MutexGuard<'_, HashSet<DesignId>> {
-        self.turns_wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,10 +154,7 @@ pub(super) struct Watcher {
     /// Before this nobody's asking makes for a look.
     next_asked_look: Millis,
     next_alive: Millis,
-    /// Designs that have yet to say or ask who is there, none twice …
-    askers: VecDeque<DesignId>,
-    /// … and when the next of them do.
-    next_askers: Millis,
+    turns: Turns,
     /// Every login that ended before is known to have.
     sessions_known: Millis,
     /// Since when looks fail.
@@ -195,8 +174,7 @@ impl Watcher {
             next_look,
             next_asked_look: now,
             next_alive: now,
-            askers: VecDeque::new(),
-            next_askers: now,
+            turns: Turns::new(now),
             sessions_known: now,
             failing_since: None,
         }
@@ -217,7 +195,7 @@ impl Watcher {
             if self.next_alive <= now {
                 self.look_after_pods(now);
             }
-            self.let_ask_if_due(now);
+            self.turns.take(&self.hub, &self.hub.watch.turns_wanted, now);
             if self.question.is_none() {
                 self.look_if_due(now);
             }
@@ -227,10 +205,7 @@ impl Watcher {
     async fn next_event(&mut self) -> Event {
         let is_free = self.question.is_none();
         let is_asked = !self.hub.watch.asked().is_empty();
-        let mut at = self.next_alive;
-        if !self.askers.is_empty() {
-            at = at.min(self.next_askers);
-        }
+        let mut at = self.turns.deadline().map_or(self.next_alive, |turn| turn.min(self.next_alive));
         if is_free {
             at = at.min(self.next_look);
             if is_asked {
@@ -254,7 +229,7 @@ impl Watcher {
             heard = from_bus => Event::Heard(heard),
             found = found => Event::Found(found),
             () = self.hub.deps.clock.sleep_until(at) => Event::Wake,
-            () = self.hub.watch.is_turn_wanted.notified() => Event::Wake,
+            () = self.hub.watch.turns_wanted.wait() => Event::Wake,
             () = self.hub.watch.is_asked.notified(), if is_free && !is_asked => Event::Wake,
         }
     }
@@ -391,7 +366,7 @@ impl Watcher {
             PodWord::Alive => {
                 if self.pods.hear(now, pod) {
                     tracing::info!(%pod, "another server is there");
-                    self.want_presence();
+                    self.turns.want_presence(&self.hub);
                 }
             }
             PodWord::Bye => {
@@ -419,46 +394,6 @@ impl Watcher {
         self.hub.watch.pods.store(self.pods.len(), Ordering::Relaxed);
         if !self.hub.watch.has_said_bye.load(Ordering::SeqCst) {
             self.hub.tell_pods(PodWord::Alive);
-        }
-    }
-
-    /// Everybody who is elsewhere is to be known to whoever is here. A design that waits for its turn asks once for all
-    /// that came; one in which nobody is asks when somebody comes.
-    fn want_presence(&mut self) {
-        let is_wanted = |room: &RoomHandle| {
-            // In this order: who comes meanwhile finds it, or is seen here.
-            room.owes_question.store(true, Ordering::SeqCst);
-            0 < room.seats_taken.load(Ordering::SeqCst)
-        };
-        let rooms = self.hub.rooms.iter();
-        let wanted = rooms.filter(|room| is_wanted(room.value())).map(|room| *room.key()).collect();
-        self.queue_up(wanted);
-    }
-
-    /// None twice.
-    fn queue_up(&mut self, mut designs: HashSet<DesignId>) {
-        if !designs.is_empty() {
-            self.askers.iter().for_each(|waiting| _ = designs.remove(waiting));
-            self.askers.extend(designs);
-        }
-    }
-
-    fn let_ask_if_due(&mut self, now: Millis) {
-        let wanted = std::mem::take(&mut *self.hub.watch.turns_wanted());
-        self.queue_up(wanted);
-        if self.askers.is_empty() || now < self.next_askers {
-            return;
-        }
-        self.next_askers = now.plus(ASKERS_PAUSE_MS);
-        let count = self.askers.len().min(ASKERS_AT_ONCE);
-        let now_asking: Vec<DesignId> = self.askers.drain(..count).collect();
-        for design in now_asking {
-            let Some(room) = self.hub.rooms.get(&design).map(|room| Arc::clone(room.value())) else {
-                continue;
-            };
-            if let Err(TrySendError::Full(_)) = room.control.try_send(Control::Presence) {
-                self.askers.push_back(design);
-            }
         }
     }
 

@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failure is a panic, helpers included")]
 
 mod adversary;
+mod bounds;
 mod damage;
 mod documents;
 mod edits;
 mod herd;
 mod ids;
 mod life;
+mod overtaken;
 mod refusals;
 mod repair;
 mod roaming;
