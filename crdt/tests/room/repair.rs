@@ -3,7 +3,7 @@
 use atlas_crdt::ids::{ClientId, ConnId, Generation, Seq, UserId};
 use atlas_crdt::limits;
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Append, Claim, Dialect, Effect, Input, Loaded, LogRow};
+use atlas_crdt::room::{Append, Dialect, Effect, Input, Loaded, LogRow};
 use atlas_crdt::wire::{ClientFrame, CloseCode, ServerFrame};
 use bytes::Bytes;
 
