@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use arbitrary::{Result, Unstructured};
 use atlas_crdt::ids::{ClientId, ConnId, Epoch, Millis, Seq, UserId};
 use atlas_crdt::limits::{
-    AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_CLOCK_MAX, AWARENESS_EXPIRY_MS, AWARENESS_FRAME_BYTES_MAX, AWARENESS_STATES_PER_CONN_MAX,
-    AWARENESS_STATES_PER_ROOM_MAX,
+    AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_CLOCK_MAX, AWARENESS_EXPIRY_MS, AWARENESS_FRAME_BYTES_MAX,
+    AWARENESS_STATES_PER_CONN_MAX, AWARENESS_STATES_PER_ROOM_MAX,
 };
 use atlas_crdt::presence::Presence;
 use atlas_crdt::roles::DesignRole;
