@@ -164,7 +164,7 @@ impl Live {
         }
         self.set_degraded(false, effects);
         let Some(flight) = self.durability.in_flight.as_mut().filter(|flight| !flight.is_told) else {
-            // A second row with the same: another pod logged for the author what this one could not say was logged.
+            // The log has told of it already, before the attempt ended.
             self.durability.in_flight = None;
             return self.committed(now, seq, effects);
         };
