@@ -101,8 +101,7 @@ impl Graph {
         starts: impl IntoIterator<Item = usize>,
         may_pass: impl Fn(usize, usize) -> bool,
     ) -> Ways {
-        let mut ways =
-            Ways { from: vec![None; self.out.len()], reached: vec![false; self.out.len()] };
+        let mut ways = Ways { from: vec![None; self.out.len()], reached: vec![false; self.out.len()] };
         let mut waiting = VecDeque::new();
         for start in starts {
             if !std::mem::replace(&mut ways.reached[start], true) {
@@ -147,13 +146,14 @@ impl Graph {
         let mut explored = vec![false; self.out.len()];
         let mut far = 0;
         let mut waiting: Vec<usize> = Vec::new();
-        let meet = |node: usize, far: &mut usize, waiting: &mut Vec<usize>, explored: &mut Vec<bool>| {
-            match place[node] {
+        let meet =
+            |node: usize, far: &mut usize, waiting: &mut Vec<usize>, explored: &mut Vec<bool>| match place
+                [node]
+            {
                 Some(at) => *far = (*far).max(at),
                 None if !std::mem::replace(&mut explored[node], true) => waiting.push(node),
                 None => {}
-            }
-        };
+            };
         for start in starts {
             meet(*start, &mut far, &mut waiting, &mut explored);
         }

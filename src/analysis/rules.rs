@@ -10,7 +10,9 @@ macro_rules! rules {
     };
 }
 
-/// Not a rule of its own.
+// Not rules of their own.
+mod exposure;
 mod plaintext;
+mod waf;
 
-rules!(t01);
+rules!(t01, n01, n02, n03, n04, n05, n06, n07, n08, n09, n10, n11, n12, n13, n14, r01, r02, r03, r04, x01);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::analysis::context::Context;
 use crate::analysis::graph::Way;
-use crate::analysis::model::{Edge, Flag, Kind, Node, Zone};
+use crate::analysis::model::{Edge, Flag, Kind, Node};
 use crate::analysis::rule::{At, Evidence};
 use crate::analysis::tables::protocols::Family;
 
@@ -15,10 +15,7 @@ pub(super) fn is_stranger(node: &Node<'_>) -> bool {
 }
 
 /// The ways by which strangers come straight into a node, that of the lowest edge first.
-pub(super) fn ways_of_strangers<'a>(
-    context: &'a Context<'_>,
-    node: usize,
-) -> impl Iterator<Item = Way> + 'a {
+pub(super) fn ways_of_strangers<'a>(context: &'a Context<'_>, node: usize) -> impl Iterator<Item = Way> + 'a {
     let ways = context.graph.into[node].iter().copied();
     ways.filter(|(_, from)| is_stranger(&context.model.nodes[*from]))
 }
@@ -56,22 +53,53 @@ pub(super) fn is_web_traffic(edge: &Edge<'_>) -> bool {
     matches!(family(edge), None | Some(Family::Http | Family::Other | Family::Dns))
 }
 
-/// What an edge says about its protocol and port, as it stands there.
+/// What an edge says about its protocol, or about its port where it says nothing else, as it stands there.
 pub(super) fn protocol_evidence(context: &Context<'_>, at: usize, says: &str) -> Evidence {
-    let edge = &context.model.edges[at];
-    let said = ["protocol", "port"].into_iter().find_map(|key| {
-        let value = match edge.element.body.get("data")?.get(key)? {
-            Value::String(text) if !text.is_empty() => text.clone(),
-            Value::Number(number) => number.to_string(),
+    said_evidence(context, at, "protocol", says)
+        .or_else(|| said_evidence(context, at, "port", says))
+        .unwrap_or_else(|| {
+            let name = context.model.edges[at].protocol.map_or("not said", |protocol| protocol.name);
+            computed(At::Edge(at), "protocol", name, says)
+        })
+}
+
+/// What an edge says about who may call over it.
+pub(super) fn authentication_evidence(context: &Context<'_>, at: usize, says: &str) -> Evidence {
+    let data = context.model.edges[at].element.body.get("data");
+    let flags = data.and_then(|data| data.get("securityFlags"));
+    let said = |holder: Option<&Value>, place: &str, key: &str| {
+        let value = match holder?.get(key)? {
+            Value::String(text) => text.clone(),
+            Value::Bool(value) => value.to_string(),
             _ => return None,
         };
-        Some((format!("data.{key}"), value))
-    });
-    let (key, value) = said.unwrap_or_else(|| {
-        let name = edge.protocol.map_or("not said", |protocol| protocol.name);
-        ("protocol".to_owned(), name.to_owned())
-    });
-    Evidence { at: At::Edge(at), key, value, says: says.to_owned() }
+        Some(computed(At::Edge(at), &format!("{place}.{key}"), value, says))
+    };
+    ["authenticationType", "authentication", "auth", "authenticated"]
+        .into_iter()
+        .find_map(|key| said(flags, "data.securityFlags", key).or_else(|| said(data, "data", key)))
+        .unwrap_or_else(|| computed(At::Edge(at), "authentication", "none", says))
+}
+
+/// What an edge says under a key of its data.
+pub(super) fn said_evidence(context: &Context<'_>, at: usize, key: &str, says: &str) -> Option<Evidence> {
+    let value = match context.model.edges[at].element.body.get("data")?.get(key)? {
+        Value::String(text) if !text.is_empty() => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    Some(computed(At::Edge(at), &format!("data.{key}"), value, says))
+}
+
+/// Takes the connections of strangers and answers them, or spreads them over those that do.
+pub(super) fn is_service(node: &Node<'_>) -> bool {
+    node.kind.is_compute() || matches!(node.kind, Kind::LoadBalancer | Kind::Gateway)
+}
+
+/// Stands in front of services and is none.
+pub(super) fn is_filter(node: &Node<'_>) -> bool {
+    use Kind::{Boundary, Cdn, Ddos, Dns, Firewall, Ids, Nat, Waf};
+    matches!(node.kind, Boundary | Cdn | Ddos | Dns | Firewall | Ids | Nat | Waf)
 }
 
 /// The type of a node, as it stands there.
@@ -84,11 +112,6 @@ pub(super) fn type_evidence(context: &Context<'_>, at: usize, says: &str) -> Evi
 /// Something that follows from the drawing as a whole.
 pub(super) fn computed(at: At, key: &str, value: impl Into<String>, says: &str) -> Evidence {
     Evidence { at, key: key.to_owned(), value: value.into(), says: says.to_owned() }
-}
-
-/// Everything at or above this level of trust, the management apart.
-pub(super) fn level(node: &Node<'_>) -> Option<u8> {
-    node.zone.filter(|zone| *zone != Zone::Management).map(Zone::level)
 }
 
 /// What strangers meet first, when some kinds of nodes let them on and others do not.

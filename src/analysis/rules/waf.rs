@@ -15,10 +15,7 @@ use crate::analysis::rule::At;
 pub(super) fn insert(context: &Context<'_>, rule: &str, target: usize, ways: &[Way]) -> Fix {
     let model = context.model;
     let is_node = |id: &str| model.nodes.binary_search_by(|node| node.id().cmp(id)).is_ok();
-    let is_edge = |id: &str| {
-        model.edges.binary_search_by(|edge| edge.id().cmp(id)).is_ok()
-            || model.dangling.iter().any(|edge| edge.element.id == id)
-    };
+    let is_edge = |id: &str| model.edges.binary_search_by(|edge| edge.id().cmp(id)).is_ok();
     let fingerprint = report::fingerprint(model, rule, &[At::Node(target)]);
     let waf = unused(fix::new_id("waf", &fingerprint), is_node);
     let mut near = Vec::new();
@@ -78,12 +75,10 @@ fn unused(id: String, is_taken: impl Fn(&str) -> bool) -> String {
 /// What the new edge says: the same as the old one, except that a firewall which looks into requests speaks TLS when it
 /// passes them on. Anything else would put a second plaintext hop where there was one.
 fn onward_data(edge: &Edge<'_>) -> Map<String, Value> {
-    let mut data =
-        edge.element.body.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut data = edge.element.body.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
     let flags = data.entry("securityFlags").or_insert_with(|| json!({}));
-    let is_bad = edge.is_any
-        || edge.is_contradicted
-        || matches!(edge.encryption, Encryption::None | Encryption::Weak);
+    let is_bad =
+        edge.is_any || edge.is_contradicted || matches!(edge.encryption, Encryption::None | Encryption::Weak);
     if is_bad {
         if let Some(flags) = flags.as_object_mut() {
             for key in ["encrypted", "encryptionProtocol"] {
@@ -181,7 +176,10 @@ mod tests {
         assert_eq!(view.nodes.len(), 5);
         assert_eq!(view.edges.len(), 4 + 2, "HTTPS once and gRPC once");
         let turned = view.edges.iter().find(|edge| edge.id == "in-house").expect("the edge");
-        assert_eq!(turned.body["target"], "phone", "the end that was the application's is the firewall's now");
+        assert_eq!(
+            turned.body["target"], "phone",
+            "the end that was the application's is the firewall's now"
+        );
         assert_ne!(turned.body["source"], "web");
     }
 
