@@ -10,7 +10,11 @@ macro_rules! rules {
     };
 }
 
-/// Not a rule of its own.
+// Not rules of their own.
 mod plaintext;
+mod seen;
 
-rules!(t01);
+rules!(
+    t01, t02, t03, t04, t05, t06, a01, a02, a03, a04, a05, a06, a07, d01, d02, d03, d04, d05, l01, l02, l03,
+    p01, p02, p03
+);

@@ -1,10 +1,12 @@
 //! Drawings for tests of rules.
 
 use atlas_crdt::integrity::{HiddenEdge, Integrity};
+use atlas_crdt::view::kinds::KNOWN_TYPES;
 use atlas_crdt::view::{DesignView, Element};
 use serde_json::{Map, Value, json};
 
 use super::report::Issue;
+use super::rule::Severity;
 
 /// A small design, made step by step.
 #[derive(Debug, Clone)]
@@ -136,6 +138,65 @@ impl Drawing {
 }
 
 /// As a PATCH merges: objects key by key, null removes.
+impl Drawing {
+    /// The same meaning in other words: other ids, order, positions, colours, and labels where they do not count.
+    pub(crate) fn retold(&self) -> Self {
+        let mut other = self.clone();
+        let renamed = |value: &Value| json!(format!("z{}", value.as_str().expect("an id")));
+        for node in &mut other.nodes {
+            node["id"] = renamed(&node["id"]);
+            let at = |axis: &str| node["position"][axis].as_i64().expect("a number");
+            node["position"] = json!({"x": at("x") + 37, "y": at("y") - 4_100});
+            node["style"] = json!({"background": "#fff"});
+            if node["data"]["type"].as_str().is_some_and(|kind| KNOWN_TYPES.contains(&kind)) {
+                node["data"]["label"] = "The vault of the public internet".into();
+            }
+        }
+        for edge in &mut other.edges {
+            for key in ["id", "source", "target"] {
+                edge[key] = renamed(&edge[key]);
+            }
+            edge["animated"] = true.into();
+        }
+        other.nodes.reverse();
+        other.edges.reverse();
+        other
+    }
+
+    /// The rule speaks about these elements, and does so however the same is drawn.
+    #[track_caller]
+    pub(crate) fn assert_steady(&self, rule: &str, expected: &[&str]) {
+        assert_eq!(self.about(rule), expected, "{rule}");
+        let retold: Vec<String> = expected.iter().map(|id| format!("z{id}")).collect();
+        assert_eq!(self.retold().about(rule), retold, "{rule}, retold");
+    }
+
+    /// The rule says so many things, however the same is drawn: for rules about the whole design.
+    #[track_caller]
+    pub(crate) fn assert_count(&self, rule: &str, expected: usize) {
+        assert_eq!(self.found(rule).len(), expected, "{rule}");
+        assert_eq!(self.retold().found(rule).len(), expected, "{rule}, retold");
+    }
+
+    /// The design after the first fix that the rule offers: its finding is gone, nothing worse than a remark is new, and
+    /// the score is not lower.
+    #[track_caller]
+    pub(crate) fn assert_mended(&self, rule: &str) -> Self {
+        let before = super::analyse(&self.view());
+        let fixed = self.fixed(rule);
+        let after = super::analyse(&fixed.view());
+        let fixable = |issue: &&Issue| issue.rule_id == rule && issue.autofix.is_some();
+        let mended = &before.issues.iter().find(fixable).expect("a fix").fingerprint;
+        assert!(after.issues.iter().all(|issue| issue.fingerprint != *mended), "{rule} is still there");
+        for issue in after.issues {
+            let was_there = before.issues.iter().any(|known| known.fingerprint == issue.fingerprint);
+            assert!(was_there || issue.severity == Severity::Info, "the fix of {rule} brings {issue:?}");
+        }
+        assert!(before.score.security_score <= after.score.security_score, "{rule}: the score fell");
+        fixed
+    }
+}
+
 fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
