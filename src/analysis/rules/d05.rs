@@ -25,7 +25,9 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for (at, edge, source, target) in context.edges() {
-        if !is_third_party(target) || source.is(Flag::Dlp) || target.is(Flag::Dlp) {
+        // What watches data on its way out has looked at it.
+        let is_filtered = source.kind == Kind::Dam || source.is(Flag::Dlp) || target.is(Flag::Dlp);
+        if !is_third_party(target) || is_filtered {
             continue;
         }
         let Some((holder, confidence)) = restricted(context, edge.source, target) else { continue };

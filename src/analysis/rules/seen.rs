@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::analysis::context::Context;
 use crate::analysis::model::{Authentication, Edge, Kind, Node};
 use crate::analysis::rule::{At, Evidence};
+use crate::analysis::tables::auth;
 
 /// Elements that a finding about the whole design marks at most, and shows as evidence.
 pub(super) const MARKED_MAX: usize = 100;
@@ -23,24 +24,37 @@ pub(super) fn authentication(context: &Context<'_>, at: usize) -> Evidence {
         Authentication::Iam => "an identity of the platform",
         Authentication::Unknown => "unknown",
     };
-    let keys = ["authenticationType", "authentication", "auth", "authenticated"];
-    said(edge, at, &keys, "authentication", says)
+    let data = edge.element.body.get("data").unwrap_or(&Value::Null);
+    let flags = &data["securityFlags"];
+    let texts =
+        ["authentication", "auth", "authenticationType", "authType"].map(|key| ("data", key, data.get(key)));
+    let others = [("data.securityFlags", flags), ("data", data)].into_iter().flat_map(|(place, values)| {
+        ["authenticationType", "authenticated"].map(|key| (place, key, values.get(key)))
+    });
+    // Several may be said; what counted is shown.
+    let found = texts.into_iter().chain(others).find_map(|(place, key, value)| {
+        let reading = match value? {
+            Value::Bool(false) => Some(Authentication::None),
+            Value::String(text) => auth::of(text),
+            _ => None,
+        };
+        (reading == Some(edge.authentication)).then_some((format!("{place}.{key}"), short(value?)?))
+    });
+    let (key, value) = found.unwrap_or_else(|| ("authentication".to_owned(), says.to_owned()));
+    Evidence { at: At::Edge(at), key, value, says: says.to_owned() }
 }
 
 /// What says that nobody asks whether a caller may.
 pub(super) fn authorization(context: &Context<'_>, at: usize) -> Evidence {
-    let keys = ["authorizationEnabled", "authorization"];
-    said(&context.model.edges[at], at, &keys, "authorization", "callers are not checked for what they may do")
-}
-
-/// The first of these keys that the edge says something under, its flags before its data.
-fn said(edge: &Edge<'_>, at: usize, keys: &[&str], otherwise: &str, says: &str) -> Evidence {
-    let data = edge.element.body.get("data").unwrap_or(&Value::Null);
+    let says = "callers are not checked for what they may do";
+    let data = context.model.edges[at].element.body.get("data").unwrap_or(&Value::Null);
     let places = [("data.securityFlags", &data["securityFlags"]), ("data", data)];
     let found = places.iter().find_map(|(place, values)| {
-        keys.iter().find_map(|key| Some((format!("{place}.{key}"), short(values.get(key)?)?)))
+        ["authorizationEnabled", "authorization", "authorized"]
+            .iter()
+            .find_map(|key| Some((format!("{place}.{key}"), short(values.get(*key)?)?)))
     });
-    let (key, value) = found.unwrap_or_else(|| (otherwise.to_owned(), says.to_owned()));
+    let (key, value) = found.unwrap_or_else(|| ("authorization".to_owned(), says.to_owned()));
     Evidence { at: At::Edge(at), key, value, says: says.to_owned() }
 }
 

@@ -101,9 +101,33 @@ mod tests {
         assert_eq!(fixed.get("port"), None, "a port that nobody wrote is not invented");
         let fix = labelled.found("ATL-T01")[0].autofix.clone().unwrap();
         assert_eq!(fix["labels"], json!({"visit": "HTTPS:443"}));
+        let written = shop("HTTP (static files)").assert_mended("ATL-T01");
+        assert_eq!(written.view().edges[0].body["data"]["protocol"], "HTTPS (static files)");
         for (protocol, secured) in [("WS", "WSS"), ("AMQP", "AMQPS"), ("MQTT", "MQTTS"), ("SMTP", "SMTPS")] {
             let plain = shop(protocol).edge_data("visit", json!({"encryption": "None"}));
             assert_eq!(plain.assert_mended("ATL-T01").view().edges[0].body["data"]["protocol"], secured);
         }
+    }
+
+    #[test]
+    fn the_fix_takes_back_every_claim_of_plaintext_and_keeps_what_is_better() {
+        let data = |said: serde_json::Value| {
+            shop("TCP").edge_data("visit", said).assert_mended("ATL-T01").view().edges[0].body["data"].clone()
+        };
+        assert_eq!(data(json!({"tls": false}))["tls"], "TLS 1.3");
+        assert_eq!(data(json!({"encrypted": false}))["encrypted"], true);
+        let claimed = data(json!({"protocol": "HTTP", "encryption": "mTLS", "encryptionProtocol": "none"}));
+        assert_eq!(claimed["encryption"], "mTLS");
+        assert_eq!(claimed["encryptionProtocol"], "TLS-1.3");
+        assert!(shop("Docker API plain").found("ATL-T01")[0].autofix.is_none(), "nothing with TLS is known for it");
+    }
+
+    #[test]
+    fn any_protocol_is_plaintext_only_where_that_is_written() {
+        assert!(shop("ANY").edge_data("visit", json!({"port": 80})).found("ATL-T01").is_empty());
+        let written = shop("ANY").edge_data("visit", json!({"encryption": "None"}));
+        written.assert_steady("ATL-T01", &["visit"]);
+        assert!(written.found("ATL-T01")[0].autofix.is_none());
+        shop("HTTP").edge_data("visit", json!({"port": "ANY"})).assert_steady("ATL-T01", &["visit"]);
     }
 }
