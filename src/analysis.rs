@@ -32,6 +32,8 @@ pub mod tables;
 mod catalogue;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod truth;
 
 pub use report::Report;
 
