@@ -15,4 +15,7 @@ mod exposure;
 mod plaintext;
 mod waf;
 
-rules!(t01, n01, n02, n03, n04, n05, n06, n07, n08, n09, n10, n11, n12, n13, n14, r01, r02, r03, r04, x01);
+rules!(
+    t01, n01, n02, n03, n04, n05, n06, n07, n08, n09, n10, n11, n12, n13, n14, r01, r02, r03, r04, m01, m02, m03,
+    m04, m05, m06, m07, x01
+);
