@@ -11,6 +11,7 @@ macro_rules! rules {
 }
 
 // Not rules of their own.
+mod encrypt;
 mod plaintext;
 mod seen;
 
