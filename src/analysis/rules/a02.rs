@@ -35,7 +35,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let mut reached = vec![false; nodes.len()];
     let mut waiting: Vec<usize> = Vec::new();
     for (at, node) in context.nodes() {
-        if seen::is_stranger(node) && !knows_identity[at] {
+        if seen::brings_strangers(node) && !has_sign(at) {
             reached[at] = true;
             waiting.push(at);
         }
@@ -48,7 +48,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             reached[*to] = true;
             if is_application(&nodes[*to]) {
                 findings.push(finding(context, *to));
-            } else if passes_on(nodes[*to].kind) {
+            } else if seen::passes_on(nodes[*to].kind) {
                 waiting.push(*to);
             }
         }
@@ -57,11 +57,6 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 
 fn is_application(node: &Node<'_>) -> bool {
     node.kind.is_compute() || node.kind == Kind::Gateway
-}
-
-/// Who passes a VPN or a bastion host has signed in there.
-fn passes_on(kind: Kind) -> bool {
-    kind == Kind::Boundary || kind.is_forwarder() && kind != Kind::Bastion
 }
 
 fn finding(context: &Context<'_>, node: usize) -> Finding {
@@ -182,6 +177,14 @@ mod tests {
         shop().zone("user", "internal").assert_steady("ATL-A02", &[]);
         shop().without("visit").assert_steady("ATL-A02", &[]);
         shop().node_data("web", json!({"type": "database"})).assert_steady("ATL-A02", &[]);
+    }
+
+    #[test]
+    fn a_front_out_there_brings_strangers_who_are_not_drawn() {
+        let front = shop().without("user").without("visit").zone("front", "external");
+        front.clone().assert_steady("ATL-A02", &["web"]);
+        let signed_in = front.node_data("front", json!({"securityFlags": {"authEnabled": true}}));
+        signed_in.assert_steady("ATL-A02", &[]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! ATL-A07: secrets that lie about.
 
 use crate::analysis::context::Context;
-use crate::analysis::model::Flag;
+use crate::analysis::model::{Flag, Kind};
 use crate::analysis::rule::Stride::InformationDisclosure;
 use crate::analysis::rule::{At, Finding, Reference, Rule, Severity};
 
@@ -26,12 +26,20 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     for (at, node) in context.nodes() {
-        if node.is_not(Flag::ManagedSecrets) {
-            findings.push(
-                Finding::new(&RULE, [At::Node(at)]).because(context.flag_evidence(at, Flag::ManagedSecrets)),
-            );
+        let evidence = context.flag_evidence(at, Flag::ManagedSecrets);
+        let has_none = evidence.as_ref().is_some_and(|said| NOTHING.contains(&said.value.to_lowercase().as_str()));
+        if node.is_not(Flag::ManagedSecrets) && !(has_none && may_have_none(node.kind)) {
+            findings.push(Finding::new(&RULE, [At::Node(at)]).because(evidence));
         }
     }
+}
+
+/// Ways to say that secrets are not kept anywhere.
+const NOTHING: [&str; 4] = ["none", "no", "false", "n/a"];
+
+/// A browser that keeps its secrets nowhere has none; a service forgot to say where.
+fn may_have_none(kind: Kind) -> bool {
+    matches!(kind, Kind::Client | Kind::Boundary)
 }
 
 #[cfg(test)]
@@ -58,6 +66,13 @@ mod tests {
         service(json!("Vault")).assert_steady("ATL-A07", &[]);
         service(json!("AWS Secrets Manager")).assert_steady("ATL-A07", &[]);
         service(json!(null)).assert_steady("ATL-A07", &[]);
+    }
+
+    #[test]
+    fn a_browser_without_secrets_needs_no_place_for_them() {
+        let browser = |place: &str| service(json!(place)).node_data("orders", json!({"type": "web-browser"}));
+        browser("none").assert_steady("ATL-A07", &[]);
+        browser("hardcoded").assert_steady("ATL-A07", &["orders"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::analysis::rule::Stride::InformationDisclosure;
 use crate::analysis::rule::{At, Finding, Reference, Rule, Severity};
 use crate::analysis::tables::weights::WORKLOADS_MANY;
 
-use super::seen;
+use super::{l01, seen};
 
 pub(super) const RULE: Rule = Rule {
     id: "ATL-D03",
@@ -71,17 +71,44 @@ fn add_vault(context: &Context<'_>, workloads: &[usize]) -> Option<Fix> {
         .map(|at| nodes[*at].id())
         .map(|id| fix::tls_edge(&fix::edge_id(&vault, id), id, &vault, Some("mtls")))
         .collect();
-    if let Some((_, monitor)) = context.nodes().find(|(_, node)| node.kind == Kind::Monitor) {
-        edges.push(fix::tls_edge(&fix::edge_id(&vault, monitor.id()), &vault, monitor.id(), Some("mtls")));
-    }
-    let near = readers.iter().take(3).map(|at| nodes[*at].id().to_owned()).collect();
-    Some(Fix {
+    let mut fix = Fix {
         title: "Add a secrets manager",
         nodes: vec![fix::management_node(&vault, "secrets-manager", "Secrets manager")],
-        edges,
-        near: vec![(vault, near)],
+        near: vec![(vault.clone(), readers.iter().take(3).map(|at| nodes[*at].id().to_owned()).collect())],
         ..Fix::default()
-    })
+    };
+    let (watched_by, monitor) = watch(context, &vault);
+    edges.extend(watched_by);
+    if let Some((id, node)) = monitor {
+        fix.nodes.push(node);
+        fix.near.push((id, vec![vault]));
+    }
+    fix.edges = edges;
+    Some(fix)
+}
+
+/// The edge by which a new vault is watched, and the monitor where the design has none: a vault that nothing watches would
+/// be the next finding (L01), unless that is there already.
+///
+/// Monitors of the design ask: nothing then leads on from the vault, so that no circle arises. Foreign ones are written to,
+/// since strangers may not reach a vault.
+fn watch(context: &Context<'_>, vault: &str) -> (Option<Value>, Option<(String, Value)>) {
+    let monitors = || context.nodes().filter(|(_, node)| node.kind == Kind::Monitor);
+    let edge = |source: &str, target: &str, other: &str| {
+        Some(fix::tls_edge(&fix::edge_id(vault, other), source, target, Some("mtls")))
+    };
+    if let Some((_, own)) = monitors().find(|(_, node)| !node.is_untrusted()) {
+        return (edge(own.id(), vault, own.id()), None);
+    }
+    if let Some((_, foreign)) = monitors().find(|(at, _)| context.graph.out[*at].is_empty()) {
+        return (edge(vault, foreign.id(), foreign.id()), None);
+    }
+    let (unwatched, _) = l01::critical(context);
+    if !unwatched.is_empty() {
+        return (None, None);
+    }
+    let (id, node) = l01::new_monitor(context);
+    (edge(&id, vault, &id), Some((id, node)))
 }
 
 #[cfg(test)]

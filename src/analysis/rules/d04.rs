@@ -35,7 +35,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         let strangers: Vec<(usize, usize)> = context.graph.into[at]
             .iter()
             .copied()
-            .filter(|(_, from)| seen::is_stranger(&nodes[*from]))
+            .filter(|(_, from)| nodes[*from].is_untrusted() && !nodes[*from].kind.is_forwarder())
             .take(seen::SHOWN_MAX)
             .collect();
         if strangers.is_empty() && !node.is(Flag::Internet) {

@@ -37,16 +37,13 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     if context.nodes().filter(|(_, node)| node.kind.is_workload()).count() < WORKLOADS_SOME {
         return;
     }
-    let watched = watched(context);
-    let critical: Vec<usize> =
-        context.nodes().filter(|(at, node)| is_critical(context, *at, node)).map(|(at, _)| at).collect();
-    let unwatched: Vec<usize> = critical.iter().copied().filter(|at| !watched[*at]).collect();
+    let (unwatched, watched) = critical(context);
     if unwatched.is_empty() {
         return;
     }
     // Where some are watched, the lines of the others may merely not be drawn.
     let confidence =
-        if unwatched.len() == critical.len() { Confidence::SURE } else { Confidence::UNSAID };
+        if watched.is_empty() { Confidence::SURE } else { Confidence::UNSAID };
     findings.push(
         Finding::new(&RULE, [])
             .confidence(confidence)
@@ -54,6 +51,13 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             .because(unwatched.iter().take(seen::SHOWN_MAX).map(|at| unseen(context, *at)))
             .fix(add_monitoring(context, &unwatched)),
     );
+}
+
+/// The critical nodes that nothing monitors, and those that something does.
+pub(super) fn critical(context: &Context<'_>) -> (Vec<usize>, Vec<usize>) {
+    let watched = watched(context);
+    let critical = context.nodes().filter(|(at, node)| is_critical(context, *at, node)).map(|(at, _)| at);
+    critical.partition(|at| !watched[*at])
 }
 
 /// Whoever reaches a monitor sends something there; whom a monitor reaches it asks.
@@ -82,8 +86,7 @@ fn is_critical(context: &Context<'_>, at: usize, node: &Node<'_>) -> bool {
         return false;
     }
     let nodes = &context.model.nodes;
-    let from_outside = |from: &Node<'_>| seen::is_stranger(from) || from.is_untrusted() && from.kind.is_forwarder();
-    node.kind.is_sensitive() || context.graph.into[at].iter().any(|(_, from)| from_outside(&nodes[*from]))
+    node.kind.is_sensitive() || context.graph.into[at].iter().any(|(_, from)| seen::brings_strangers(&nodes[*from]))
 }
 
 fn unseen(context: &Context<'_>, at: usize) -> Evidence {
@@ -92,18 +95,25 @@ fn unseen(context: &Context<'_>, at: usize) -> Evidence {
     seen::computed(At::Node(at), "monitored", value, "no monitoring is reached from here, or reaches here")
 }
 
+/// A monitoring service that is not there yet, and its id.
+pub(super) fn new_monitor(context: &Context<'_>) -> (String, Value) {
+    let id = fix::new_id("monitoring", &report::fingerprint(context.model, RULE.id, &[]));
+    let node = fix::management_node(&id, "monitoring", "Monitoring");
+    (id, node)
+}
+
 /// A monitoring service in the management zone that every unwatched node writes to.
 fn add_monitoring(context: &Context<'_>, unwatched: &[usize]) -> Option<Fix> {
     if EDGES_MAX < unwatched.len() {
         return None;
     }
-    let monitoring = fix::new_id("monitoring", &report::fingerprint(context.model, RULE.id, &[]));
+    let (monitoring, node) = new_monitor(context);
     let ids = || unwatched.iter().map(|at| context.model.nodes[*at].id());
     let edges: Vec<Value> =
         ids().map(|id| fix::tls_edge(&fix::edge_id(&monitoring, id), id, &monitoring, None)).collect();
     Some(Fix {
         title: "Add monitoring",
-        nodes: vec![fix::management_node(&monitoring, "monitoring", "Monitoring")],
+        nodes: vec![node],
         edges,
         near: vec![(monitoring, ids().take(3).map(str::to_owned).collect())],
         ..Fix::default()

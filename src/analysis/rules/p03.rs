@@ -29,7 +29,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let nodes = &context.model.nodes;
-    let strangers = context.nodes().filter(|(_, node)| seen::is_stranger(node)).map(|(at, _)| at);
+    let strangers = context.nodes().filter(|(_, node)| seen::brings_strangers(node)).map(|(at, _)| at);
     // Stores answer; they do not pass calls on.
     let reached = context.graph.reach(strangers, |_, to| !nodes[to].kind.is_store());
     for (at, node) in context.nodes() {

@@ -78,6 +78,16 @@ pub(super) fn is_stranger(node: &Node<'_>) -> bool {
     node.is_untrusted() && is_origin
 }
 
+/// Strangers, and what passes them on out there, such as a CDN.
+pub(super) fn brings_strangers(node: &Node<'_>) -> bool {
+    is_stranger(node) || node.is_untrusted() && passes_on(node.kind)
+}
+
+/// Lets connections through. Who passes a VPN or a bastion host has signed in there.
+pub(super) fn passes_on(kind: Kind) -> bool {
+    kind == Kind::Boundary || kind.is_forwarder() && kind != Kind::Bastion
+}
+
 /// The ends at which connections over this edge arrive.
 pub(super) fn targets(edge: &Edge<'_>) -> impl Iterator<Item = usize> {
     std::iter::once(edge.target).chain(edge.is_both_ways.then_some(edge.source))

@@ -5,6 +5,7 @@ use crate::analysis::model::Zone;
 use crate::analysis::rule::Stride::{InformationDisclosure, Tampering};
 use crate::analysis::rule::{At, Finding, Reference, Rule, Severity};
 
+use super::encrypt;
 use super::plaintext::{self, Plaintext};
 
 pub(super) const RULE: Rule = Rule {
@@ -39,7 +40,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 .confidence(context.sure_of_encryption(edge))
                 .because(context.encryption_evidence(at))
                 .because([context.zone_evidence(edge.source), context.zone_evidence(edge.target)])
-                .fix(plaintext::encrypt(edge)),
+                .fix(encrypt::encrypt(context, at)),
         );
     }
 }

@@ -5,6 +5,7 @@ use crate::analysis::model::{Edge, Node};
 use crate::analysis::rule::Stride::InformationDisclosure;
 use crate::analysis::rule::{At, Confidence, Finding, Reference, Rule, Severity};
 
+use super::encrypt;
 use super::plaintext::{self, Plaintext};
 
 pub(super) const RULE: Rule = Rule {
@@ -33,7 +34,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 .confidence(confidence(context, edge, source, target))
                 .because(context.encryption_evidence(at))
                 .because([context.zone_evidence(edge.source), context.zone_evidence(edge.target)])
-                .fix(plaintext::encrypt(edge)),
+                .fix(encrypt::encrypt(context, at)),
         );
     }
 }

@@ -5,7 +5,9 @@ use crate::analysis::model::{Edge, Encryption, Flag};
 use crate::analysis::rule::Stride::InformationDisclosure;
 use crate::analysis::rule::{At, Confidence, Finding, Reference, Rule, Severity};
 
+use super::encrypt;
 use super::plaintext::{self, Plaintext};
+use super::seen;
 
 pub(super) const RULE: Rule = Rule {
     id: "ATL-T03",
@@ -33,14 +35,17 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
             },
             Some(_) => continue,
         };
+        let silence = (edge.encryption == Encryption::Unknown)
+            .then(|| seen::computed(At::Edge(at), "encryption", "", "nothing is said about encryption"));
         let stores = [edge.source, edge.target].into_iter().filter(|end| context.model.nodes[*end].kind.is_store());
         findings.push(
             Finding::new(&RULE, [At::Edge(at)])
                 .severity(severity)
                 .confidence(confidence)
                 .because(context.encryption_evidence(at))
+                .because(silence)
                 .because(stores.filter_map(|store| context.flag_evidence(store, Flag::InTransit)))
-                .fix(plaintext::encrypt(edge)),
+                .fix(encrypt::encrypt(context, at)),
         );
     }
 }

@@ -5,7 +5,7 @@ use crate::analysis::model::Encryption;
 use crate::analysis::rule::Stride::InformationDisclosure;
 use crate::analysis::rule::{At, Finding, Reference, Rule, Severity};
 
-use super::plaintext;
+use super::encrypt;
 
 pub(super) const RULE: Rule = Rule {
     id: "ATL-T04",
@@ -29,7 +29,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 Finding::new(&RULE, [At::Edge(at)])
                     .confidence(context.sure_of_encryption(edge))
                     .because(context.encryption_evidence(at))
-                    .fix(plaintext::encrypt(edge)),
+                    .fix(encrypt::encrypt(context, at)),
             );
         }
     }

@@ -4,6 +4,7 @@ use crate::analysis::context::Context;
 use crate::analysis::rule::Stride::{InformationDisclosure, Spoofing};
 use crate::analysis::rule::{At, Finding, Reference, Rule, Severity};
 
+use super::encrypt;
 use super::plaintext::{self, Plaintext};
 
 pub(super) const RULE: Rule = Rule {
@@ -28,7 +29,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 Finding::new(&RULE, [At::Edge(at)])
                     .confidence(context.sure_of_encryption(edge))
                     .because(context.encryption_evidence(at))
-                    .fix(plaintext::encrypt(edge)),
+                    .fix(encrypt::encrypt(context, at)),
             );
         }
     }

@@ -4,6 +4,7 @@ use crate::analysis::context::Context;
 use crate::analysis::rule::Stride::InformationDisclosure;
 use crate::analysis::rule::{At, Finding, Reference, Rule, Severity};
 
+use super::encrypt;
 use super::plaintext::{self, Plaintext};
 
 pub(super) const RULE: Rule = Rule {
@@ -36,7 +37,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 .because(context.encryption_evidence(at))
                 .because(shown.into_iter().flat_map(|other| context.encryption_evidence(other)))
                 .also([At::Node(edge.source)])
-                .fix(plaintext::encrypt(edge)),
+                .fix(encrypt::encrypt(context, at)),
         );
     }
 }
@@ -101,5 +102,23 @@ mod tests {
         let view = fixed.view();
         let data = &view.edges.iter().find(|edge| edge.id == "pass").unwrap().body["data"];
         assert_eq!((data["protocol"].as_str(), data["port"].as_u64()), (Some("HTTPS"), Some(8443)));
+    }
+
+    #[test]
+    fn what_would_end_here_after_a_fix_is_encrypted_with_it() {
+        let plain = shop("HTTP", "HTTP").node("next", "api-gateway", "internal").node("deep", "app-server", "internal");
+        let chain = plain
+            .without("pass")
+            .edge("pass", "front", "next", json!({"protocol": "HTTP"}))
+            .edge("on", "next", "deep", json!({"protocol": "HTTP"}));
+        let fix = chain.found("ATL-T01").into_iter().find(|issue| issue.elements[0] == "visit").unwrap();
+        let patch = fix.autofix.unwrap();
+        let ids: Vec<&str> =
+            patch["patch"]["edges"]["upsert"].as_array().unwrap().iter().map(|edge| edge["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, ["visit", "on", "pass"]);
+        // Another way in stays plaintext: TLS does not end there.
+        let other = chain.node("old", "web-browser", "external").edge("old", "old", "front", json!({"protocol": "HTTP"}));
+        let fix = other.found("ATL-T01").into_iter().find(|issue| issue.elements[0] == "visit").unwrap();
+        assert_eq!(fix.autofix.unwrap()["patch"]["edges"]["upsert"].as_array().unwrap().len(), 1);
     }
 }
