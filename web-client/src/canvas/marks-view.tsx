@@ -1,0 +1,95 @@
+// Marks as they are drawn. They stand inside of their node and beside the chip of their edge, so that a drag or a moving view costs nothing more.
+
+import { type MouseEvent, memo, use, useSyncExternalStore } from 'react'
+import { createPortal } from 'react-dom'
+import { SEVERITY_WORDS } from '../design/severity'
+import { SeverityIcon } from '../ui/severity'
+import { ChipLayerContext } from './actions'
+import { type Mark, MarksContext } from './marks'
+
+function useMarks(id: string) {
+  const marks = use(MarksContext)
+  const mark = useSyncExternalStore(marks.subscribe, () => marks.of(id))
+  const place = useSyncExternalStore(marks.subscribe, () => marks.placeOnPath(id))
+  return { marks, mark, place }
+}
+
+export const NodeMark = memo(function NodeMark({ id }: { id: string }) {
+  const { marks, mark, place } = useMarks(id)
+  return (
+    <>
+      {mark !== undefined && <span aria-hidden="true" className="atlas-ring" data-severity={mark.worst} />}
+      {place !== undefined && (
+        <span className="atlas-stop" data-testid="path-stop" data-element={id}>
+          <span>{place === 0 ? 'Attack begins' : marks.isTarget(id) ? 'Target' : `After hop ${place}`}</span>
+        </span>
+      )}
+      {mark !== undefined && (
+        <span className="atlas-mark-corner">
+          <Badge id={id} mark={mark} open={marks.open} />
+        </span>
+      )}
+    </>
+  )
+})
+
+interface EdgeMarkProps {
+  id: string
+  /** Of the drawn line, and its middle in flow coordinates. */
+  path: string
+  x: number
+  y: number
+}
+
+export const EdgeMark = memo(function EdgeMark({ id, path, x, y }: EdgeMarkProps) {
+  const { marks, mark, place } = useMarks(id)
+  const layer = use(ChipLayerContext)
+  if (mark === undefined && place === undefined) return null
+  return (
+    <>
+      {mark !== undefined && <path d={path} className="atlas-edge-glow" data-severity={mark.worst} />}
+      {place !== undefined && <path d={path} className="atlas-edge-hop" />}
+      {layer !== null &&
+        createPortal(
+          <div
+            className="atlas-edge-marks"
+            style={{ transform: `translate(-50%, -100%) translate(${x}px, ${y - 9}px)` }}
+          >
+            {place !== undefined && (
+              <span className="atlas-hop" data-testid="path-hop" data-element={id}>
+                {place}
+              </span>
+            )}
+            {mark !== undefined && <Badge id={id} mark={mark} open={marks.open} />}
+          </div>,
+          layer
+        )}
+    </>
+  )
+})
+
+/** Reached by Tab in the panel, where everything about it is said: a thousand of these would only stand in the way. */
+function Badge({ id, mark, open }: { id: string; mark: Mark; open: (id: string) => void }) {
+  const words = `${mark.count === 1 ? '1 finding' : `${mark.count} findings`}, ${mark.count === 1 ? '' : 'the worst '}${SEVERITY_WORDS[mark.worst].toLowerCase()}`
+  const press = (event: MouseEvent) => {
+    event.stopPropagation()
+    open(id)
+  }
+  return (
+    <button
+      type="button"
+      tabIndex={-1}
+      title={words}
+      aria-label={`${words}: show`}
+      data-testid="finding-mark"
+      data-element={id}
+      data-severity={mark.worst}
+      data-count={mark.count}
+      onClick={press}
+      className="atlas-mark nodrag nopan"
+    >
+      <SeverityIcon severity={mark.worst} size={15} />
+      {1 < mark.count && <span>{mark.count}</span>}
+    </button>
+  )
+}
