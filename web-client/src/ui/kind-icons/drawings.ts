@@ -139,7 +139,7 @@ export const DRAWINGS: Readonly<Record<KindId, Drawing>> = {
   },
   monitoring: {
     tint: box(2.5, 4, 19, 13, 2),
-    lines: `${box(2.5, 4, 19, 13, 2)}M8.5 20.5h7M12 17v3.500M5.5 11h3l1.8-3.2 2.7 6 1.9-4 .8 1.2h2.8`
+    lines: `${box(2.5, 4, 19, 13, 2)}M8.5 20.5h7M12 17v3.5M5.5 11h3l1.8-3.2 2.7 6 1.9-4 .8 1.2h2.8`
   }
 }
 
