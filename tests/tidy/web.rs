@@ -1,7 +1,8 @@
 //! The layers of the web client, and how long its files may be.
 //!
 //! Imports run downwards: `design` (no React, no network) below `sync`, below `binding`, below `canvas`, `panels` and `presence`
-//! (which do not know each other), below `commands`, below `app`. `analysis` (findings) stands on `canvas` and `panels`. `ui` is looks alone: React and the names of kinds.
+//! (which do not know each other), below `commands`, below `app`. `analysis` (findings) stands upon `canvas` and `panels`.
+//! `ui` is looks alone: React and the names of kinds.
 
 use crate::Violation;
 use crate::source::File;
@@ -20,10 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("presence", &["design", "sync", "binding", "ui"]),
     ("analysis", &["design", "sync", "binding", "ui", "canvas", "panels"]),
     ("commands", &["design", "sync", "binding", "ui", "canvas", "panels", "presence"]),
-    (
-        "app",
-        &["design", "sync", "binding", "ui", "canvas", "panels", "presence", "analysis", "commands"],
-    ),
+    ("app", &["design", "sync", "binding", "ui", "canvas", "panels", "presence", "analysis", "commands"]),
 ];
 
 /// Packages with the layers that have a use for them; whatever is not named may be used everywhere.

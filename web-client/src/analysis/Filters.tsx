@@ -24,7 +24,7 @@ const SORT_WORDS: Readonly<Record<Sort, string>> = {
 }
 const STATE_WORDS: Readonly<Record<ShownState, string>> = {
   open: 'Open',
-  settled: 'Accepted or no problem',
+  settled: 'Settled',
   all: 'All'
 }
 

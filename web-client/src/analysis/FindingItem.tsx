@@ -44,7 +44,7 @@ export function FindingItem({ isOpened, toggle, ...details }: FindingItemProps) 
               </span>
             </span>
           </span>
-          {0 < points && (
+          {0 < points && triage.state === 'open' && (
             <span className="text-xs text-muted tabular-nums" title="What it costs of the score, in points">
               −{pointsText(points)}
               <span className="sr-only"> points</span>

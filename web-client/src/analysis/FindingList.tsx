@@ -48,7 +48,7 @@ export function FindingList({ findings, opened, open, empty, omitted, details }:
     <>
       <p className="border-t border-line px-3 py-1.5 text-xs text-muted" data-testid="finding-count">
         {counted(findings.length, 'finding')}
-        {0 < omitted && `; ${counted(omitted, 'further one')} of the same rules left out`}
+        {0 < omitted && `; ${omitted.toLocaleString('en')} more of the same kinds are not listed`}
       </p>
       {findings.length === 0 && empty}
       <ul

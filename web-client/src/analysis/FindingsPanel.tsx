@@ -77,7 +77,8 @@ export function FindingsPanel({ editor, store, focus, showNodes, onLook }: Findi
     <section
       data-testid="findings"
       aria-label="Findings"
-      className="flex h-full min-h-0 flex-col overflow-y-auto bg-panel text-ink"
+      // Relative: what is only for screen readers stays inside of what is scrolled.
+      className="relative flex h-full min-h-0 flex-col overflow-y-auto bg-panel text-ink"
     >
       {analysis === null ? (
         <Nothing
@@ -98,7 +99,7 @@ export function FindingsPanel({ editor, store, focus, showNodes, onLook }: Findi
             opened={opened}
             open={fingerprint => focus.open(fingerprint)}
             empty={<NoFindings filtered={analysis.issues.length > 0} clear={() => focus.filter(ALL_OPEN)} />}
-            omitted={analysis.omitted.reduce((sum, { count }) => sum + count, 0)}
+            omitted={filter === ALL_OPEN ? analysis.omitted.reduce((sum, { count }) => sum + count, 0) : 0}
             details={finding => ({ finding, view, acts, canEdit, isOffline, isTraced: traced === finding.fingerprint })}
           />
         </>

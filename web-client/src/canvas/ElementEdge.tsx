@@ -43,7 +43,7 @@ export const ElementEdge = memo(function ElementEdge(props: EdgeProps<CanvasEdge
           </div>,
           chips
         )}
-      <EdgeMark id={props.id} path={path} x={labelX} y={labelY} />
+      <EdgeMark id={props.id} path={path} x={labelX} y={labelY} words={words} />
     </>
   )
 })

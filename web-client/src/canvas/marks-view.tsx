@@ -18,10 +18,13 @@ export const NodeMark = memo(function NodeMark({ id }: { id: string }) {
   const { marks, mark, place } = useMarks(id)
   return (
     <>
-      {mark !== undefined && <span aria-hidden="true" className="atlas-ring" data-severity={mark.worst} />}
+      {mark !== undefined && place === undefined && (
+        <span aria-hidden="true" className="atlas-ring" data-severity={mark.worst} />
+      )}
       {place !== undefined && (
         <span className="atlas-stop" data-testid="path-stop" data-element={id}>
-          <span>{place === 0 ? 'Attack begins' : marks.isTarget(id) ? 'Target' : `After hop ${place}`}</span>
+          {place === 0 && <span>Attack begins</span>}
+          {marks.isTarget(id) && <span>Target</span>}
         </span>
       )}
       {mark !== undefined && (
@@ -39,25 +42,33 @@ interface EdgeMarkProps {
   path: string
   x: number
   y: number
+  /** What its chip says. */
+  words: string
 }
 
-export const EdgeMark = memo(function EdgeMark({ id, path, x, y }: EdgeMarkProps) {
+export const EdgeMark = memo(function EdgeMark({ id, path, x, y, words }: EdgeMarkProps) {
   const { marks, mark, place } = useMarks(id)
   const layer = use(ChipLayerContext)
   if (mark === undefined && place === undefined) return null
   return (
     <>
-      {mark !== undefined && <path d={path} className="atlas-edge-glow" data-severity={mark.worst} />}
+      {mark !== undefined && place === undefined && (
+        <path d={path} className="atlas-edge-glow" data-severity={mark.worst} />
+      )}
       {place !== undefined && <path d={path} className="atlas-edge-hop" />}
       {layer !== null &&
         createPortal(
           <div
             className="atlas-edge-marks"
-            style={{ transform: `translate(-50%, -100%) translate(${x}px, ${y - 9}px)` }}
+            // Above the chip; on a path upon it, with its words.
+            style={{
+              transform: `translate(-50%, ${place === undefined ? '-100%' : '-50%'}) translate(${x}px, ${place === undefined ? y - 9 : y}px)`
+            }}
           >
             {place !== undefined && (
               <span className="atlas-hop" data-testid="path-hop" data-element={id}>
-                {place}
+                <b>{place}</b>
+                {words}
               </span>
             )}
             {mark !== undefined && <Badge id={id} mark={mark} open={marks.open} />}

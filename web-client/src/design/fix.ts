@@ -5,7 +5,7 @@ import * as Y from 'yjs'
 import { dataOf, edgesOf, flagsMapOf, nodesOf, OWN, type SharedElement, sharedElement } from './document'
 import { type Patch, remove, write } from './edits'
 import { type DesignView, isObject, type Json, type JsonObject, nodeTitle, type Point, text } from './elements'
-import { freeSpot, freeSpotWhere } from './free-spot'
+import { freeSpot, freeSpotWhere, overlap, roomAround } from './free-spot'
 import { absolutePosition, bounds, holds, isContainer, middle, type Rect, sizeOf } from './geometry'
 import { kindOf } from './kinds'
 
@@ -114,8 +114,8 @@ function newNode(node: FixElement, near: readonly string[], view: DesignView) {
 }
 
 /**
- * The middle of a free place near these nodes. What stands inside a box belongs to its zone for the rules, so a node is put only where the boxes around
- * it hold all of those nodes, or none of them say another zone than its own.
+ * The middle of a free place near these nodes. For the rules, what stands inside a box belongs to it: so only into boxes that hold all of those nodes
+ * and say no other zone, and upon the border of none.
  */
 function spotFor(
   size: { width: number; height: number; container: boolean },
@@ -130,13 +130,18 @@ function spotFor(
   const around = bounds(rects)
   if (around === null) return freeSpot(view, middle(bounds(allRects(view)) ?? ORIGIN), size)
   const wanted = middleOf(rects)
-  const foreign = boxes(view).filter(box => !(box.zone === '' || box.zone === zone.toLowerCase()))
-  const between = boxes(view).filter(box => !rects.every(rect => holds(box.rect, middle(rect))))
-  const suits = (from: readonly Box[]) => (spot: Point) => !from.some(box => holds(box.rect, spot))
-  const avoided = zone === '' ? between : [...foreign, ...between]
+  const all = boxes(view)
+  const isWelcome = (box: Box) =>
+    rects.every(rect => holds(box.rect, middle(rect))) &&
+    (zone === '' || box.zone === '' || box.zone === zone.toLowerCase())
+  const judged = all.map(({ rect, ...box }) => ({ rect, mayHold: isWelcome({ rect, ...box }) }))
+  const suits = (spot: Point) => {
+    const needed = roomAround(spot, size)
+    return judged.every(({ rect, mayHold }) => !overlap(rect, needed) || (mayHold && isInside(needed, rect)))
+  }
   return (
-    freeSpotWhere(view, wanted, size, suits(avoided)) ??
-    freeSpotWhere(view, beside(around, boxes(view), size), size, suits(avoided)) ??
+    freeSpotWhere(view, wanted, size, suits) ??
+    freeSpotWhere(view, beside(around, all, size), size, suits) ??
     freeSpot(view, wanted, size)
   )
 }
@@ -164,6 +169,12 @@ function middleOf(rects: readonly Rect[]): Point {
   const mean = (axis: 'x' | 'y') => points.reduce((sum, each) => sum + each[axis], 0) / points.length
   return { x: mean('x'), y: mean('y') }
 }
+
+const isInside = (inner: Rect, outer: Rect): boolean =>
+  outer.x <= inner.x &&
+  outer.y <= inner.y &&
+  inner.x + inner.width <= outer.x + outer.width &&
+  inner.y + inner.height <= outer.y + outer.height
 
 /** To the right of everything that the boxes around these nodes hold. */
 function beside(around: Rect, all: readonly Box[], { width }: { width: number }): Point {

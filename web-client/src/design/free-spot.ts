@@ -32,7 +32,7 @@ export function freeSpotWhere(
   const obstacles = obstaclesOf(view, kind)
   for (const { x, y } of STEPS) {
     const spot = { x: middle.x + x, y: middle.y + y }
-    const needed = around(spot, kind)
+    const needed = roomAround(spot, kind)
     if (suits(spot) && !obstacles.some(each => overlap(each, needed))) return spot
   }
   return null
@@ -47,14 +47,15 @@ function obstaclesOf(view: DesignView, { width, height, container }: Size): Rect
   })
 }
 
-const around = ({ x, y }: Point, { width, height }: Pick<Kind, 'width' | 'height'>): Rect => ({
+/** What a component takes whose middle is there, with what is left free around it. */
+export const roomAround = ({ x, y }: Point, { width, height }: Pick<Kind, 'width' | 'height'>): Rect => ({
   x: x - width / 2 - GAP,
   y: y - height / 2 - GAP,
   width: width + 2 * GAP,
   height: height + 2 * GAP
 })
 
-const overlap = (a: Rect, b: Rect): boolean =>
+export const overlap = (a: Rect, b: Rect): boolean =>
   a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height
 
 function range(most: number): number[] {
