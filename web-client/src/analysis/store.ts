@@ -141,6 +141,7 @@ export class AnalysisStore {
   async #ask(): Promise<void> {
     const { design } = this.#session
     try {
+      if (this.state.analysis === null && !(await this.#isThereAny())) return
       const latest = await this.#api.latestAnalysis(design, this.#etag)
       if (this.#hasEnded) return
       const known = { trouble: null, checkedAt: Date.now() }
@@ -160,6 +161,13 @@ export class AnalysisStore {
       this.#retry = setTimeout(() => void this.refresh(), this.#retryMs)
       this.#retryMs = Math.min(2 * this.#retryMs, RETRY_MS_MAX)
     }
+  }
+
+  /** Asked first, since an analysis that is not there is an error, which browsers write into their console. */
+  async #isThereAny(): Promise<boolean> {
+    const scores = await this.#api.scores(this.#session.design)
+    if (scores.length === 0) this.#change({ kind: 'none', trouble: null, checkedAt: Date.now() })
+    return 0 < scores.length
   }
 
   /** The line of scores only adorns: without it everything else is as it was. */
