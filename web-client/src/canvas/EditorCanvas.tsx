@@ -120,6 +120,7 @@ function Canvas({
       className="atlas-canvas size-full"
       data-editable={canEdit || undefined}
       data-tracing={isTracing || undefined}
+      data-overview={!isClose || undefined}
       onPointerMove={pointer.onPointerMove}
       onPointerLeave={pointer.onPointerLeave}
       {...drop}

@@ -96,6 +96,7 @@ function Badge({ id, mark, open }: { id: string; mark: Mark; open: (id: string) 
       data-element={id}
       data-severity={mark.worst}
       data-count={mark.count}
+      data-several={1 < mark.count || undefined}
       onClick={press}
       className="atlas-mark nodrag nopan"
     >
