@@ -99,7 +99,6 @@ function SeverityChips({ filter, issues, change }: Pick<FiltersProps, 'filter' |
             key={severity}
             type="button"
             aria-pressed={pressed}
-            aria-label={`${words}, ${count} open`}
             title={`${words}: ${count} open`}
             onClick={() => toggle(severity)}
             className={cx(
@@ -109,7 +108,9 @@ function SeverityChips({ filter, issues, change }: Pick<FiltersProps, 'filter' |
             )}
           >
             <SeverityIcon severity={severity} size={14} />
+            <span className="sr-only">{words}, </span>
             {count}
+            <span className="sr-only"> open</span>
           </button>
         )
       })}

@@ -41,7 +41,6 @@ export function ScoreButton({ store, pressed, onPress }: ScoreButtonProps) {
           data-findings={open}
           data-working={isWorking || undefined}
           aria-pressed={pressed}
-          aria-label={`Findings. ${words}`}
           onClick={onPress}
           className={cx(
             'inline-flex h-7 shrink-0 cursor-pointer items-center gap-1.5 rounded-full px-2.5 text-xs font-semibold tabular-nums',
@@ -49,6 +48,7 @@ export function ScoreButton({ store, pressed, onPress }: ScoreButtonProps) {
             pressed && 'ring-2 ring-accent'
           )}
         >
+          <span className="sr-only">Findings. Security score </span>
           {isWorking ? <Spinner size={14} /> : <Icon size={14} aria-hidden="true" className="shrink-0" />}
           {analysis === null ? (
             <span className="font-medium">{kind === 'none' ? 'No score' : 'Score'}</span>

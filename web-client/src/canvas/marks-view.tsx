@@ -81,7 +81,9 @@ export const EdgeMark = memo(function EdgeMark({ id, path, x, y, words }: EdgeMa
 
 /** Reached by Tab in the panel, where everything about it is said: a thousand of these would only stand in the way. */
 function Badge({ id, mark, open }: { id: string; mark: Mark; open: (id: string) => void }) {
-  const words = `${mark.count === 1 ? '1 finding' : `${mark.count} findings`}, ${mark.count === 1 ? '' : 'the worst '}${SEVERITY_WORDS[mark.worst].toLowerCase()}`
+  const several = 1 < mark.count
+  const severity = SEVERITY_WORDS[mark.worst].toLowerCase()
+  const means = several ? ` findings, the worst ${severity}` : `1 finding, ${severity}`
   const press = (event: MouseEvent) => {
     event.stopPropagation()
     open(id)
@@ -90,18 +92,18 @@ function Badge({ id, mark, open }: { id: string; mark: Mark; open: (id: string) 
     <button
       type="button"
       tabIndex={-1}
-      title={words}
-      aria-label={`${words}: show`}
+      title={several ? `${mark.count}${means}` : means}
       data-testid="finding-mark"
       data-element={id}
       data-severity={mark.worst}
       data-count={mark.count}
-      data-several={1 < mark.count || undefined}
+      data-several={several || undefined}
       onClick={press}
       className="atlas-mark nodrag nopan"
     >
       <SeverityIcon severity={mark.worst} size={15} />
-      {1 < mark.count && <span>{mark.count}</span>}
+      {several && mark.count}
+      <span className="sr-only">{means}: show</span>
     </button>
   )
 }

@@ -59,7 +59,7 @@ describe('marks on nodes', () => {
     expect([...times]).toEqual([['a', 1]])
     const badge = screen.getByTestId('finding-mark')
     expect(badge.dataset).toMatchObject({ element: 'a', severity: 'high', count: '2' })
-    expect(badge.getAttribute('aria-label')).toBe('2 findings, the worst high: show')
+    expect(badge.textContent).toBe('H2 findings, the worst high: show')
     fake.set(() => fake.marks.clear())
     expect(screen.queryByTestId('finding-mark')).toBeNull()
   })

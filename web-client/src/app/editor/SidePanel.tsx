@@ -27,7 +27,7 @@ export function SidePanel({ shown, choose, inspector, findings }: SidePanelProps
     tabs.current?.querySelector<HTMLElement>(`[data-part=${other}]`)?.focus()
   }
   return (
-    <div className="flex h-full min-h-0 flex-col">
+    <section aria-label="Inspector and findings" className="flex h-full min-h-0 flex-col">
       <div
         ref={tabs}
         role="tablist"
@@ -58,6 +58,6 @@ export function SidePanel({ shown, choose, inspector, findings }: SidePanelProps
       <div id="side-panel" role="tabpanel" aria-labelledby={`side-tab-${shown}`} className="min-h-0 flex-1">
         {shown === 'inspector' ? inspector : findings}
       </div>
-    </div>
+    </section>
   )
 }
