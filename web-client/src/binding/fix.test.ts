@@ -15,12 +15,14 @@ interface Parts {
   removeNodes?: string[]
   removeEdges?: string[]
   near?: Record<string, string[]>
+  labels?: Record<string, string>
 }
 
-const fixOf = ({ nodes = [], edges = [], removeNodes = [], removeEdges = [], near = {} }: Parts): Fix => ({
+const fixOf = ({ nodes = [], edges = [], removeNodes = [], removeEdges = [], near = {}, labels = {} }: Parts): Fix => ({
   title: 'Mend it',
   patch: { nodes: { upsert: nodes, remove: removeNodes }, edges: { upsert: edges, remove: removeEdges } },
-  place: Object.fromEntries(Object.entries(near).map(([id, of]) => [id, { near: of }]))
+  place: Object.fromEntries(Object.entries(near).map(([id, of]) => [id, { near: of }])),
+  labels
 })
 
 const node = (id: string, x: number, y: number, data: JsonObject = {}, more: JsonObject = {}) => ({
@@ -143,6 +145,29 @@ describe('a fix', () => {
     editor.undo()
     expect(editor.state.view.edges.get('e')?.target).toBe('db')
     expect(editor.state.view.hidden.size).toBe(0)
+  })
+
+  it('renames a connection that is called by its protocol, and no other', () => {
+    const labels = { e: 'HTTPS:443' }
+    const called = (label: string) => {
+      const doc = drawn()
+      edits.patchElements(doc, ['e'], { label })
+      const editor = open(doc)
+      editor.applyFix(fixOf({ edges: [https], labels }))
+      const after = editor.state.view.edges.get('e')?.label
+      editor.undo()
+      expect(editor.state.view.edges.get('e')?.label).toBe(label)
+      return after
+    }
+    expect(['HTTP:80', 'http 8080', 'HTTP', 'WS:80'].map(called)).toEqual(Array(4).fill('HTTPS:443'))
+    expect(['fetch orders', 'HTTP to the shop', '8080'].map(called)).toEqual([
+      'fetch orders',
+      'HTTP to the shop',
+      '8080'
+    ])
+    const editor = open()
+    editor.applyFix(fixOf({ edges: [https], labels }))
+    expect(editor.state.view.edges.get('e')?.label).toBeUndefined()
   })
 
   it('removes elements, with the edges of a node', () => {

@@ -4,10 +4,20 @@
 import * as Y from 'yjs'
 import { dataOf, edgesOf, flagsMapOf, nodesOf, OWN, type SharedElement, sharedElement } from './document'
 import { type Patch, remove, write } from './edits'
-import { type DesignView, isObject, type Json, type JsonObject, nodeTitle, type Point, text } from './elements'
+import {
+  type DesignEdge,
+  type DesignView,
+  isObject,
+  type Json,
+  type JsonObject,
+  nodeTitle,
+  type Point,
+  text
+} from './elements'
 import { freeSpot, freeSpotWhere, overlap, roomAround } from './free-spot'
 import { absolutePosition, bounds, holds, isContainer, middle, type Rect, sizeOf } from './geometry'
 import { kindOf } from './kinds'
+import { isProtocolLabel } from './vocabulary'
 
 export type FixElement = JsonObject & { readonly id: string }
 
@@ -21,6 +31,8 @@ export interface Fix {
   readonly patch: { readonly nodes: FixPart; readonly edges: FixPart }
   /** The nodes that it makes, each with those that it belongs near to. */
   readonly place: Readonly<Record<string, { readonly near: readonly string[] }>>
+  /** What edges are called afterwards whose labels say nothing but the protocol of before. */
+  readonly labels: Readonly<Record<string, string>>
 }
 
 /** Elements without which the fix makes no sense, and which are not there: somebody deleted them since the analysis saw them. */
@@ -63,12 +75,21 @@ export function applyFix(doc: Y.Doc, fix: Fix, view: DesignView): void {
       // The next one must not stand upon it.
       drawn = { ...drawn, nodes: new Map(drawn.nodes).set(node.id, shown) }
     }
+    // Before the edge says another protocol.
+    for (const [id, label] of Object.entries(fix.labels)) relabel(doc, view.edges.get(id), label)
     for (const edge of edges.upsert) {
       if (merge(edgesOf(doc), edge)) continue
       edgesOf(doc).set(edge.id, sharedElement({ type: 'smoothstep', ...withoutNulls(edge) }))
     }
     remove(doc, { nodes: nodes.remove, edges: edges.remove })
   }, OWN)
+}
+
+/** Words of people stay as they are. */
+function relabel(doc: Y.Doc, edge: DesignEdge | undefined, label: string): void {
+  if (edge?.label === undefined || !isProtocolLabel(edge.label, text(edge.data.protocol))) return
+  const element = edgesOf(doc).get(edge.id)
+  if (element instanceof Y.Map) write(element, { label })
 }
 
 /** False: there is no such element. */

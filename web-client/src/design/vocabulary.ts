@@ -23,6 +23,37 @@ export const PROTOCOLS: readonly { readonly name: string; readonly port: number 
   { name: 'Elasticsearch', port: 9200 }
 ]
 
+const PROTOCOL_WORDS: ReadonlySet<string> = new Set([
+  ...PROTOCOLS.map(({ name }) => name.toLowerCase()),
+  ...[
+    'tcp',
+    'udp',
+    'ftp',
+    'ftps',
+    'sftp',
+    'telnet',
+    'ldap',
+    'ws',
+    'wss',
+    'amqp',
+    'amqps',
+    'mqtt',
+    'mqtts',
+    'jdbc',
+    'snmp',
+    'vnc'
+  ]
+])
+
+/** Whether a label only repeats the protocol, perhaps with a port: 'HTTP:8080', 'http'. `protocol` is what the edge says itself. */
+export function isProtocolLabel(label: string, protocol: string): boolean {
+  const name = label
+    .trim()
+    .toLowerCase()
+    .replace(/\s*[:\s]\s*\d{1,5}$/, '')
+  return name !== '' && (name === protocol.trim().toLowerCase() || PROTOCOL_WORDS.has(name))
+}
+
 export const ENCRYPTIONS = ['None', 'TLS 1.2', 'TLS 1.3', 'mTLS', 'IPsec'] as const
 
 /** Flags with which the inspector begins; a flag is yes, no, or not said. The analysis reads all of them. */

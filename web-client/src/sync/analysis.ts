@@ -21,7 +21,8 @@ const part = z.object({ upsert: z.array(element).default([]), remove: ids.defaul
 const fix: z.ZodType<Fix> = z.object({
   title: z.string(),
   patch: z.object({ nodes: part, edges: part }),
-  place: z.record(z.string(), z.object({ near: ids.default([]) })).default({})
+  place: z.record(z.string(), z.object({ near: ids.default([]) })).default({}),
+  labels: z.record(z.string(), z.string()).default({})
 })
 
 const triage = z.object({
