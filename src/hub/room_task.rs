@@ -412,6 +412,7 @@ impl RoomTask {
             Word::AskPresence => Input::PresenceAsked,
             Word::Digest { generation, seq, hash } => Input::Digest { generation, seq, hash },
             Word::Notice => return self.hub.watch.ask(self.design),
+            Word::Analysis(_) => return,
         };
         self.folds.hear(&input);
         self.tell(input);

@@ -376,6 +376,8 @@ impl Watcher {
                 }
             }
             PodWord::SessionRevoked(session) => self.hub.sessions.end(now, session),
+            // The jobs listen for themselves.
+            PodWord::WorkWaits => {}
         }
         self.hub.watch.pods.store(self.pods.len(), Ordering::Relaxed);
     }
