@@ -92,7 +92,7 @@ impl Live {
         let overtaken = batch.passed.iter().map(|waiting| waiting.overtaken).max().unwrap_or(0);
         let append = self.append_of(Step { update, authors, claims, growth, overtaken });
         let mut flight = InFlight::new(now, append, batch.acks, sole_author);
-        flight.passed = batch.passed;
+        (flight.passed, flight.is_cosmetic) = (batch.passed, !batch.is_meant);
         self.put_in_flight(flight, effects);
     }
 
@@ -169,10 +169,11 @@ impl Live {
             return self.committed(now, seq, effects);
         };
         let acks = flight.commit(seq);
+        self.settle.committed(now, seq, flight.is_cosmetic);
         let (update, claims) = (flight.append.update.clone(), flight.append.claims.clone());
         if seq <= self.head {
             // The document was made anew from a log that has it.
-            self.reach_flight(seq, effects);
+            self.reach_flight(now, seq, effects);
         }
         self.committed(now, seq, effects);
         self.acknowledge(&acks, effects);
@@ -180,7 +181,7 @@ impl Live {
     }
 
     /// Everything up to the append in flight is in the document, and the append is in the log: whoever is to hear of it does.
-    pub(super) fn reach_flight(&mut self, seq: Seq, effects: &mut Vec<Effect>) {
+    pub(super) fn reach_flight(&mut self, now: Millis, seq: Seq, effects: &mut Vec<Effect>) {
         let Some(flight) = &mut self.durability.in_flight else { return };
         flight.is_told = true;
         flight.passed.clear();
@@ -189,6 +190,9 @@ impl Live {
         let sole_author = flight.sole_author;
         let Append { update, claims, .. } = flight.append.clone();
         let was_told_by_log = flight.committed.is_none();
+        if was_told_by_log {
+            self.settle.committed(now, seq, flight.is_cosmetic);
+        }
         if !flight.is_under_way() {
             self.durability.in_flight = None;
         }
