@@ -13,5 +13,6 @@ mod overtaken;
 mod refusals;
 mod repair;
 mod roaming;
+mod settle;
 
 mod stage;
