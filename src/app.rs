@@ -27,6 +27,7 @@ use crate::hub::{Hub, HubDeps};
 use crate::jobs::{JobDeps, Jobs};
 use crate::lifecycle::Tasks;
 use crate::store::Stores;
+use crate::store::analyses::AnalysisHints;
 
 pub mod commands;
 pub mod open;
@@ -40,6 +41,8 @@ const ASK_LIMIT: Duration = Duration::from_secs(5);
 const STOPS_AT: [u32; 4] = [70, 80, 90, 100];
 /// Hints about long logs that wait for the jobs; more are dropped, since a sweep finds these logs, too.
 const FOLD_HINTS_MAX: usize = 1_024;
+/// The same, about designs to be analysed.
+const ANALYSIS_HINTS_MAX: usize = 4_096;
 
 /// What a server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +96,7 @@ impl App {
         blobs.look(&tasks);
         open::warn_of_what_is_not_shared(&config, role);
         let (folds, hints) = mpsc::channel(FOLD_HINTS_MAX);
+        let (analyses, _settled) = AnalysisHints::channel(ANALYSIS_HINTS_MAX);
         let draining = http::Draining::default();
         let base =
             Base { clock: clock.clone(), ids: ids.clone(), tasks: tasks.clone(), draining: draining.clone() };
@@ -111,7 +115,7 @@ impl App {
             };
             // Its tasks end with the store's: the last words are said when the rooms have gone.
             let bus = open::bus(&config, &clock, &ids, &store_tasks)?;
-            let hub = base.hub(&config, &stores, bus, pod, folds);
+            let hub = base.hub(&config, &stores, bus, pod, (folds, analyses));
             tasks.spawn("watch", hub.clone().watch());
             (base.router(&config, &stores, hub.clone()).await?, Some(hub))
         };
@@ -178,7 +182,7 @@ impl Base {
         stores: &Stores,
         bus: Arc<dyn Bus>,
         pod: atlas_crdt::ids::PodId,
-        folds: FoldHints,
+        (folds, analyses): (FoldHints, AnalysisHints),
     ) -> Hub {
         Hub::new(HubDeps {
             store: Arc::clone(&stores.store),
@@ -191,6 +195,7 @@ impl Base {
             unsaved_bytes_max: config.server.unsaved_bytes_max,
             unsaved_bytes_total_max: config.server.unsaved_bytes_total_max,
             folds,
+            analyses,
         })
     }
 

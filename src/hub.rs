@@ -35,6 +35,7 @@ use crate::bus::{Bus, BusMessage, PodMessage, PodWord, Word};
 use crate::clock::{Clock, Ids};
 use crate::lifecycle::Tasks;
 use crate::store::Store;
+use crate::store::analyses::AnalysisHints;
 
 pub mod edit;
 mod executor;
@@ -80,6 +81,8 @@ pub struct HubDeps {
     /// Bytes. What all rooms together keep unsaved.
     pub unsaved_bytes_total_max: usize,
     pub folds: FoldHints,
+    /// Where the jobs hear that a design has settled.
+    pub analyses: AnalysisHints,
 }
 
 impl fmt::Debug for HubDeps {

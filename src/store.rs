@@ -14,6 +14,7 @@ use atlas_crdt::room::{Append, Claim, Loaded, LogRow, Quarantine};
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+pub mod analyses;
 mod columns;
 #[cfg(test)]
 pub mod conformance;
@@ -23,6 +24,7 @@ pub mod postgres;
 pub mod sqlite;
 pub mod upkeep;
 
+use analyses::AnalysisSummary;
 use upkeep::Upkeep;
 
 /// Bytes. What quarantine keeps of one design's updates; beyond it the oldest lose their payload.
@@ -97,6 +99,9 @@ pub trait Store: Send + Sync + 'static {
     /// Where each of these designs stands, in no order. One that is missing was deleted, or never was. One query for some
     /// thousands, so that a pod may ask for all that it has open, often.
     async fn look(&self, designs: &[DesignId]) -> Result<Vec<(DesignId, Look)>>;
+    /// What the newest analysis says, in brief, with what people decided about its findings. `None`: no such design, or it
+    /// has none yet.
+    async fn analysis_summary(&self, design: DesignId) -> Result<Option<AnalysisSummary>>;
     /// Keeps an update that the document could not take. One with the same hash is there already: nothing changes.
     /// Payloads are kept within [`QUARANTINE_BYTES_MAX`] and [`QUARANTINE_PAYLOADS_MAX`], marks always.
     async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()>;
@@ -202,6 +207,8 @@ pub struct Look {
     pub head: Seq,
     /// Grows with everything besides the log that open sockets must hear of, such as a member's role.
     pub notice_seq: u64,
+    /// Grows with everything that changes what is said about the design's security. 0: nothing was said yet.
+    pub analysis_no: u64,
 }
 
 #[derive(Debug, Clone)]

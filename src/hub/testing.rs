@@ -22,6 +22,7 @@ use crate::bus::local::LocalBus;
 use crate::clock::{Clock, Ids};
 use crate::lifecycle::Tasks;
 use crate::store::Store;
+use crate::store::analyses::AnalysisHints;
 
 mod store;
 
@@ -96,6 +97,7 @@ impl Pod {
             unsaved_bytes_max: atlas_crdt::limits::UNSAVED_BYTES_MAX,
             unsaved_bytes_total_max,
             folds: FoldHints { to, rows: 20, bytes: 1 << 20, rows_at_leave: 5 },
+            analyses: AnalysisHints::channel(8).0,
         });
         // Not among the tasks that tests count.
         drop(Tasks::new().spawn("watch", hub.clone().watch()));

@@ -16,6 +16,7 @@ use yrs::updates::decoder::Decode;
 use yrs::{Doc, Transact, Update};
 
 use super::nodes;
+use crate::store::analyses::AnalysisSummary;
 use crate::store::*;
 
 /// What the store does with the next calls.
@@ -287,9 +288,13 @@ impl Store for FakeStore {
             let (generation, epoch) = (Generation::new(1), Epoch::new(1));
             let head = Seq::new(logs.get(design)?.len() as u64);
             let notice_seq = members.get(design).map_or(0, |members| members.notice_seq);
-            Some((*design, Look { generation, epoch, head, notice_seq }))
+            Some((*design, Look { generation, epoch, head, notice_seq, analysis_no: 0 }))
         };
         Ok(designs.iter().filter_map(look).collect())
+    }
+
+    async fn analysis_summary(&self, _: DesignId) -> Result<Option<AnalysisSummary>> {
+        Ok(None)
     }
 
     async fn member_roles(&self, designs: &[DesignId]) -> Result<Vec<(DesignId, UserId, DesignRole)>> {

@@ -31,19 +31,20 @@ const LOOK_DESIGNS_MAX: usize = 4_096;
 pub(super) async fn look(tx: &mut PgConnection, designs: &[DesignId]) -> Result<Vec<(DesignId, Look)>> {
     let mut found = Vec::with_capacity(designs.len());
     for designs in designs.chunks(LOOK_DESIGNS_MAX) {
-        let rows: Vec<(Uuid, i64, i64, i64, i64)> = sqlx::query_as(
-            "SELECT design_id, generation, epoch, head_seq, notice_seq FROM design_heads WHERE design_id = ANY($1)",
+        let rows: Vec<(Uuid, i64, i64, i64, i64, i64)> = sqlx::query_as(
+            "SELECT design_id, generation, epoch, head_seq, notice_seq, analysis_no FROM design_heads WHERE design_id = ANY($1)",
         )
         .persistent(false)
         .bind(ids(designs))
         .fetch_all(&mut *tx)
         .await?;
-        for (design, generation, epoch, head, notice_seq) in rows {
+        for (design, generation, epoch, head, notice_seq, analysis_no) in rows {
             let look = Look {
                 generation: Generation::new(counter(generation)?),
                 epoch: Epoch::new(counter(epoch)?),
                 head: Seq::new(counter(head)?),
                 notice_seq: counter(notice_seq)?,
+                analysis_no: counter(analysis_no)?,
             };
             found.push((DesignId::from_u128(design.as_u128()), look));
         }
