@@ -8,7 +8,7 @@
 //! `members` (connections, and the counting behind `Saved`); `live` (what a loaded room is, and how frames enter); `answers`;
 //! `stored` (reading what the store holds); `durability` (what waits, what is in flight); `judge`, with `owners`, `size`
 //! and `quarantine` (what each frame is worth); `flush` (apply, append, and what follows the commit); `edit` (what HTTP asks for); `remote` (other
-//! pods' commits) and `company` (who is on them); `rebuild` (when yrs itself fails); `settle` (when somebody should look at what the design means now); `astray` and `digests` (when the log is
+//! pods' commits) and `company` (who is on them); `rebuild` (when yrs itself fails); `settle` (when somebody should look at what the design means now) and `news` (what came of it); `astray` and `digests` (when the log is
 //! not what the room takes it for); `known` (the state vector of the log).
 
 mod input;
@@ -30,6 +30,7 @@ mod remote;
 mod company;
 mod rebuild;
 mod settle;
+mod news;
 mod astray;
 mod digests;
 
@@ -260,6 +261,8 @@ impl Room {
             Input::RoleChanged { user, role } => live.role_changed(now, user, role, effects),
             Input::Loaded(loaded) => live.rebuild_loaded(&self.config, now, &loaded, effects),
             Input::LoadFailed { reason: _ } => live.rebuild_load_failed(now, effects),
+            Input::AnalysisStarted { seq } => live.analysis_started(seq, effects),
+            Input::Analysed { no, brief } => live.analysed(no, brief, effects),
             Input::Tick | Input::Drain | Input::Deleted | Input::NoSuchDesign => {}
         }
     }

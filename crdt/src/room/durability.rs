@@ -71,6 +71,8 @@ pub(super) struct InFlight {
     pub(super) is_in_doc: bool,
     /// It certainly changes nothing but how elements are drawn.
     pub(super) is_cosmetic: bool,
+    /// It is durable, and will settle.
+    pub(super) will_settle: bool,
     /// The frames that it was made of, in case that the log does not take it: then they are judged again.
     pub(super) passed: Vec<Waiting>,
     /// When the room starts to worry about the store.
@@ -91,6 +93,7 @@ impl InFlight {
             is_told: false,
             is_in_doc: true,
             is_cosmetic: false,
+            will_settle: false,
             passed: Vec::new(),
             slow_at: Some(now.plus(limits::APPEND_SLOW_MS)),
             retry_at: None,

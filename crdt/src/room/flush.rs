@@ -159,7 +159,11 @@ impl Live {
     // --- after the commit
 
     pub(super) fn appended(&mut self, now: Millis, append_id: AppendId, seq: Seq, effects: &mut Vec<Effect>) {
-        if !self.is_in_flight(append_id) || self.committed_meanwhile(append_id, seq) {
+        if !self.is_in_flight(append_id) {
+            return;
+        }
+        self.note_commit(now, seq);
+        if self.committed_meanwhile(append_id, seq) {
             return;
         }
         self.set_degraded(false, effects);
@@ -169,7 +173,6 @@ impl Live {
             return self.committed(now, seq, effects);
         };
         let acks = flight.commit(seq);
-        self.settle.committed(now, seq, flight.is_cosmetic);
         let (update, claims) = (flight.append.update.clone(), flight.append.claims.clone());
         if seq <= self.head {
             // The document was made anew from a log that has it.
@@ -182,6 +185,7 @@ impl Live {
 
     /// Everything up to the append in flight is in the document, and the append is in the log: whoever is to hear of it does.
     pub(super) fn reach_flight(&mut self, now: Millis, seq: Seq, effects: &mut Vec<Effect>) {
+        self.note_commit(now, seq);
         let Some(flight) = &mut self.durability.in_flight else { return };
         flight.is_told = true;
         flight.passed.clear();
@@ -190,9 +194,6 @@ impl Live {
         let sole_author = flight.sole_author;
         let Append { update, claims, .. } = flight.append.clone();
         let was_told_by_log = flight.committed.is_none();
-        if was_told_by_log {
-            self.settle.committed(now, seq, flight.is_cosmetic);
-        }
         if !flight.is_under_way() {
             self.durability.in_flight = None;
         }

@@ -11,6 +11,7 @@ use super::effect::{Effect, FrameKind};
 use super::input::{Dialect, Join, Loaded};
 use super::known::Known;
 use super::members::{Feed, Member, Members};
+use super::news::News;
 use super::owners::Owners;
 use super::quarantine::Marks;
 use super::rebuild::Rebuild;
@@ -74,6 +75,7 @@ pub(super) struct Live {
     pub(super) astray: Option<Astray>,
     pub(super) digests: Digests,
     pub(super) settle: Settle,
+    pub(super) news: News,
     /// Since when nobody is here.
     pub(super) idle_since: Option<Millis>,
     unsaved_bytes_max: usize,
@@ -112,6 +114,7 @@ impl Live {
             astray: None,
             digests: Digests::new(now, config.digest_every_ms, head),
             settle: Settle::default(),
+            news: News::default(),
             idle_since: Some(now),
             unsaved_bytes_max: config.unsaved_bytes_max.min(limits::UNSAVED_BYTES_MAX),
             is_leaving: false,

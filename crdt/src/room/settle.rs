@@ -70,6 +70,15 @@ impl Settle {
 }
 
 impl Live {
+    /// The append in flight is durable. It may be heard of twice: of the store, and of the log.
+    pub(super) fn note_commit(&mut self, now: Millis, seq: Seq) {
+        if let Some(flight) = &mut self.durability.in_flight
+            && !std::mem::replace(&mut flight.will_settle, true)
+        {
+            self.settle.committed(now, seq, flight.is_cosmetic);
+        }
+    }
+
     pub(super) fn settle_if_due(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         effects.extend(self.settle.take_if_due(now).map(|seq| Effect::Settled { seq }));
     }

@@ -9,6 +9,7 @@ mod edits;
 mod herd;
 mod ids;
 mod life;
+mod news;
 mod overtaken;
 mod refusals;
 mod repair;

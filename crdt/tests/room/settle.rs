@@ -3,7 +3,7 @@
 use atlas_crdt::ids::{AppendId, ConnId, Generation, Seq};
 use atlas_crdt::limits::{SETTLE_LEFT_MS, SETTLE_MAX_MS, SETTLE_QUIET_MS};
 use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Dialect, Effect, Input};
+use atlas_crdt::room::{Dialect, Effect, Input, Loaded, LogRow};
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::json;
@@ -195,6 +195,24 @@ fn a_commit_that_the_log_tells_first_counts_once() {
     assert_eq!(stage.pass(SETTLE_QUIET_MS), [(at + SETTLE_QUIET_MS, Seq::new(2))]);
     stage.commit(&append, 2);
     assert_eq!(stage.pass(60_000), []);
+}
+
+#[test]
+fn a_commit_settles_in_time_also_while_the_document_is_away() {
+    let (mut stage, writer) = stage();
+    stage.edit(ANA, &writer.node("db"));
+    stage.pass(WRITING_MS);
+    let append = stage.take_append().unwrap();
+    stage.input(Input::LogFolded);
+    stage.commit(&append, 2);
+    let at = stage.now.get();
+    assert_eq!(stage.pass(SETTLE_QUIET_MS), [(at + SETTLE_QUIET_MS, Seq::new(2))]);
+    let tail = vec![
+        LogRow { seq: Seq::new(1), update: Writer::new(100).node("web"), claims: Vec::new() },
+        LogRow { seq: Seq::new(2), update: append.update, claims: append.claims },
+    ];
+    stage.input(Input::Loaded(Loaded { tail, ..empty() }));
+    assert_eq!(stage.pass(60_000), [], "and once");
 }
 
 /// What happens to a room between two ticks of a clock.
