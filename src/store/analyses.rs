@@ -1,7 +1,5 @@
 //! What the rules say of designs, and what people decide about it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,10 +7,13 @@ use atlas_crdt::ids::{AnalysisId, AnalysisRequestId, DesignId, Seq, UserId};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use tokio::sync::mpsc;
 
 use super::Result;
 use super::jobs::JobLease;
+
+mod hints;
+
+pub use hints::{AnalysisCounters, AnalysisFigures, AnalysisHint, AnalysisHints};
 
 /// The newest analysis of a design in brief, for those who are told that there is one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,57 +32,6 @@ pub struct AnalysisSummary {
     pub coverage: f64,
     /// Those that count: neither accepted nor false positives.
     pub findings: u64,
-}
-
-/// What the jobs are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnalysisHint {
-    /// Nobody has changed the design for a while: look at it.
-    Settled(DesignId),
-    /// A job stands in the store already: look for it.
-    Waits,
-}
-
-/// Where hints about analyses go. A hint, nothing more: one that finds the queue full is dropped, and the jobs find the
-/// design a little later by themselves.
-#[derive(Debug, Clone)]
-pub struct AnalysisHints {
-    to: mpsc::Sender<AnalysisHint>,
-    /// Written by whoever finds the queue full, read by figures.
-    dropped: Arc<AtomicU64>,
-}
-
-impl AnalysisHints {
-    /// `places`: hints that may wait.
-    #[must_use]
-    pub fn channel(places: usize) -> (Self, mpsc::Receiver<AnalysisHint>) {
-        let (to, hints) = mpsc::channel(places);
-        (Self { to, dropped: Arc::default() }, hints)
-    }
-
-    /// The design has settled. False: the hint was dropped.
-    pub fn settled(&self, design: DesignId) -> bool {
-        self.give(AnalysisHint::Settled(design))
-    }
-
-    /// A job was enqueued. False: the hint was dropped.
-    pub fn waits(&self) -> bool {
-        self.give(AnalysisHint::Waits)
-    }
-
-    fn give(&self, hint: AnalysisHint) -> bool {
-        let is_given = self.to.try_send(hint).is_ok();
-        if !is_given {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        is_given
-    }
-
-    /// Hints dropped since the start.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
 }
 
 /// Points of a design's history that are kept; with the oldest go the analyses that no other point names.
