@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atlas_crdt::ids::DesignId;
+use atlas_crdt::ids::{DesignId, Seq};
 use atlas_crdt::room::{Effect, Input, Room, RoomConfig};
 use atlas_crdt::wire::CloseCode;
 use futures_util::{FutureExt, StreamExt};
