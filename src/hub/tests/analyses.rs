@@ -99,6 +99,7 @@ async fn a_pod_that_stops_says_what_has_settled_by_that() {
     assert_eq!(pod.settled.try_recv(), Ok(AnalysisHint::Settled(pod.design)));
 }
 
+// R-NOTE-3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_on_every_pod_is_told_once_and_at_once() {
     let (pod, ann) = open().await;
@@ -128,6 +129,7 @@ async fn everybody_on_every_pod_is_told_once_and_at_once() {
     assert!(told(&ann).is_empty() && told(&ben).is_empty());
 }
 
+// R-NOTE-3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_bus_the_next_look_tells_it() {
     let (pod, ann) = open().await;
@@ -185,6 +187,7 @@ async fn a_store_in_trouble_delays_it_and_loses_nothing() {
     assert_eq!(kinds(&told(&ann)), [("analysis.completed", 4)]);
 }
 
+// R-NOTE-3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_comes_later_is_told_nothing_and_an_empty_room_asks_nobody() {
     let (pod, ann) = open().await;
