@@ -61,7 +61,13 @@ async fn analyses(fleet: &Fleet, design: &str) -> u64 {
 
 /// The log goes further than anybody has looked at.
 async fn is_behind(fleet: &Fleet, design: &str) -> bool {
-    count(fleet, "CASE WHEN analysed_seq < head_seq THEN 1::BIGINT ELSE 0::BIGINT END", "design_heads", design).await
+    count(
+        fleet,
+        "CASE WHEN analysed_seq < head_seq THEN 1::BIGINT ELSE 0::BIGINT END",
+        "design_heads",
+        design,
+    )
+    .await
         == 1
 }
 
@@ -319,10 +325,15 @@ async fn what_a_dead_server_left_unsettled_is_found() {
     let saved = now();
     fleet.pods[VICTIM].server.kill();
     let killed = saved.elapsed();
-    assert!(is_behind(&fleet, &design).await && !has_job(&fleet, &design).await, "it had settled after {killed:?}");
+    assert!(
+        is_behind(&fleet, &design).await && !has_job(&fleet, &design).await,
+        "it had settled after {killed:?}"
+    );
     let took = hears(&clients[other], heard + 1, PATIENCE).await;
     assert_eq!(analyses(&fleet, &design).await, rows + 1);
-    println!("a server was killed {killed:?} after it had acknowledged an edit: it was analysed {took:?} later");
+    println!(
+        "a server was killed {killed:?} after it had acknowledged an edit: it was analysed {took:?} later"
+    );
 }
 
 /// The others are told by the looks into the store, and nothing is stored twice when Redis is back.
