@@ -83,10 +83,8 @@ impl Order {
     /// The next struct of the section, up to `end`.
     pub(super) fn add(&mut self, end: u32, mut stand: Stand, kind: Kind) -> Result<(), Refusal> {
         if let Some(ClockRange { end: start, .. }) = self.only {
-            if let Stand::InMap(one, _)
-            | Stand::InList(one)
-            | Stand::Behind(one)
-            | Stand::Before(one) = &mut stand
+            if let Stand::InMap(one, _) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) =
+                &mut stand
             {
                 self.find_run(one);
             }

@@ -154,6 +154,8 @@ pub struct Loaded {
     pub announced: Vec<Claim>,
     /// What is in quarantine.
     pub quarantined: Vec<QuarantineMark>,
+    /// The newest number under which something was said about the design's security.
+    pub analysis_no: u64,
 }
 
 impl Loaded {

@@ -114,7 +114,7 @@ impl Live {
             astray: None,
             digests: Digests::new(now, config.digest_every_ms, head),
             settle: Settle::default(),
-            news: News::default(),
+            news: News::new(loaded.analysis_no),
             idle_since: Some(now),
             unsaved_bytes_max: config.unsaved_bytes_max.min(limits::UNSAVED_BYTES_MAX),
             is_leaving: false,

@@ -10,12 +10,19 @@ use crate::ids::Seq;
 use crate::wire::{AnalysisBrief, Notice};
 
 /// What was told last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct News {
     /// The newest run that was told to have begun, or to have ended.
     run: Seq,
     /// The newest word about what there is to read.
     no: u64,
+}
+
+impl News {
+    /// Whoever comes to a room that is loaded now asks for what is said under this number, or a later one.
+    pub(super) const fn new(no: u64) -> Self {
+        Self { run: Seq::ZERO, no }
+    }
 }
 
 impl Live {

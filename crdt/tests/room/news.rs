@@ -26,7 +26,11 @@ fn analysed(no: u64, seq: u64) -> Input {
 }
 
 /// What this connection is told by all of these.
-fn told(stage: &mut Stage, conn: atlas_crdt::ids::ConnId, all: impl IntoIterator<Item = Input>) -> Vec<Value> {
+fn told(
+    stage: &mut Stage,
+    conn: atlas_crdt::ids::ConnId,
+    all: impl IntoIterator<Item = Input>,
+) -> Vec<Value> {
     for input in all {
         stage.input(input);
     }
@@ -59,7 +63,11 @@ fn nobody_hears_anything_twice_or_of_what_is_over() {
     let mut stage = Stage::live();
     stage.sync(ANA, DesignRole::Editor, Dialect::Atlas);
     let none = Vec::<Value>::new();
-    assert_eq!(told(&mut stage, ANA, [started(3), started(3), started(2)]).len(), 1, "a bus says it again, and late");
+    assert_eq!(
+        told(&mut stage, ANA, [started(3), started(3), started(2)]).len(),
+        1,
+        "a bus says it again, and late"
+    );
     assert_eq!(told(&mut stage, ANA, [analysed(5, 9), analysed(5, 9), analysed(4, 8)]).len(), 1);
     assert_eq!(told(&mut stage, ANA, [started(9), started(8)]), none, "its end was told already");
     assert_eq!(told(&mut stage, ANA, [analysed(6, 9)]).len(), 1, "somebody accepted a finding");

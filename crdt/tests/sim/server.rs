@@ -175,7 +175,10 @@ impl World {
                 assert!(self.disk.holds(&append.update), "INV-7: evicted with an append under way");
             }
         }
-        assert!(!self.pods[pod].settling.is_open(), "a room went, and nobody knows that its design has settled");
+        assert!(
+            !self.pods[pod].settling.is_open(),
+            "a room went, and nobody knows that its design has settled"
+        );
         assert!(!self.programs.is_waiting_for(pod), "INV-7: evicted with an edit unanswered");
         self.faults.count("evictions");
         // What is under way is carried out all the same, and nobody hears of it.

@@ -54,7 +54,7 @@ pub(super) async fn look(tx: &mut PgConnection, designs: &[DesignId]) -> Result<
 
 /// In a transaction that sees one moment.
 pub(super) async fn load(tx: &mut PgConnection, design: DesignId) -> Result<Option<Loaded>> {
-    let Some(head) = head(tx, design).await? else { return Ok(None) };
+    let Some((_, now)) = look(tx, &[design]).await?.pop() else { return Ok(None) };
     let snapshot = snapshot(tx, design).await?;
     let folded = snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
     let tail = match rows_after(tx, design, folded, i64::MAX).await? {
@@ -65,17 +65,18 @@ pub(super) async fn load(tx: &mut PgConnection, design: DesignId) -> Result<Opti
     let announced = claims::announced(tx, design).await?;
     let quarantined = quarantine::marks(tx, design).await?;
     let end = tail.last().map_or(folded, |row| row.seq);
-    if end != head.seq {
+    if end != now.head {
         return Err(lost(design, end.next()));
     }
     Ok(Some(Loaded {
-        generation: head.generation,
-        epoch: head.epoch,
+        generation: now.generation,
+        epoch: now.epoch,
         snapshot,
         tail,
         claims,
         announced,
         quarantined,
+        analysis_no: now.analysis_no,
     }))
 }
 

@@ -193,7 +193,7 @@ pub(super) async fn folded(tx: &mut SqliteConnection, design: DesignId) -> Resul
 /// All of it in one read transaction: what a commit changes meanwhile is not seen.
 pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) -> Result<Option<Loaded>> {
     let mut tx = connection.begin().await?;
-    let Some(head) = head(&mut tx, design).await? else { return Ok(None) };
+    let Some((_, now)) = look(&mut tx, &[design]).await?.pop() else { return Ok(None) };
     let snapshot = snapshot(&mut tx, design).await?;
     let folded = snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
     let tail = rows_after(&mut tx, design, folded, i64::MAX).await?;
@@ -202,17 +202,18 @@ pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) ->
     let quarantined = quarantine::marks(&mut tx, design).await?;
     tx.commit().await?;
     let end = tail.last().map_or(folded, |row| row.seq);
-    if end != head.seq {
+    if end != now.head {
         return Err(lost(design, end.next()));
     }
     Ok(Some(Loaded {
-        generation: head.generation,
-        epoch: head.epoch,
+        generation: now.generation,
+        epoch: now.epoch,
         snapshot,
         tail,
         claims,
         announced,
         quarantined,
+        analysis_no: now.analysis_no,
     }))
 }
 

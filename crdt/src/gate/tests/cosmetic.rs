@@ -27,8 +27,7 @@ impl Log {
     /// Takes an update in, and tells whether it is cosmetic.
     fn take(&mut self, update: &[u8]) -> bool {
         let scan = scan_update(update, UPDATE_BYTES_MAX).unwrap();
-        let Verdict::Clean(placed) =
-            scan.judge(update, |client| self.places.end_of(client), &self.places)
+        let Verdict::Clean(placed) = scan.judge(update, |client| self.places.end_of(client), &self.places)
         else {
             panic!("it is closed and honest")
         };
@@ -104,7 +103,10 @@ fn a_drag_is_known_for_what_it_is() {
         set(&ben, "nodes", "web", "width", f64::from(x));
     }
     let heap = ben.transact().encode_diff_v1(&before);
-    assert!(!log.take(&heap), "a difference names every deletion that there ever was, and with them an old type");
+    assert!(
+        !log.take(&heap),
+        "a difference names every deletion that there ever was, and with them an old type"
+    );
     assert!(log.take(&set(&ben, "nodes", "web", "position", 1.0)));
 }
 
