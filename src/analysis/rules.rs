@@ -13,4 +13,4 @@ macro_rules! rules {
 /// Not a rule of its own.
 mod plaintext;
 
-rules!(t01);
+rules!(t01, m01, m02, m03, m04, m05, m06, m07);
