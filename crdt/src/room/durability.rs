@@ -69,6 +69,10 @@ pub(super) struct InFlight {
     /// The document contains it. Not so after it was made anew from a log that has something under the same clocks: this very
     /// append, or another one that was faster.
     pub(super) is_in_doc: bool,
+    /// It certainly changes nothing but how elements are drawn.
+    pub(super) is_cosmetic: bool,
+    /// It is durable, and will settle.
+    pub(super) will_settle: bool,
     /// The frames that it was made of, in case that the log does not take it: then they are judged again.
     pub(super) passed: Vec<Waiting>,
     /// When the room starts to worry about the store.
@@ -88,6 +92,8 @@ impl InFlight {
             committed: None,
             is_told: false,
             is_in_doc: true,
+            is_cosmetic: false,
+            will_settle: false,
             passed: Vec::new(),
             slow_at: Some(now.plus(limits::APPEND_SLOW_MS)),
             retry_at: None,

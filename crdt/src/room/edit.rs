@@ -318,6 +318,7 @@ impl Live {
         if let Some((code, message)) = self.outgrows_alone(&scan, growth) {
             return Some(refused(code, message));
         }
+        let is_cosmetic = placed.is_cosmetic();
         self.places.note(placed, &update);
         let applied = match self.doc.apply(&[&update[..]], false) {
             Ok(applied) => applied,
@@ -344,6 +345,7 @@ impl Live {
         let mut append = self.append_of(step);
         append.exactly |= exactly;
         let mut flight = InFlight::new(now, append, Vec::new(), None);
+        flight.is_cosmetic = is_cosmetic;
         flight.edit = Some(EditInFlight { edit: Arc::clone(edit), until });
         self.put_in_flight(flight, effects);
         None

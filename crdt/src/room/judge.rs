@@ -38,6 +38,8 @@ pub(super) struct Batch {
     ahead: BTreeMap<ClientId, (u32, UserId)>,
     /// At most what all that passed adds.
     pub(super) growth: Growth,
+    /// Some of it may change more than how elements are drawn.
+    pub(super) is_meant: bool,
 }
 
 enum Judgement {
@@ -108,6 +110,7 @@ impl Live {
                 }
                 Judgement::Pass { placed, growth } => {
                     let overlaps = placed.overlaps;
+                    batch.is_meant |= !placed.is_cosmetic();
                     self.places.note(placed, &waiting.update);
                     batch.take(waiting, growth, overlaps);
                 }
