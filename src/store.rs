@@ -24,7 +24,7 @@ pub mod postgres;
 pub mod sqlite;
 pub mod upkeep;
 
-use analyses::AnalysisSummary;
+use analyses::{Analyses, AnalysisSummary};
 use upkeep::Upkeep;
 
 /// Bytes. What quarantine keeps of one design's updates; beyond it the oldest lose their payload.
@@ -111,7 +111,8 @@ pub trait Store: Send + Sync + 'static {
     async fn announce(&self, design: DesignId, client: ClientId, user: UserId) -> Result<()>;
 
     // --- designs
-    /// Creates the design, its head, its owner's membership and the first log row with its claims in one transaction.
+    /// Creates the design, its head, its owner's membership, the first log row with its claims and an `Analyze` job in one
+    /// transaction.
     async fn create_design(&self, new: NewDesign) -> Result<DesignRow>;
     async fn design(&self, design: DesignId) -> Result<Option<DesignRow>>;
     /// Newest change first, each with the role of whom the listing is for. `visible_to: None` lists every design.
@@ -171,17 +172,19 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Option<Ticket>>;
 }
 
-/// One store, as the two kinds of its users see it: rooms and requests, and the jobs that look after it.
+/// One store, as its users see it: rooms and requests, the jobs that look after it, and whoever asks how secure designs are.
 #[derive(Clone)]
 pub struct Stores {
     pub store: Arc<dyn Store>,
     pub upkeep: Arc<dyn Upkeep>,
+    pub analyses: Arc<dyn Analyses>,
 }
 
 impl Stores {
-    pub fn new<S: Store + Upkeep>(store: S) -> Self {
+    pub fn new<S: Store + Upkeep + Analyses>(store: S) -> Self {
         let store = Arc::new(store);
-        Self { upkeep: Arc::clone(&store) as Arc<dyn Upkeep>, store }
+        let (upkeep, analyses) = (Arc::clone(&store), Arc::clone(&store));
+        Self { store, upkeep, analyses }
     }
 }
 

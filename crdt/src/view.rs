@@ -13,6 +13,7 @@
 //!   [`VIEW_DEPTH_MAX`] are left out and listed under `integrity.repaired`.
 
 mod canonical;
+pub mod cosmetic;
 pub mod kinds;
 mod read;
 mod semantic;
@@ -26,7 +27,7 @@ use crate::limits::{ANY_DEPTH_MAX, TYPE_DEPTH_MAX};
 use crate::schema;
 
 pub(crate) use read::read;
-pub use semantic::label_evidence;
+pub use semantic::{edge_evidence, judged_label, label_evidence, node_type};
 
 /// Levels of objects and arrays inside one element or one value of `meta`.
 pub const VIEW_DEPTH_MAX: usize = TYPE_DEPTH_MAX + ANY_DEPTH_MAX;
@@ -108,6 +109,13 @@ impl DesignView {
         Sha256::digest(text).into()
     }
 
+    /// For each node the innermost container that it lies in, as an index into the nodes. Where a node lies inside of it is
+    /// nothing that the security analysis sees.
+    #[must_use]
+    pub fn containers(&self) -> Vec<Option<usize>> {
+        semantic::containers(&self.nodes)
+    }
+
     /// The snapshot that REST and exports give out.
     #[must_use]
     pub fn to_snapshot_json(&self, head: &SnapshotHead) -> Value {
@@ -124,6 +132,14 @@ impl DesignView {
             "integrity": self.integrity.to_json(),
         })
     }
+}
+
+/// A value as text, the same for all that JSON holds for equal: canonical JSON (RFC 8785).
+#[must_use]
+pub fn canonical_text(value: &Value) -> String {
+    let mut text = String::new();
+    canonical::write(value, &mut text);
+    text
 }
 
 /// Lower-case hexadecimal, as hashes are written everywhere outside.

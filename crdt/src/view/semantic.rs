@@ -12,10 +12,10 @@
 //!
 //! An empty object, null and an absent key are one and the same here: unknown never counts as a statement.
 //!
-//! **Container.** The kinds in [`CONTAINER_TYPES`] contain by geometry: a node belongs to the smallest container (by
+//! **Container.** The types in [`kinds::CONTAINER_TYPES`] contain by geometry: a node belongs to the smallest container (by
 //! area, then by id) whose rectangle, borders included, holds the node's centre; a container belongs only to a larger one.
-//! Sizes are `width` and `height` of the node, else of its `style`, else of its `data`, else 300 × 200 for a container and
-//! 150 × 80 for others. Positions are summed along `parentId`, as React Flow does; `parentId` itself contains nothing.
+//! Sizes are `width` and `height` of the node, else of its `style`, else of its `data`, else 300 × 200 for a container (but 150 × 80 for
+//! a `network-zone`) and 150 × 80 for others. Positions are summed along `parentId`, as React Flow does; `parentId` itself contains nothing.
 //!
 //! **Evidence** is what a label says about protocols, ports and technologies ([`label_evidence`]), so that renaming an edge
 //! from "HTTPS:443" to "Orders, HTTPS:443" is no change, and to "HTTP:80" is one.
@@ -25,142 +25,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::kinds::{CONTAINER_TYPES, EVIDENCE_WORDS, KNOWN_TYPES};
+use super::cosmetic::{DATA_COSMETIC, EDGE_COSMETIC, META_COSMETIC, NODE_COSMETIC};
+use super::kinds::{self, EVIDENCE_WORDS};
 use super::{DesignView, Element};
 use crate::integrity;
 use crate::schema;
-
-/// Keys of a node that only say how it is drawn, or that the projection shows in another form (`position`, `data` …).
-const NODE_COSMETIC: [&str; 30] = [
-    "ariaLabel",
-    "className",
-    "connectable",
-    "data",
-    "deletable",
-    "dragHandle",
-    "draggable",
-    "dragging",
-    "expandParent",
-    "extent",
-    "focusable",
-    "handles",
-    "height",
-    "hidden",
-    "label",
-    "measured",
-    "origin",
-    "parentId",
-    "parentNode",
-    "position",
-    "positionAbsolute",
-    "resizing",
-    "selectable",
-    "selected",
-    "sourcePosition",
-    "style",
-    "targetPosition",
-    "type",
-    "width",
-    "zIndex",
-];
-
-/// The same for an edge.
-const EDGE_COSMETIC: [&str; 28] = [
-    "animated",
-    "ariaLabel",
-    "className",
-    "data",
-    "deletable",
-    "focusable",
-    "hidden",
-    "interactionWidth",
-    "label",
-    "labelBgBorderRadius",
-    "labelBgPadding",
-    "labelBgStyle",
-    "labelShowBg",
-    "labelStyle",
-    "markerEnd",
-    "markerStart",
-    "pathOptions",
-    "reconnectable",
-    "selectable",
-    "selected",
-    "source",
-    "sourceHandle",
-    "style",
-    "target",
-    "targetHandle",
-    "type",
-    "updatable",
-    "zIndex",
-];
-
-/// Keys of `data`, of nodes and edges alike: looks, money, measurements and free text. `type` stands as the kind.
-const DATA_COSMETIC: [&str; 41] = [
-    "animated",
-    "backgroundColor",
-    "borderColor",
-    "className",
-    "collapsed",
-    "color",
-    "colour",
-    "cost",
-    "costBreakdown",
-    "costMonitoring",
-    "costOptimization",
-    "costs",
-    "description",
-    "expanded",
-    "fontSize",
-    "height",
-    "highlighted",
-    "hovered",
-    "icon",
-    "iconColor",
-    "iconUrl",
-    "image",
-    "label",
-    "labelStyle",
-    "logo",
-    "metrics",
-    "notes",
-    "opacity",
-    "pricing",
-    "selected",
-    "shape",
-    "sourceLabel",
-    "stroke",
-    "strokeWidth",
-    "style",
-    "subtitle",
-    "targetLabel",
-    "textColor",
-    "tooltip",
-    "type",
-    "width",
-];
-
-/// Keys of `meta`.
-const META_COSMETIC: [&str; 17] = [
-    "attackPaths",
-    "costBreakdown",
-    "createdAt",
-    "customComponents",
-    "description",
-    "edgeCount",
-    "findings",
-    "name",
-    "nodeCount",
-    "projectName",
-    "schema_version",
-    "theme",
-    "timestamp",
-    "title",
-    "updatedAt",
-    "version",
-    "viewport",
-];
 
 /// What the label of an edge says about the connection: its [`EVIDENCE_WORDS`], also with a version behind them
 /// ("http/2", "tls1.0"), version numbers ("1.3") and ports, in lower case, sorted, each once. Words are separated by
@@ -191,9 +60,12 @@ fn is_version(word: &str) -> bool {
 }
 
 pub(super) fn project(view: &DesignView) -> Value {
-    let containers = containers(&view.nodes);
-    let nodes: Vec<Value> =
-        view.nodes.iter().zip(containers).map(|(node, container)| project_node(node, container)).collect();
+    let nodes: Vec<Value> = view
+        .nodes
+        .iter()
+        .zip(containers(&view.nodes))
+        .map(|(node, container)| project_node(node, container.map(|at| view.nodes[at].id.as_str())))
+        .collect();
     let edges: Vec<Value> = view.edges.iter().map(project_edge).collect();
     let hidden: Vec<Value> = view
         .integrity
@@ -205,20 +77,20 @@ pub(super) fn project(view: &DesignView) -> Value {
 }
 
 fn project_node(node: &Element, container: Option<&str>) -> Value {
-    let kind = kind(node);
-    let known = kind.is_some_and(|kind| KNOWN_TYPES.contains(&kind.to_lowercase().as_str()));
-    let label = node.body.get(schema::DATA).and_then(|data| data.get("label")).or(node.body.get("label"));
     let mut projected = Map::new();
     set(&mut projected, "id", Some(Value::from(node.id.as_str())));
-    set(&mut projected, "kind", kind.map(Value::from));
+    set(&mut projected, "kind", node_type(node).map(Value::from));
     set(&mut projected, "container", container.map(Value::from));
-    set(&mut projected, "label", label.filter(|_| !known).cloned());
+    set(&mut projected, "label", judged_label(node).cloned());
     set(&mut projected, "data", project_data(&node.body));
     set(&mut projected, "rest", Some(Value::Object(kept(&node.body, &NODE_COSMETIC))));
     Value::Object(projected)
 }
 
-fn project_edge(edge: &Element) -> Value {
+/// What all labels of an edge say together about the connection, as [`label_evidence`] reads them. Which label says what is
+/// not seen.
+#[must_use]
+pub fn edge_evidence(edge: &Element) -> BTreeSet<String> {
     let data = edge.body.get(schema::DATA);
     let labels = [
         edge.body.get("label"),
@@ -226,13 +98,15 @@ fn project_edge(edge: &Element) -> Value {
         data.and_then(|data| data.get("sourceLabel")),
         data.and_then(|data| data.get("targetLabel")),
     ];
-    let evidence: BTreeSet<String> =
-        labels.into_iter().flatten().filter_map(Value::as_str).flat_map(label_evidence).collect();
+    labels.into_iter().flatten().filter_map(Value::as_str).flat_map(label_evidence).collect()
+}
+
+fn project_edge(edge: &Element) -> Value {
     let mut projected = Map::new();
     set(&mut projected, "id", Some(Value::from(edge.id.as_str())));
     set(&mut projected, "source", edge.body.get(schema::SOURCE).cloned());
     set(&mut projected, "target", edge.body.get(schema::TARGET).cloned());
-    set(&mut projected, "evidence", Some(Value::from_iter(evidence)));
+    set(&mut projected, "evidence", Some(Value::from_iter(edge_evidence(edge))));
     set(&mut projected, "data", project_data(&edge.body));
     set(&mut projected, "rest", Some(Value::Object(kept(&edge.body, &EDGE_COSMETIC))));
     Value::Object(projected)
@@ -267,9 +141,20 @@ fn set(object: &mut Map<String, Value>, key: &str, value: Option<Value>) {
     }
 }
 
-fn kind(node: &Element) -> Option<&str> {
+/// The type of a node: `data.type`, or the node's own `type` where there is none.
+#[must_use]
+pub fn node_type(node: &Element) -> Option<&str> {
     let data = node.body.get(schema::DATA);
     data.and_then(|data| data.get("type")).or_else(|| node.body.get("type")).and_then(Value::as_str)
+}
+
+/// The label by which a node is judged: none, if its type is known.
+#[must_use]
+pub fn judged_label(node: &Element) -> Option<&Value> {
+    if node_type(node).is_some_and(kinds::is_known_type) {
+        return None;
+    }
+    node.body.get(schema::DATA).and_then(|data| data.get("label")).or(node.body.get("label"))
 }
 
 /// A rectangle on the canvas, in canvas units; y grows downwards.
@@ -295,9 +180,9 @@ impl Rect {
     }
 }
 
-/// For each node the id of the container that it lies in. Costs nodes × containers at worst; the smallest container is
+/// For each node the container that it lies in. Costs nodes × containers at worst; the smallest container is
 /// tried first.
-fn containers(nodes: &[Element]) -> Vec<Option<&str>> {
+pub(super) fn containers(nodes: &[Element]) -> Vec<Option<usize>> {
     let rects = rects(nodes);
     let mut containers: Vec<usize> = (0..nodes.len()).filter(|at| is_container(&nodes[*at])).collect();
     let by_area =
@@ -309,15 +194,18 @@ fn containers(nodes: &[Element]) -> Vec<Option<&str>> {
             let centre = rects[at].centre();
             let larger =
                 |container: usize| !is_container(&nodes[at]) || by_area(at, container) == Ordering::Less;
-            let found =
-                containers.iter().find(|container| rects[**container].holds(centre) && larger(**container));
-            found.map(|container| nodes[*container].id.as_str())
+            containers.iter().copied().find(|container| rects[*container].holds(centre) && larger(*container))
         })
         .collect()
 }
 
 fn is_container(node: &Element) -> bool {
-    kind(node).is_some_and(|kind| CONTAINER_TYPES.contains(&kind))
+    node_type(node).is_some_and(kinds::is_container_type)
+}
+
+/// Zones of a network that say no size are boxes as any other node; the containers of the palette are larger.
+fn is_drawn_large(node: &Element) -> bool {
+    is_container(node) && node_type(node).is_some_and(|kind| kinds::type_key(kind) != "network-zone")
 }
 
 fn rects(nodes: &[Element]) -> Vec<Rect> {
@@ -343,7 +231,7 @@ fn rects(nodes: &[Element]) -> Vec<Rect> {
         .zip(origins)
         .map(|(node, origin)| {
             let (x, y) = origin.unwrap_or((0.0, 0.0));
-            let (width, height) = if is_container(node) { (300.0, 200.0) } else { (150.0, 80.0) };
+            let (width, height) = if is_drawn_large(node) { (300.0, 200.0) } else { (150.0, 80.0) };
             Rect { x, y, width: size(node, "width", width), height: size(node, "height", height) }
         })
         .collect()
@@ -441,7 +329,7 @@ mod tests {
         let mut child = node("database", 10.0, 10.0);
         child["parentId"] = json!("net");
         let view = view([("db", child), ("net", node("subnet", 600.0, 600.0)), ("vpc", vpc)], []);
-        assert_eq!(containers(&view.nodes), [Some("net"), Some("vpc"), None]);
+        assert_eq!(containers(&view.nodes), [Some(1), Some(2), None]);
     }
 
     #[test]
