@@ -11,6 +11,7 @@ macro_rules! rules {
 }
 
 // Not rules of their own.
+mod encrypt;
 mod exposure;
 mod plaintext;
 mod seen;
