@@ -300,7 +300,7 @@ fn tally(view: &DesignView) -> (String, BTreeMap<String, usize>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn the_order_of_nodes_and_edges_does_not_matter((nodes, edges) in design(), seed in any::<u64>()) {
