@@ -215,7 +215,5 @@ pub const LAST: &[(Kind, &str)] = &[(
 )];
 
 /// Words that count only where none of [`SPECIFIC`] stands in the label.
-pub const GENERIC: &[(Kind, &str)] = &[
-    (Kind::Web, "ui, web"),
-    (Kind::Compute, "app, application, engine, instance, microservice, module, server, service"),
-];
+pub const GENERIC: &[(Kind, &str)] =
+    &[(Kind::Web, "ui, web"), (Kind::Compute, "app, application, engine, instance, module, server, service")];
