@@ -6,6 +6,7 @@ use crate::analysis::rule::Stride::Tampering;
 use crate::analysis::rule::{At, Finding, Reference, Rule, Severity};
 
 use super::exposure::{self, Front};
+use super::n03::Open;
 use super::waf;
 
 pub(super) const RULE: Rule = Rule {
@@ -43,6 +44,7 @@ fn is_application(node: &Node<'_>) -> bool {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let front = Front::of(context, lets_on, exposure::is_web_traffic);
+    let open = Open::of(context);
     // What lies behind the first application is reached through it: it is there that a WAF is missing.
     for at in front.met(context, |node| is_application(node) && !is_waf(node)) {
         let ways = front.ways_into(at);
@@ -52,12 +54,15 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 exposure::type_evidence(context, *from, "is no WAF"),
             ]
         });
+        // A console that is open to strangers belongs behind a bastion: a WAF would only hide it.
+        let is_console = open.way_into(context, at).is_some();
+        let fix = if is_console { None } else { waf::insert(context, RULE.id, at, ways) };
         findings.push(
             Finding::new(&RULE, [At::Node(at)])
                 .also(ways.iter().map(|(edge, _)| At::Edge(*edge)))
                 .because(evidence)
                 .because(context.flag_evidence(at, Flag::Waf))
-                .fix(Some(waf::insert(context, RULE.id, at, ways))),
+                .fix(fix),
         );
     }
 }

@@ -11,20 +11,23 @@ use crate::analysis::model::{Edge, Encryption};
 use crate::analysis::report;
 use crate::analysis::rule::At;
 
-/// All `ways` lead to the new node, and on from it as they did.
-pub(super) fn insert(context: &Context<'_>, rule: &str, target: usize, ways: &[Way]) -> Fix {
+/// All `ways` lead to the new node, and on from it as they did. `None`: one of them cannot simply be led so. Nobody knows what
+/// goes over an edge that lets everything through, and what begins at the target does not begin at the firewall.
+pub(super) fn insert(context: &Context<'_>, rule: &str, target: usize, ways: &[Way]) -> Option<Fix> {
     let model = context.model;
+    if ways.iter().map(|(at, _)| &model.edges[*at]).any(|edge| edge.is_any || edge.is_both_ways) {
+        return None;
+    }
     let is_node = |id: &str| model.nodes.binary_search_by(|node| node.id().cmp(id)).is_ok();
     let is_edge = |id: &str| model.edges.binary_search_by(|edge| edge.id().cmp(id)).is_ok();
     let fingerprint = report::fingerprint(model, rule, &[At::Node(target)]);
-    let waf = unused(fix::new_id("waf", &fingerprint), is_node);
+    let waf = unused(fix::new_id("waf", &fingerprint), model.nodes.len(), is_node);
     let mut near = Vec::new();
     let mut edges = Vec::new();
     let mut onward: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for (at, from) in ways {
         let edge = &model.edges[*at];
-        let end = if edge.target == target { "target" } else { "source" };
-        edges.push(json!({"id": edge.id(), end: waf}));
+        edges.push(json!({"id": edge.id(), "target": waf}));
         let from = model.nodes[*from].id().to_owned();
         if !near.contains(&from) && near.len() < NEAR_MAX {
             near.push(from);
@@ -34,7 +37,7 @@ pub(super) fn insert(context: &Context<'_>, rule: &str, target: usize, ways: &[W
     }
     near.push(model.nodes[target].id().to_owned());
     for (number, data) in onward.into_values().enumerate() {
-        let id = unused(format!("{waf}-on-{}", number + 1), is_edge);
+        let id = unused(format!("{waf}-on-{}", number + 1), model.edges.len(), is_edge);
         edges.push(json!({
             "id": id,
             "source": waf,
@@ -52,24 +55,24 @@ pub(super) fn insert(context: &Context<'_>, rule: &str, target: usize, ways: &[W
     if let Some(zone) = zone_words(context, target) {
         data["zone"] = zone.into();
     }
-    Fix {
+    Some(Fix {
         title: "Insert a WAF",
         nodes: vec![json!({"id": waf, "type": "custom", "data": data})],
         edges,
         near: vec![(waf, near)],
         ..Fix::default()
-    }
+    })
 }
 
 /// Nodes that a new one is said to stand near to, besides its target.
 const NEAR_MAX: usize = 8;
 
-/// The first of `id`, `id-2`, `id-3` that nobody has.
-fn unused(id: String, is_taken: impl Fn(&str) -> bool) -> String {
+/// The first of `id`, `id-2`, `id-3` … that none of so many elements has.
+fn unused(id: String, taken: usize, is_taken: impl Fn(&str) -> bool) -> String {
     if !is_taken(&id) {
         return id;
     }
-    (2_u64..).map(|number| format!("{id}-{number}")).find(|id| !is_taken(id)).unwrap_or(id)
+    (2..=taken + 2).map(|number| format!("{id}-{number}")).find(|id| !is_taken(id)).unwrap_or(id)
 }
 
 /// What the new edge says: the same as the old one, except that a firewall which looks into requests speaks TLS when it
@@ -90,7 +93,7 @@ fn onward_data(edge: &Edge<'_>) -> Map<String, Value> {
         data.insert("encryption".to_owned(), "TLS 1.3".into());
     }
     // What an end was called says nothing about the new one.
-    for key in ["sourceLabel", "targetLabel", "description", "bidirectional"] {
+    for key in ["sourceLabel", "targetLabel", "description"] {
         data.remove(key);
     }
     data
@@ -154,7 +157,6 @@ mod tests {
             json!({"protocol": "HTTP", "port": 80, "authentication": "basic"}),
             json!({"protocol": "HTTP", "encryption": "TLS 1.3", "securityFlags": {"encrypted": true}}),
             json!({"protocol": "HTTPS", "encryption": "TLS 1.0"}),
-            json!({"protocol": "ANY", "port": "ANY"}),
         ] {
             let fixed = shop(visit).assert_mended("ATL-N04").view();
             let on = fixed.edges.iter().find(|edge| edge.id != "visit").expect("the new edge");
@@ -164,24 +166,27 @@ mod tests {
     }
 
     #[test]
+    fn where_it_is_not_mechanical_there_is_no_button() {
+        let any = shop(json!({"protocol": "ANY", "port": "ANY"}));
+        let console = shop(json!({"protocol": "HTTPS"})).zone("web", "management");
+        let both = shop(json!({"protocol": "HTTPS", "bidirectional": true}));
+        for drawing in [any, both, console] {
+            assert_eq!(drawing.found("ATL-N04")[0].autofix, None);
+        }
+    }
+
+    #[test]
     fn several_ways_in_share_one_firewall() {
         let two = shop(json!({"protocol": "HTTPS"}))
             .node("phone", "mobile-app", "external")
             .node("partner", "web-browser", "external")
             .edge("app", "phone", "web", json!({"protocol": "gRPC", "encryption": "TLS 1.3"}))
-            .edge("also", "partner", "web", json!({"protocol": "HTTPS"}))
-            .edge("in-house", "web", "phone", json!({"protocol": "HTTPS", "bidirectional": true}));
+            .edge("also", "partner", "web", json!({"protocol": "HTTPS"}));
         let fixed = two.assert_mended("ATL-N04");
         assert!(fixed.found("ATL-N04").is_empty());
         let view = fixed.view();
         assert_eq!(view.nodes.len(), 5);
-        assert_eq!(view.edges.len(), 4 + 2, "HTTPS once and gRPC once");
-        let turned = view.edges.iter().find(|edge| edge.id == "in-house").expect("the edge");
-        assert_eq!(
-            turned.body["target"], "phone",
-            "the end that was the application's is the firewall's now"
-        );
-        assert_ne!(turned.body["source"], "web");
+        assert_eq!(view.edges.len(), 3 + 2, "HTTPS once and gRPC once");
     }
 
     #[test]
@@ -196,29 +201,19 @@ mod tests {
         assert_eq!(edge(&twice.edges, "round")["protocol"], "HTTPS");
     }
 
-    const TYPES: [&str; 12] = [
-        "web-browser",
-        "edge-cdn",
-        "load-balancer-global",
-        "waf",
-        "firewall",
-        "web-server",
-        "api-gateway",
-        "app-server",
-        "kubernetes-cluster",
-        "database",
-        "message-queue",
-        "network-zone",
-    ];
+    const TYPES: &str = "web-browser edge-cdn load-balancer-global waf firewall web-server api-gateway app-server \
+                         kubernetes-cluster database message-queue network-zone";
     const ZONES: [&str; 6] = ["external", "dmz", "internal", "data", "management", ""];
 
     fn said() -> impl Strategy<Value = Value> {
-        let protocol = prop::sample::select(vec!["HTTPS", "HTTP", "gRPC", "WebSocket", "ANY", "SSH", "PostgreSQL", ""]);
+        let protocol =
+            prop::sample::select(vec!["HTTPS", "HTTP", "gRPC", "WebSocket", "ANY", "SSH", "PostgreSQL", ""]);
         let encryption = prop::sample::select(vec!["", "None", "TLS 1.0", "TLS 1.3", "mTLS"]);
         let authentication = prop::sample::select(vec!["", "none", "basic", "OAuth", "mtls"]);
         (protocol, encryption, authentication, any::<Option<bool>>(), prop::bool::weighted(0.1)).prop_map(
             |(protocol, encryption, authentication, limited, both)| {
-                let mut data = json!({"protocol": protocol, "encryption": encryption, "authentication": authentication});
+                let mut data =
+                    json!({"protocol": protocol, "encryption": encryption, "authentication": authentication});
                 if let Some(limited) = limited {
                     data["securityFlags"] = json!({"rateLimited": limited});
                 }
@@ -233,7 +228,7 @@ mod tests {
     proptest! {
         #[test]
         fn in_any_drawing_it_mends_and_brings_nothing_new(
-            nodes in prop::collection::vec((prop::sample::select(&TYPES[..]), prop::sample::select(&ZONES[..])), 1..8),
+            nodes in prop::collection::vec((prop::sample::select(TYPES.split(' ').collect::<Vec<_>>()), prop::sample::select(&ZONES[..])), 1..8),
             edges in prop::collection::vec((0usize..8, 0usize..8, said()), 0..12),
         ) {
             let mut drawing = Drawing::new().node("user", "web-browser", "external");
@@ -244,7 +239,7 @@ mod tests {
             for (at, (from, to, data)) in edges.iter().enumerate() {
                 drawing = drawing.edge(&format!("e{at}"), &name(*from), &name(*to), data.clone());
             }
-            if !drawing.found("ATL-N04").is_empty() {
+            if drawing.found("ATL-N04").iter().any(|issue| issue.autofix.is_some()) {
                 drawing.assert_mended("ATL-N04");
             }
         }
