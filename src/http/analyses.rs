@@ -32,7 +32,7 @@ pub use turns::Turns;
 
 use shape::AnalysisJson;
 /// A decision as the OpenAPI document describes it.
-pub(super) use shape::TriageJson as TriageSchema;
+pub use shape::TriageJson as TriageSchema;
 
 /// Points on a page when nobody says how many.
 const PAGE_DEFAULT: usize = 50;

@@ -64,7 +64,7 @@ pub(super) struct AnalysisJson {
 /// What somebody decided about a finding.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FindingTriage)]
-pub(super) struct TriageJson {
+pub struct TriageJson {
     /// An acceptance that ran out is `open` again.
     #[schema(inline)]
     pub(super) state: State,
