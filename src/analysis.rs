@@ -29,11 +29,8 @@ pub mod rules;
 pub mod score;
 pub mod tables;
 #[cfg(test)]
-<<<<<<< HEAD
 mod catalogue;
-=======
 mod properties;
->>>>>>> wt-N
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
