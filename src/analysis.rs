@@ -30,6 +30,7 @@ pub mod score;
 pub mod tables;
 #[cfg(test)]
 mod catalogue;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,5 +1,6 @@
 //! Where strangers come from, what they meet first, and how a rule shows it. Not a rule of its own.
 
+use atlas_crdt::view::canonical_text;
 use serde_json::Value;
 
 use crate::analysis::context::Context;
@@ -85,7 +86,7 @@ pub(super) fn authentication_evidence(context: &Context<'_>, at: usize, says: &s
 pub(super) fn said_evidence(context: &Context<'_>, at: usize, key: &str, says: &str) -> Option<Evidence> {
     let value = match context.model.edges[at].element.body.get("data")?.get(key)? {
         Value::String(text) if !text.is_empty() => text.clone(),
-        Value::Number(number) => number.to_string(),
+        number @ Value::Number(_) => canonical_text(number),
         _ => return None,
     };
     Some(computed(At::Edge(at), &format!("data.{key}"), value, says))

@@ -45,11 +45,13 @@ pub(super) fn leads_to_store(context: &Context<'_>, edge: &Edge<'_>) -> bool {
 /// It leaves where encrypted connections end: something that passes traffic on, and all that comes in is encrypted.
 fn ends_tls(context: &Context<'_>, at: usize) -> bool {
     let source = context.model.edges[at].source;
+    // What a node says to itself brings nothing in.
+    let is_loop = |edge: usize| context.model.edges[edge].source == context.model.edges[edge].target;
     may_end_tls(context, source)
         && all_come_in(context, source, |other| {
-            other == at || context.model.edges[other].encryption.is_encrypted()
+            other == at || is_loop(other) || context.model.edges[other].encryption.is_encrypted()
         })
-        && context.graph.into[source].iter().any(|(other, _)| *other != at)
+        && context.graph.into[source].iter().any(|(other, _)| *other != at && !is_loop(*other))
 }
 
 /// Where connections are taken apart and made anew.

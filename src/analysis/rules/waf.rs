@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use atlas_crdt::view::canonical_text;
 use serde_json::{Map, Value, json};
 
 use crate::analysis::context::Context;
@@ -75,15 +76,27 @@ fn unused(id: String, taken: usize, is_taken: impl Fn(&str) -> bool) -> String {
     (2..=taken + 2).map(|number| format!("{id}-{number}")).find(|id| !is_taken(id)).unwrap_or(id)
 }
 
+/// What is said of an edge and belongs to the connection as such: the new edge says it again.
+const CARRIED: [&str; 8] =
+    ["protocol", "port", "encryption", "authentication", "auth", "authorization", "rateLimit", "securityFlags"];
+
 /// What the new edge says: the same as the old one, except that a firewall which looks into requests speaks TLS when it
 /// passes them on. Anything else would put a second plaintext hop where there was one.
 fn onward_data(edge: &Edge<'_>) -> Map<String, Value> {
-    let mut data = edge.element.body.get("data").and_then(Value::as_object).cloned().unwrap_or_default();
-    let flags = data.entry("securityFlags").or_insert_with(|| json!({}));
+    let said = edge.element.body.get("data").and_then(Value::as_object);
+    let mut data: Map<String, Value> = said
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| CARRIED.contains(&key.as_str()))
+        .filter_map(|(key, value)| Some((key.clone(), canonical(value)?)))
+        .collect();
+    if !data.get("securityFlags").is_some_and(Value::is_object) {
+        data.insert("securityFlags".to_owned(), json!({}));
+    }
     let is_bad =
         edge.is_any || edge.is_contradicted || matches!(edge.encryption, Encryption::None | Encryption::Weak);
     if is_bad {
-        if let Some(flags) = flags.as_object_mut() {
+        if let Some(flags) = data.get_mut("securityFlags").and_then(Value::as_object_mut) {
             for key in ["encrypted", "encryptionProtocol"] {
                 flags.remove(key);
             }
@@ -92,11 +105,14 @@ fn onward_data(edge: &Edge<'_>) -> Map<String, Value> {
         data.insert("port".to_owned(), 443.into());
         data.insert("encryption".to_owned(), "TLS 1.3".into());
     }
-    // What an end was called says nothing about the new one.
-    for key in ["sourceLabel", "targetLabel", "description"] {
-        data.remove(key);
-    }
     data
+}
+
+/// A value in the one way of writing it: what means the same makes the same fix. `None`: it says nothing.
+fn canonical(value: &Value) -> Option<Value> {
+    let value = serde_json::from_str(&canonical_text(value)).ok()?;
+    let Value::Object(entries) = value else { return Some(value).filter(|value| !value.is_null()) };
+    Some(Value::Object(entries.into_iter().filter(|(_, value)| !value.is_null()).collect()))
 }
 
 /// The zone of a node as somebody wrote it, or in a word that reads the same.
