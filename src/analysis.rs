@@ -31,6 +31,8 @@ pub mod tables;
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 pub(crate) mod testing;
 
 pub use report::Report;

@@ -13,6 +13,7 @@
 //!   [`VIEW_DEPTH_MAX`] are left out and listed under `integrity.repaired`.
 
 mod canonical;
+pub mod cosmetic;
 pub mod kinds;
 mod read;
 mod semantic;

@@ -293,3 +293,11 @@ pub struct Model<'a> {
     pub edges: Vec<Edge<'a>>,
     pub dangling: Vec<Dangling<'a>>,
 }
+
+impl Model<'_> {
+    /// The node with this id, by its place in the list.
+    #[must_use]
+    pub fn place(&self, id: &str) -> Option<usize> {
+        self.nodes.binary_search_by(|node| node.id().cmp(id)).ok()
+    }
+}

@@ -6,6 +6,8 @@
 
 mod edges;
 mod flags;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use atlas_crdt::view::kinds::type_key;
@@ -16,8 +18,8 @@ use super::model::{Dangling, Edge, Encryption, Flag, Flags, Kind, Model, Node, Z
 use super::tables::zones::Reading;
 use super::tables::{kinds, words, zones};
 
-pub use edges::{Claim, claims};
-pub use flags::{Statement, statements};
+pub use edges::{Claim, claims, odd_protocol};
+pub use flags::{Statement, contradictions, statements};
 
 /// Where a node may say its zone, the first that is there counts.
 const ZONE_KEYS: [&str; 4] = ["zone", "trustZone", "securityZone", "networkZone"];
@@ -55,7 +57,8 @@ fn node(element: &Element, container: Option<usize>) -> Node<'_> {
     let (zone, is_zone_odd) = match zone_said(element).map(zones::of) {
         None => (None, false),
         Some(Reading::Zone(zone)) => (Some(zone), false),
-        Some(Reading::Vague | Reading::Odd) => (None, true),
+        Some(Reading::Vague) => (None, false),
+        Some(Reading::Odd) => (None, true),
     };
     let mut flags = Flags::default();
     for statement in statements(element) {
@@ -76,22 +79,32 @@ fn kind(element: &Element) -> (Kind, bool) {
 
 /// Nodes that say nothing about their zone stand in that of their container; clients are strangers.
 fn inherit_zones(nodes: &mut [Node<'_>]) {
-    let inherited: Vec<Option<Zone>> = (0..nodes.len())
-        .map(|at| {
-            let mut next = Some(at);
-            let mut steps = 0;
-            while let Some(node) = next.filter(|_| steps < DEPTH_MAX) {
-                if nodes[node].zone.is_some() {
-                    return nodes[node].zone;
-                }
-                next = nodes[node].container;
-                steps += 1;
-            }
-            (nodes[at].kind == Kind::Client).then_some(Zone::Untrusted)
+    let inherited: Vec<Option<Zone>> = nodes
+        .iter()
+        .enumerate()
+        .map(|(at, node)| {
+            let stranger = (node.kind == Kind::Client).then_some(Zone::Untrusted);
+            node.zone
+                .or_else(|| containers_of(nodes, at).find_map(|container| nodes[container].zone))
+                .or(stranger)
         })
         .collect();
     for (node, zone) in nodes.iter_mut().zip(inherited) {
         node.zone = zone;
+    }
+}
+
+/// The containers around a node, the innermost first.
+pub fn containers_of(nodes: &[Node<'_>], at: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(nodes[at].container, |container| nodes[*container].container).take(DEPTH_MAX)
+}
+
+/// The zone that a node says itself, whatever stands around it.
+#[must_use]
+pub fn own_zone(node: &Node<'_>) -> Option<Zone> {
+    match zones::of(zone_said(node.element)?) {
+        Reading::Zone(zone) => Some(zone),
+        Reading::Vague | Reading::Odd => None,
     }
 }
 
@@ -115,7 +128,15 @@ pub fn zone_words(node: &Node<'_>) -> String {
 pub fn flag_evidence(node: &Node<'_>, flag: Flag) -> Option<(String, String, String)> {
     let found = statements(node.element).into_iter().find(|statement| statement.flag == flag)?;
     let says = if found.says { "yes" } else { "no" };
-    Some((found.key, text::short(found.value), says.to_owned()))
+    let value = found.shown();
+    Some((found.key, value, says.to_owned()))
+}
+
+/// Key, value and reading of what says which protocol an edge speaks.
+#[must_use]
+pub fn protocol_evidence(edge: &Edge<'_>) -> Option<(String, String, String)> {
+    let (key, value) = edges::protocol_said(edge)?;
+    Some((key.to_owned(), value, edge.protocol?.name.to_owned()))
 }
 
 /// Key, value and reading of everything that says how an edge is encrypted, the strongest first.
@@ -125,6 +146,40 @@ pub fn encryption_evidence(edge: &Edge<'_>) -> Vec<(String, String, String)> {
         .into_iter()
         .map(|claim| (claim.key, claim.value, encryption_word(claim.encryption).to_owned()))
         .collect()
+}
+
+/// How a kind is shown.
+#[must_use]
+pub const fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Client => "client",
+        Kind::Cdn => "CDN",
+        Kind::Dns => "DNS",
+        Kind::Ddos => "DDoS protection",
+        Kind::Waf => "WAF",
+        Kind::Firewall => "firewall",
+        Kind::Ids => "IDS/IPS",
+        Kind::Dam => "activity monitoring",
+        Kind::Bastion => "bastion or VPN",
+        Kind::Nat => "NAT or egress proxy",
+        Kind::LoadBalancer => "load balancer",
+        Kind::Gateway => "API gateway",
+        Kind::Web => "web server",
+        Kind::Compute => "compute",
+        Kind::Kubernetes => "Kubernetes",
+        Kind::Database => "database",
+        Kind::Cache => "cache",
+        Kind::Queue => "queue",
+        Kind::ObjectStore => "object storage",
+        Kind::Secret => "vault",
+        Kind::Identity => "identity provider",
+        Kind::Monitor => "monitoring",
+        Kind::Cicd => "CI/CD",
+        Kind::Registry => "image registry",
+        Kind::Llm => "third party",
+        Kind::Boundary => "network",
+        Kind::Unknown => "unknown",
+    }
 }
 
 /// How a reading of encryption is shown.

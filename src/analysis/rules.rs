@@ -15,7 +15,11 @@ mod encrypt;
 mod plaintext;
 mod seen;
 
+mod encrypt;
+mod plaintext;
+mod seen;
+
 rules!(
     t01, t02, t03, t04, t05, t06, a01, a02, a03, a04, a05, a06, a07, d01, d02, d03, d04, d05, l01, l02, l03,
-    p01, p02, p03
+    p01, p02, p03, m01, m02, m03, m04, m05, m06, m07
 );

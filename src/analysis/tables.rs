@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod encryption;
+pub mod endpoints;
 pub mod flags;
 pub mod kinds;
 pub mod protocols;

@@ -8,7 +8,7 @@
 /// its importers make, the technologies of Threagile, services of the large clouds. Types that say too little (`cloud`,
 /// `service`, `appliance`, `application`, `security`, `network`, `worker`) are left out on purpose.
 #[rustfmt::skip]
-pub const KNOWN_TYPES: [&str; 426] = [
+pub const KNOWN_TYPES: [&str; 427] = [
     "acm", "acr", "active-directory", "active-mq", "activemq", "actor", "ai", "aks", "alb", "alloydb",
     "amazon-mq", "amplify", "anthropic", "anti-ddos", "api-gateway", "api-management", "apigateway",
     "apigee", "apim", "app-engine", "app-gateway", "app-runner", "app-server", "app-service",
@@ -38,17 +38,17 @@ pub const KNOWN_TYPES: [&str; 426] = [
     "erp", "event-bus", "event-grid", "event-hub", "event-hubs", "event-listener", "eventbridge",
     "expressroute", "external-api", "external-user", "fargate", "file-server", "file-storage",
     "firebase-hosting", "firestore", "firewall", "forward-proxy", "front-door", "frontdoor", "frontend",
-    "fsx", "function", "functions", "fw", "gce", "gclb", "gcr", "gcs", "gemini", "github-actions",
-    "gitlab-ci", "gke", "glacier", "global-accelerator", "global-load-balancer", "glue", "grafana",
-    "guardduty", "haproxy", "hashicorp-vault", "hsm", "iam", "iap", "identity", "identity-platform",
-    "identity-provider", "identity-store-database", "identity-store-ldap", "idp", "ids", "ids-ips",
-    "image-registry", "image-scanner", "ingress", "ingress-controller", "interconnect", "internet",
-    "internet-alt2", "intrusion-detection", "iot-device", "ips", "jenkins", "jump-box", "jump-host",
-    "jumpbox", "k8s", "k8s-cluster", "kafka", "key-management", "key-vault", "keycloak", "keyvault",
-    "kinesis", "kms", "kong", "kubernetes", "kubernetes-cluster", "kubernetes-service", "lambda",
-    "lambda-function", "language-model", "ldap", "ldap-server", "lightsail", "llm", "load-balancer",
-    "load-balancer-global", "load-balancer-internal", "loadbalancer", "log-analytics", "logging",
-    "logging-service", "logic-apps", "macie", "mail-server", "mainframe", "mariadb", "memcached",
+    "fsx", "function", "functions", "fw", "gateway", "gce", "gclb", "gcr", "gcs", "gemini",
+    "github-actions", "gitlab-ci", "gke", "glacier", "global-accelerator", "global-load-balancer", "glue",
+    "grafana", "guardduty", "haproxy", "hashicorp-vault", "hsm", "iam", "iap", "identity",
+    "identity-platform", "identity-provider", "identity-store-database", "identity-store-ldap", "idp",
+    "ids", "ids-ips", "image-registry", "image-scanner", "ingress", "ingress-controller", "interconnect",
+    "internet", "internet-alt2", "intrusion-detection", "iot-device", "ips", "jenkins", "jump-box",
+    "jump-host", "jumpbox", "k8s", "k8s-cluster", "kafka", "key-management", "key-vault", "keycloak",
+    "keyvault", "kinesis", "kms", "kong", "kubernetes", "kubernetes-cluster", "kubernetes-service",
+    "lambda", "lambda-function", "language-model", "ldap", "ldap-server", "lightsail", "llm",
+    "load-balancer", "load-balancer-global", "load-balancer-internal", "loadbalancer", "log-analytics",
+    "logging", "logging-service", "logic-apps", "macie", "mail-server", "mainframe", "mariadb", "memcached",
     "memorydb", "memorystore", "message-broker", "message-bus", "message-queue", "microservice",
     "microsoft-entra-id", "mobile", "mobile-app", "mobile-client", "mongodb", "monitor", "monitoring",
     "monitoring-service", "mq", "msk", "mssql", "mysql", "nat", "nat-gateway", "nats", "neptune",
@@ -115,6 +115,7 @@ pub fn type_key(kind: &str) -> String {
             key.push('-');
         }
     }
+    key.truncate(key.trim_end_matches('-').len());
     if !is_in(&KNOWN_TYPES, &key)
         && let Some(service) = PROVIDERS.iter().find_map(|provider| key.strip_prefix(provider))
         && is_in(&KNOWN_TYPES, service)
@@ -241,3 +242,43 @@ pub const EVIDENCE_WORDS: [&str; 97] = [
     "ws",
     "wss",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_sorted_and_written_as_types_are_looked_up() {
+        for table in [KNOWN_TYPES.as_slice(), &CONTAINER_TYPES, &PROVIDERS] {
+            assert!(table.is_sorted_by(|a, b| a < b));
+        }
+        for kind in KNOWN_TYPES {
+            assert_eq!(type_key(kind), kind);
+        }
+        assert!(CONTAINER_TYPES.iter().all(|kind| KNOWN_TYPES.contains(kind)));
+    }
+
+    #[test]
+    fn case_separators_and_names_of_providers_do_not_matter() {
+        for kind in [
+            "load-balancer",
+            "Load Balancer",
+            "LOAD_BALANCER",
+            " load-balancer ",
+            "mxgraph.aws4.load_balancer",
+        ] {
+            assert!(is_known_type(kind), "{kind}");
+            assert_eq!(type_key(kind), "load-balancer");
+        }
+        // Known with the provider's name.
+        assert_eq!(type_key("Azure Firewall"), "azure-firewall");
+        assert_eq!(type_key("aws-rds"), "rds");
+        assert_eq!(type_key("aws-gizmo"), "aws-gizmo");
+        for kind in ["", "-", "gizmo", "aws-", "cloud", "loadbalancers"] {
+            assert!(!is_known_type(kind), "{kind}");
+        }
+        assert!(
+            is_container_type("Network Zone") && is_container_type("aws-vpc") && !is_container_type("vpn")
+        );
+    }
+}

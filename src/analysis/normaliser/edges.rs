@@ -10,6 +10,8 @@ use crate::analysis::model::{Authentication, Edge, Encryption};
 use crate::analysis::tables::protocols::{self, ANY, ANY_PORT, Family, Protocol, VAGUE};
 use crate::analysis::tables::{auth, encryption};
 
+/// The lowest port that is read out of the name of a protocol.
+const PORT_MIN: u16 = 20;
 /// Words of the longest name of a protocol.
 const WORDS_MAX: usize = 4;
 
@@ -37,8 +39,11 @@ pub(super) fn edge(element: &Element, source: usize, target: usize) -> Edge<'_> 
     let talk = Talk::of(element);
     let claims = talk.claims(element);
     let (encryption, is_contradicted) = judge(&claims);
-    let said =
-        |keys: &[&str]| places(element).find_map(|(_, object)| keys.iter().find_map(|key| object.get(*key)));
+    let said = |keys: &[&str]| {
+        places(element).find_map(|(_, object)| {
+            keys.iter().find_map(|key| object.get(*key).filter(|value| is_said(value)))
+        })
+    };
     let yes = |keys: &[&str]| said(keys).and_then(yes_or_no);
     let mut authentication = authentication(element);
     if authentication == Authentication::Unknown && encryption == Encryption::Mtls {
@@ -80,6 +85,8 @@ struct Talk {
     protocol: Option<&'static Protocol>,
     port: Option<u16>,
     is_any: bool,
+    /// Where the protocol stands.
+    protocol_key: &'static str,
     /// What the protocol or the port says about encryption.
     spoken: Option<Claim>,
     evidence: BTreeSet<String>,
@@ -95,13 +102,21 @@ impl Talk {
         let port = port_value.and_then(port_of).or(spoken.port);
         let is_any = spoken.is_any || port_value.is_some_and(is_any_port);
         let evidence = edge_evidence(element);
-        let mut talk = Self { protocol: spoken.protocol, port, is_any, spoken: None, evidence };
+        let mut talk = Self {
+            protocol: spoken.protocol,
+            port,
+            is_any,
+            protocol_key: "data.protocol",
+            spoken: None,
+            evidence,
+        };
         if spoken.encryption != Encryption::Unknown {
             talk.spoken = Some(claim("data.protocol", &text, spoken.encryption, true));
         }
         let is_bare = spoken.protocol.is_none_or(|protocol| protocol.family == Family::Other);
         if let Some(usual) = port.filter(|_| is_bare && talk.spoken.is_none()).and_then(protocols::at_port) {
             talk.protocol = Some(usual);
+            talk.protocol_key = "data.port";
             if usual.encryption != Encryption::Unknown
                 && let Some(port) = port
             {
@@ -145,6 +160,7 @@ impl Talk {
             _ => None,
         });
         self.protocol = chosen;
+        self.protocol_key = "label";
         let says = carriers.first().copied().filter(|_| carriers.len() == 1).or(chosen);
         if let Some(protocol) = says.filter(|protocol| protocol.encryption != Encryption::Unknown) {
             let words: Vec<&str> = self.evidence.iter().map(String::as_str).collect();
@@ -316,6 +332,25 @@ fn is_any_port(value: &Value) -> bool {
     ANY.contains(&text.as_str()) || ANY_PORT.contains(&text.as_str())
 }
 
+/// Where the protocol of an edge stands, and in which words.
+pub(super) fn protocol_said(edge: &Edge<'_>) -> Option<(&'static str, String)> {
+    let talk = Talk::of(edge.element);
+    talk.protocol?;
+    let value = match talk.protocol_key {
+        "label" => Vec::from_iter(talk.evidence).join(" "),
+        key => short(super::data(edge.element)?.get(key.strip_prefix("data.")?)?),
+    };
+    Some((talk.protocol_key, value))
+}
+
+/// The words of a protocol that no table knows.
+#[must_use]
+pub fn odd_protocol(edge: &Edge<'_>) -> Option<String> {
+    let said = super::data(edge.element)?.get("protocol").filter(|value| is_said(value)).map(short)?;
+    let is_vague = VAGUE.contains(&said.trim().to_lowercase().as_str());
+    (edge.protocol.is_none() && !edge.is_any && !is_vague).then_some(said)
+}
+
 fn spoken(text: &str) -> Spoken {
     let text = text.trim().to_lowercase();
     if text.is_empty() || VAGUE.contains(&text.as_str()) {
@@ -360,7 +395,8 @@ fn spoken(text: &str) -> Spoken {
         .or(found.first())
         .copied();
     let port = match words.iter().filter_map(|word| word.parse().ok()).collect::<Vec<u16>>().as_slice() {
-        [port] if *port != 0 => Some(*port),
+        // "HTTP 2" names no port.
+        [port] if PORT_MIN <= *port => Some(*port),
         _ => None,
     };
     let worded = encryption::of(&text).filter(|_| !is_only_https(&found, &words));

@@ -3,7 +3,7 @@
 use atlas_crdt::view::Element;
 use serde_json::{Map, Value};
 
-use super::text::{folded, is_said};
+use super::text::{folded, is_said, short};
 use crate::analysis::model::Flag;
 use crate::analysis::tables::flags::{self, Reading};
 
@@ -15,6 +15,14 @@ pub struct Statement<'a> {
     pub key: String,
     pub value: &'a Value,
     pub says: bool,
+}
+
+impl Statement<'_> {
+    /// The value as evidence shows it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        short(self.value)
+    }
 }
 
 /// The places where flags stand, the strongest first.
@@ -32,6 +40,28 @@ pub fn statements(element: &Element) -> Vec<Statement<'_>> {
     all.sort_by(|(a_rank, a), (b_rank, b)| place(a).cmp(&place(b)).then_with(|| a_rank.cmp(b_rank)));
     all.dedup_by_key(|(_, statement)| statement.flag);
     all.into_iter().map(|(_, statement)| statement).collect()
+}
+
+/// Flags of which a node says both yes and no, each with the strongest statement of either kind. Free text about security
+/// (`data.security`) is not asked, and that something is logged does not say that it is an audit.
+#[must_use]
+pub fn contradictions(element: &Element) -> Vec<[Statement<'_>; 2]> {
+    let mut all = all_statements(element);
+    all.retain(|((strength, _, key), statement)| {
+        let key = folded(key.rsplit('.').next().unwrap_or_default());
+        *strength < PLACES.len() - 1
+            && statement.flag != Flag::Replicated
+            && !["logging", "loggingenabled"].contains(&key.as_str())
+    });
+    all.sort_by(|(a_rank, a), (b_rank, b)| a.flag.cmp(&b.flag).then_with(|| a_rank.cmp(b_rank)));
+    let mut found = Vec::new();
+    for same in all.chunk_by(|(_, a), (_, b)| a.flag == b.flag) {
+        let (_, first) = &same[0];
+        if let Some((_, other)) = same.iter().find(|(_, other)| other.says != first.says) {
+            found.push([first.clone(), other.clone()]);
+        }
+    }
+    found
 }
 
 type Rank = (usize, usize, String);
@@ -91,7 +121,9 @@ fn read(reading: Reading, value: &Value) -> Option<bool> {
         Reading::Present => present(value),
         Reading::Several => number(value).map(|count| 1.0 < count),
         Reading::Further => number(value).map(|count| 0.0 < count),
-        Reading::Network => word_of(value, flags::NETWORK_PUBLIC, flags::NETWORK_PRIVATE),
+        Reading::Network => {
+            yes_or_no(value).or_else(|| word_of(value, flags::NETWORK_PUBLIC, flags::NETWORK_PRIVATE))
+        }
         Reading::Secrets => match value {
             Value::Bool(says) => Some(*says),
             _ => word_of(value, flags::SECRETS_MANAGED, flags::SECRETS_EXPOSED),
@@ -118,7 +150,7 @@ fn yes_or_no(value: &Value) -> Option<bool> {
             let word = first_word(text);
             if flags::YES.contains(&word.as_str()) { Some(true) } else { is_no(text).then_some(false) }
         }
-        Value::Object(entries) => entries.get("enabled").and_then(Value::as_bool),
+        Value::Object(entries) => entries.get("enabled").and_then(yes_or_no),
         Value::Array(_) | Value::Null => None,
     }
 }

@@ -13,7 +13,8 @@ pub fn of(text: &str) -> Option<Encryption> {
         .collect();
     let starts_with_no = words.first().is_some_and(|word| NONE.contains(word));
     let is_turned_off = words.len() <= SHORT_WORDS && words.iter().any(|word| OFF.contains(word));
-    if starts_with_no || is_turned_off || words.iter().any(|word| PLAIN.contains(word)) {
+    let is_denied = words.windows(2).any(|pair| DENIED.contains(&pair[0]) && DENIABLE.contains(&pair[1]));
+    if starts_with_no || is_turned_off || is_denied || words.iter().any(|word| PLAIN.contains(word)) {
         return Some(Encryption::None);
     }
     if words.iter().any(|word| MAYBE.contains(word)) {
@@ -73,6 +74,9 @@ const SHORT_WORDS: usize = 3;
 /// First words of a text that says "none".
 const NONE: &[&str] =
     &["none", "no", "not", "without", "false", "off", "disabled", "missing", "nothing", "clear"];
+/// "no TLS", wherever it stands.
+const DENIED: &[&str] = &["no", "without", "not", "non"];
+const DENIABLE: &[&str] = &["tls", "ssl", "encryption", "encrypted", "https"];
 const OFF: &[&str] = &["off", "disabled", "false", "none"];
 /// Words that say "none" wherever they stand.
 const PLAIN: &[&str] = &["plaintext", "cleartext", "unencrypted", "plain", "unprotected", "h2c"];

@@ -18,7 +18,7 @@ pub enum Reading {
     Several,
     /// One is yes already: replicas besides the first.
     Further,
-    /// `public-subnet`, `private-subnet` …
+    /// `public-subnet`, `private-subnet` …; also yes and no.
     Network,
     /// Where secrets come from.
     Secrets,
@@ -62,7 +62,7 @@ pub const KEYS_OF: &[(Flag, Reading, &str)] = &[
     (Flag::Audit, Reading::Present, "auditloggingdestination logging"),
     (
         Flag::Internet,
-        Reading::YesNo,
+        Reading::Network,
         "directinternetaccess publicaccess publiclyaccessible internetfacing internetaccess publicnetworkaccess
         internetexposed exposedtointernet isinternetfacing ispublic publicreadaccess publicread",
     ),
@@ -134,12 +134,10 @@ pub const YES: &[&str] = &[
     "full",
     "automatic",
     "automated",
-    "public",
 ];
 /// First words of a text that says no.
 pub const NO: &[&str] = &[
-    "false", "no", "n", "off", "none", "not", "disabled", "never", "without", "absent", "missing",
-    "inactive", "deny", "denied", "blocked", "private",
+    "false", "no", "n", "off", "none", "not", "disabled", "never", "without", "absent", "missing", "inactive",
 ];
 /// First words of a text that says nothing.
 pub const SILENT: &[&str] =
@@ -147,8 +145,20 @@ pub const SILENT: &[&str] =
 
 /// Words about the network that a node stands in.
 pub const NETWORK_PUBLIC: &[&str] = &["public", "internet", "exposed", "external"];
-pub const NETWORK_PRIVATE: &[&str] =
-    &["private", "data", "isolated", "internal", "restricted", "app", "db", "database", "backend"];
+pub const NETWORK_PRIVATE: &[&str] = &[
+    "private",
+    "data",
+    "isolated",
+    "internal",
+    "restricted",
+    "app",
+    "db",
+    "database",
+    "backend",
+    "blocked",
+    "denied",
+    "deny",
+];
 
 /// Words about where secrets come from, that say: from where anybody finds them.
 pub const SECRETS_EXPOSED: &[&str] = &[
@@ -270,6 +280,5 @@ pub const AT_REST: &[&str] = &[
     "cmk",
     "customer",
     "google",
-    "dm",
     "pgcrypto",
 ];

@@ -63,7 +63,7 @@ pub const TYPES: &[(Kind, &str)] = &[
     (
         Kind::Gateway,
         "api-gateway api-management apigateway apigee apim app-gateway application-gateway appsync
-         cloud-endpoints kong service-mesh",
+         cloud-endpoints gateway kong service-mesh",
     ),
     (
         Kind::Web,

@@ -139,7 +139,7 @@ pub static PROTOCOLS: &[Protocol] = &[
         Database,
         Unknown,
     ),
-    protocol("MySQL", &["mariadb", "aurora"], &[3306], Database, Unknown),
+    protocol("MySQL", &["mariadb"], &[3306], Database, Unknown),
     protocol("SQL Server", &["mssql", "ms sql", "tds", "sqlserver", "azure sql"], &[1433], Database, Unknown),
     protocol("Oracle", &["tns", "oracle net", "sqlnet", "sql*net"], &[1521], Database, Unknown),
     protocol("Oracle TCPS", &["tcps"], &[2484], Database, Tls),
@@ -157,6 +157,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     protocol(
         "SQL",
         &[
+            "aurora",
             "jdbc",
             "odbc",
             "sql-access-protocol",
@@ -235,13 +236,13 @@ pub static PROTOCOLS: &[Protocol] = &[
     ),
     legacy("FTP", &["ftp (plain)"], &[21, 20], File),
     legacy("TFTP", &[], &[69], File),
-    protocol("FTPS", &["ftp over tls", "ftp over ssl"], &[990], File, Tls),
-    protocol("SFTP", &["scp", "rsync over ssh"], &[], File, Tls),
+    protocol("FTPS", &["ftp over tls", "ftp over ssl"], &[990, 21], File, Tls),
     protocol("SMB", &["cifs", "smbv3", "smb3"], &[445], File, Unknown),
     protocol("NFS", &["efs", "iscsi"], &[2049], File, Unknown),
     protocol("rsync", &[], &[873], File, Unknown),
     // Administration.
     protocol("SSH", &["ssh-tunnel", "ssh tunnel", "iap", "session manager", "ssm"], &[22], Admin, Tls),
+    protocol("SFTP", &["scp", "rsync over ssh"], &[22], File, Tls),
     protocol("RDP", &["remote desktop"], &[3389], Admin, Tls),
     protocol("Kubernetes API", &["kubectl", "kube-api", "k8s api", "kubernetes"], &[6443], Admin, Tls),
     protocol("WinRM", &["powershell remoting", "wmi"], &[5985], Admin, Unknown),
@@ -251,6 +252,7 @@ pub static PROTOCOLS: &[Protocol] = &[
     protocol("IPMI", &[], &[623], Admin, Unknown),
     protocol("etcd", &["zookeeper", "consul"], &[2379, 2181, 8500], Other, Unknown),
     legacy("Telnet", &[], &[23], Admin),
+    protocol("Syslog", &["rsyslog", "syslog udp"], &[514], Monitoring, Unknown),
     legacy("rsh", &["rlogin", "rexec", "rcp"], &[514, 513, 512], Admin),
     legacy("VNC", &["rfb", "x11"], &[5900, 5901], Admin),
     // Mail.
@@ -284,11 +286,10 @@ pub static PROTOCOLS: &[Protocol] = &[
             "scrape",
             "prometheus remote write",
         ],
-        &[9090, 9100, 9187, 9121],
+        &[9090, 9091, 9093, 9100, 9187, 9121],
         Monitoring,
         Unknown,
     ),
-    protocol("Syslog", &["rsyslog", "syslog udp"], &[], Monitoring, Unknown),
     protocol("Syslog TLS", &["syslog over tls"], &[6514], Monitoring, Tls),
     protocol(
         "Telemetry",
