@@ -82,3 +82,93 @@ pub fn tls_edge(id: &str, source: &str, target: &str, authentication: Option<&st
         "data": {"protocol": "HTTPS", "port": 443, "encryption": "TLS 1.3", "securityFlags": flags},
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use crate::analysis::testing::Drawing;
+
+    const KINDS: [&str; 14] = [
+        "web-browser",
+        "web-server",
+        "app-server",
+        "microservice",
+        "api-gateway",
+        "load-balancer",
+        "edge-cdn",
+        "waf",
+        "database",
+        "message-queue",
+        "object-storage",
+        "secrets-manager",
+        "identity",
+        "monitoring",
+    ];
+    const ZONES: [&str; 7] = ["external", "dmz", "internal", "data", "management", "", "somewhere"];
+    const PROTOCOLS: [&str; 14] = [
+        "HTTP",
+        "HTTP",
+        "HTTPS",
+        "gRPC",
+        "TCP",
+        "PostgreSQL",
+        "AMQP",
+        "LDAP",
+        "FTP",
+        "ANY",
+        "HTTP (REST)",
+        "Kafka (SASL_PLAINTEXT)",
+        "WS",
+        "",
+    ];
+    const ENCRYPTION: [&str; 6] = ["", "None", "TLS 1.3", "TLS 1.0", "mTLS", "unencrypted"];
+
+    fn drawings() -> impl Strategy<Value = Drawing> {
+        let node = (0..KINDS.len(), 0..ZONES.len());
+        let edge = (
+            any::<prop::sample::Index>(),
+            any::<prop::sample::Index>(),
+            0..PROTOCOLS.len(),
+            0..ENCRYPTION.len(),
+            prop::option::of(prop::sample::select(vec![80, 443, 8080, 5432, 9092, 389])),
+            prop::option::of(any::<bool>()),
+            prop::bool::weighted(0.1),
+        );
+        (prop::collection::vec(node, 2..9), prop::collection::vec(edge, 0..14)).prop_map(|(nodes, edges)| {
+            let count = nodes.len();
+            let mut drawing = Drawing::new();
+            for (at, (kind, zone)) in nodes.into_iter().enumerate() {
+                drawing = drawing.node(&format!("n{at}"), KINDS[kind], ZONES[zone]);
+            }
+            for (at, edge) in edges.into_iter().enumerate() {
+                let (source, target, protocol, encryption, port, encrypted, is_both_ways) = edge;
+                let mut data = json!({
+                    "protocol": PROTOCOLS[protocol], "encryption": ENCRYPTION[encryption], "bidirectional": is_both_ways,
+                });
+                if let Some(port) = port {
+                    data["port"] = port.into();
+                }
+                if let Some(encrypted) = encrypted {
+                    data["securityFlags"] = json!({"encrypted": encrypted, "encryptionProtocol": "TLS-1.1"});
+                }
+                let end = |index: prop::sample::Index| format!("n{}", index.index(count));
+                drawing = drawing.edge(&format!("e{at}"), &end(source), &end(target), data);
+            }
+            drawing
+        })
+    }
+
+    proptest! {
+        /// Whatever is drawn, each fix that is offered mends what it is offered for and harms nothing.
+        #[test]
+        fn every_fix_mends(drawing in drawings()) {
+            for issue in super::super::analyse(&drawing.view()).issues {
+                if issue.autofix.is_some() {
+                    drawing.assert_mends(&issue);
+                }
+            }
+        }
+    }
+}

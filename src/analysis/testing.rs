@@ -120,6 +120,11 @@ impl Drawing {
     /// The design after the first fix that the rule offers; panics when it offers none.
     pub(crate) fn fixed(&self, rule: &str) -> Self {
         let fix = self.found(rule).into_iter().find_map(|issue| issue.autofix).expect("a fix");
+        self.patched(&fix)
+    }
+
+    /// The design after a fix.
+    pub(crate) fn patched(&self, fix: &Value) -> Self {
         let mut fixed = self.clone();
         for (list, patch) in
             [(&mut fixed.nodes, &fix["patch"]["nodes"]), (&mut fixed.edges, &fix["patch"]["edges"])]
@@ -137,7 +142,6 @@ impl Drawing {
     }
 }
 
-/// As a PATCH merges: objects key by key, null removes.
 impl Drawing {
     /// The same meaning in other words: other ids, order, positions, colours, and labels where they do not count.
     pub(crate) fn retold(&self) -> Self {
@@ -182,21 +186,29 @@ impl Drawing {
     /// the score is not lower.
     #[track_caller]
     pub(crate) fn assert_mended(&self, rule: &str) -> Self {
+        let issue = self.found(rule).into_iter().find(|issue| issue.autofix.is_some()).expect("a fix");
+        self.assert_mends(&issue)
+    }
+
+    /// The same for one finding.
+    #[track_caller]
+    pub(crate) fn assert_mends(&self, issue: &Issue) -> Self {
+        let rule = issue.rule_id;
         let before = super::analyse(&self.view());
-        let fixed = self.fixed(rule);
+        let fixed = self.patched(issue.autofix.as_ref().expect("a fix"));
         let after = super::analyse(&fixed.view());
-        let fixable = |issue: &&Issue| issue.rule_id == rule && issue.autofix.is_some();
-        let mended = &before.issues.iter().find(fixable).expect("a fix").fingerprint;
-        assert!(after.issues.iter().all(|issue| issue.fingerprint != *mended), "{rule} is still there");
-        for issue in after.issues {
-            let was_there = before.issues.iter().any(|known| known.fingerprint == issue.fingerprint);
-            assert!(was_there || issue.severity == Severity::Info, "the fix of {rule} brings {issue:?}");
+        for left in &after.issues {
+            assert_ne!(left.fingerprint, issue.fingerprint, "{rule} is still there: {left:?}");
+            let was_there = before.issues.iter().any(|known| known.fingerprint == left.fingerprint);
+            assert!(was_there || left.severity == Severity::Info, "the fix of {rule} brings {left:?}");
         }
-        assert!(before.score.security_score <= after.score.security_score, "{rule}: the score fell");
+        let (before, after) = (before.score.security_score, after.score.security_score);
+        assert!(before <= after, "the fix of {rule} lowers the score from {before} to {after}");
         fixed
     }
 }
 
+/// As a PATCH merges: objects key by key, null removes.
 fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {

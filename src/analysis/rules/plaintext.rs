@@ -1,9 +1,6 @@
-//! Which rule speaks about a plaintext edge: exactly one does.
-
-use serde_json::json;
+//! Which rule speaks about a plaintext edge: exactly one does. Not a rule of its own.
 
 use crate::analysis::context::Context;
-use crate::analysis::fix::Fix;
 use crate::analysis::model::{Edge, Kind};
 
 /// Why an edge without encryption is wrong, the worst first.
@@ -17,43 +14,55 @@ pub(super) enum Plaintext {
     EndsHere,
     /// T01.
     AcrossZones,
-    /// T02.
+    /// T02. Also where a zone is unknown: that is no other zone.
     InZone,
 }
 
 /// `None`: it is encrypted, or nobody knows.
 pub(super) fn of(context: &Context<'_>, at: usize) -> Option<Plaintext> {
     let edge = &context.model.edges[at];
-    if !edge.is_plaintext() {
+    if !edge.is_plaintext() || edge.is_any && !is_said(context, at) {
         return None;
     }
-    let (source, target) = (&context.model.nodes[edge.source], &context.model.nodes[edge.target]);
     if edge.protocol.is_some_and(|protocol| protocol.is_legacy) {
         return Some(Plaintext::Legacy);
     }
-    if target.kind.is_store() {
+    if leads_to_store(context, edge) {
         return Some(Plaintext::ToStore);
     }
-    let ends_tls = matches!(source.kind, Kind::LoadBalancer | Kind::Cdn | Kind::Gateway | Kind::Waf);
-    let mut ways_in = context.graph.into[edge.source].iter().filter(|(other, _)| *other != at).peekable();
-    if ends_tls
-        && ways_in.peek().is_some()
-        && ways_in.all(|(other, _)| context.model.edges[*other].encryption.is_encrypted())
-    {
+    if ends_tls(context, at) {
         return Some(Plaintext::EndsHere);
     }
-    if context.crosses_zones(edge) {
-        return Some(Plaintext::AcrossZones);
-    }
-    match (source.zone, target.zone) {
-        (Some(a), Some(b)) if a == b => Some(Plaintext::InZone),
-        _ => None,
-    }
+    if context.crosses_zones(edge) { Some(Plaintext::AcrossZones) } else { Some(Plaintext::InZone) }
 }
 
-/// Turns encryption on, as far as the words of the edge allow it without changing what is spoken.
-pub(super) fn encrypt(edge: &Edge<'_>) -> Option<Fix> {
-    // The rules about transport complete this: HTTP becomes HTTPS with its port, drivers get TLS.
-    let _ = (edge, json!({}));
-    None
+/// The connection is opened towards a store.
+pub(super) fn leads_to_store(context: &Context<'_>, edge: &Edge<'_>) -> bool {
+    let nodes = &context.model.nodes;
+    nodes[edge.target].kind.is_store() || edge.is_both_ways && nodes[edge.source].kind.is_store()
+}
+
+/// It leaves where encrypted connections end: something that passes traffic on, and all that comes in is encrypted.
+fn ends_tls(context: &Context<'_>, at: usize) -> bool {
+    let source = context.model.edges[at].source;
+    may_end_tls(context, source)
+        && all_come_in(context, source, |other| {
+            other == at || context.model.edges[other].encryption.is_encrypted()
+        })
+        && context.graph.into[source].iter().any(|(other, _)| *other != at)
+}
+
+/// Where connections are taken apart and made anew.
+pub(super) fn may_end_tls(context: &Context<'_>, node: usize) -> bool {
+    matches!(context.model.nodes[node].kind, Kind::LoadBalancer | Kind::Cdn | Kind::Gateway | Kind::Waf)
+}
+
+pub(super) fn all_come_in(context: &Context<'_>, node: usize, so: impl Fn(usize) -> bool) -> bool {
+    context.graph.into[node].iter().all(|(edge, _)| so(*edge))
+}
+
+/// An edge for any protocol is open to more than plaintext (N08), unless somebody wrote that it is not encrypted: a usual
+/// port alone is not that.
+fn is_said(context: &Context<'_>, at: usize) -> bool {
+    context.encryption_evidence(at).iter().any(|piece| piece.key != "data.port")
 }
