@@ -64,11 +64,11 @@ fn finding(context: &Context<'_>, node: usize) -> Finding {
     if context.model.nodes[node].is_not(Flag::Identity) {
         said.extend(context.flag_evidence(node, Flag::Identity));
     }
-    let open = context.graph.into[node].iter().map(|(edge, _)| *edge).find(|edge| is_open(context, *edge));
+    let open = callers(context, node).find(|edge| is_open(context, *edge));
     said.extend(open.map(|edge| seen::authentication(context, edge)));
     let confidence = if said.is_empty() { Confidence::LIKELY } else { Confidence::SURE };
     // Which of several ways was walked first is chance; the first by its place among all edges is not.
-    let way_in = context.graph.into[node].iter().map(|(edge, _)| *edge).min();
+    let way_in = callers(context, node).min();
     Finding::new(&RULE, [At::Node(node)])
         .confidence(confidence)
         .because(said)
@@ -89,22 +89,41 @@ fn is_open(context: &Context<'_>, edge: usize) -> bool {
 fn says_identity(context: &Context<'_>, node: usize) -> bool {
     let says = [Flag::Identity, Flag::Mfa, Flag::Rbac].into_iter().any(|flag| context.model.nodes[node].is(flag));
     let edges = &context.model.edges;
-    says || context.graph.into[node].iter().any(|(edge, _)| {
-        !matches!(edges[*edge].authentication, Authentication::Unknown) && !is_open(context, *edge)
+    says || callers(context, node).any(|edge| {
+        edges[edge].authentication != Authentication::Unknown && !is_open(context, edge)
     })
+}
+
+/// The edges by which others call a node.
+fn callers<'a>(context: &'a Context<'_>, node: usize) -> impl Iterator<Item = usize> + 'a {
+    context.graph.into[node].iter().filter(move |(_, from)| *from != node).map(|(edge, _)| *edge)
 }
 
 /// Whatever is linked with an identity provider, and the services whose calls lead there.
 fn knows_identity(context: &Context<'_>) -> Vec<bool> {
     let nodes = &context.model.nodes;
     let serves = |node: usize| nodes[node].kind.is_compute() || nodes[node].kind.is_forwarder();
+    let providers = || context.nodes().filter(|(_, node)| node.kind == Kind::Identity).map(|(at, _)| at);
     let mut knows = vec![false; nodes.len()];
     let mut waiting: Vec<usize> = Vec::new();
-    for (at, _) in context.nodes().filter(|(_, node)| node.kind == Kind::Identity) {
-        for other in seen::neighbours(context, at) {
-            let signs_in = serves(other) || nodes[other].kind == Kind::Client;
-            if signs_in && !std::mem::replace(&mut knows[other], true) {
-                waiting.push(other);
+    for other in providers().flat_map(|at| seen::neighbours(context, at)) {
+        let signs_in = serves(other) || nodes[other].kind == Kind::Client;
+        if signs_in && !std::mem::replace(&mut knows[other], true) {
+            waiting.push(other);
+        }
+    }
+    // Whom a provider calls may stand behind a firewall.
+    let mut calling: Vec<usize> = providers().collect();
+    let mut called = vec![false; nodes.len()];
+    while let Some(node) = calling.pop() {
+        for (_, to) in &context.graph.out[node] {
+            if serves(*to) && !std::mem::replace(&mut called[*to], true) {
+                if !std::mem::replace(&mut knows[*to], true) {
+                    waiting.push(*to);
+                }
+                if seen::passes_on(nodes[*to].kind) {
+                    calling.push(*to);
+                }
             }
         }
     }
@@ -157,6 +176,8 @@ mod tests {
             let asked = with_login.clone().edge("ask", asking, "login", json!({"protocol": "HTTPS"}));
             asked.assert_steady("ATL-A02", &[]);
         }
+        let called = with_login.clone().edge("notify", "login", "front", json!({"protocol": "HTTPS"}));
+        called.without("visit").edge("direct", "user", "web", json!({})).assert_steady("ATL-A02", &[]);
         with_login.assert_steady("ATL-A02", &["web"]);
         shop().node_data("front", json!({"type": "vpn-gateway"})).assert_steady("ATL-A02", &[]);
     }
@@ -169,6 +190,8 @@ mod tests {
             .edge("log", "web", "logs", json!({}))
             .edge("audit", "login", "logs", json!({}));
         logged.assert_steady("ATL-A02", &["web"]);
+        let to_itself = shop().edge("own", "web", "web", json!({"authentication": "jwt"}));
+        to_itself.assert_steady("ATL-A02", &["web"]);
         shop().edge_data("call", json!({"authentication": "jwt"})).assert_steady("ATL-A02", &["web"]);
     }
 

@@ -71,17 +71,18 @@ fn add_vault(context: &Context<'_>, workloads: &[usize]) -> Option<Fix> {
         .map(|at| nodes[*at].id())
         .map(|id| fix::tls_edge(&fix::edge_id(&vault, id), id, &vault, Some("mtls")))
         .collect();
+    let near: Vec<String> = readers.iter().take(3).map(|at| nodes[*at].id().to_owned()).collect();
     let mut fix = Fix {
         title: "Add a secrets manager",
         nodes: vec![fix::management_node(&vault, "secrets-manager", "Secrets manager")],
-        near: vec![(vault.clone(), readers.iter().take(3).map(|at| nodes[*at].id().to_owned()).collect())],
+        near: vec![(vault.clone(), near.clone())],
         ..Fix::default()
     };
     let (watched_by, monitor) = watch(context, &vault);
     edges.extend(watched_by);
     if let Some((id, node)) = monitor {
         fix.nodes.push(node);
-        fix.near.push((id, vec![vault]));
+        fix.near.push((id, near));
     }
     fix.edges = edges;
     Some(fix)
@@ -166,5 +167,18 @@ mod tests {
         assert!(vault["id"].as_str().unwrap().starts_with("vault-"));
         assert_eq!(vault.get("position"), None);
         assert_eq!(patch["place"][vault["id"].as_str().unwrap()]["near"][0], "service0");
+    }
+
+    #[test]
+    fn where_nothing_needed_monitoring_the_vault_brings_its_own() {
+        let plain = services(5).without("orders");
+        plain.assert_count("ATL-L01", 0);
+        let fixed = plain.assert_mended("ATL-D03");
+        assert!(fixed.found("ATL-L01").is_empty());
+        assert_eq!(fixed.view().nodes.len(), 7);
+        let place = &plain.found("ATL-D03")[0].autofix.clone().unwrap()["place"];
+        for place in place.as_object().unwrap().values() {
+            assert_eq!(place["near"], json!(["service0", "service1", "service2"]), "only what is there already");
+        }
     }
 }

@@ -51,41 +51,53 @@ const SECURED: [Secured; 7] = [
 /// making others of its neighbours.
 pub(super) fn encrypt(context: &Context<'_>, at: usize) -> Option<Fix> {
     let mut fix = one(&context.model.edges[at])?;
-    for behind in behind(context, at)? {
-        let more = one(&context.model.edges[behind])?;
-        fix.edges.extend(more.edges);
-        fix.labels.extend(more.labels);
+    if !context.model.edges[at].encryption.is_encrypted() {
+        add_behind(context, [at], &mut fix)?;
     }
     Some(fix)
 }
 
-/// The plaintext edges behind an edge that would be the only plaintext once it is encrypted. `None`: too many.
-fn behind(context: &Context<'_>, at: usize) -> Option<BTreeSet<usize>> {
-    let edges = &context.model.edges;
-    let mut secured = BTreeSet::from([at]);
-    let mut waiting = vec![at];
-    if edges[at].encryption.is_encrypted() {
-        waiting.clear();
+/// Encrypts as well what would be plaintext behind the end of TLS once these edges are encrypted. `None`: not possible, or
+/// too many.
+pub(super) fn add_behind(
+    context: &Context<'_>,
+    secured: impl IntoIterator<Item = usize>,
+    fix: &mut Fix,
+) -> Option<()> {
+    for behind in behind(context, secured.into_iter().collect())? {
+        let more = one(&context.model.edges[behind])?;
+        fix.edges.extend(more.edges);
+        fix.labels.extend(more.labels);
     }
+    Some(())
+}
+
+fn behind(context: &Context<'_>, start: Vec<usize>) -> Option<BTreeSet<usize>> {
+    let edges = &context.model.edges;
+    let mut secured: BTreeSet<usize> = start.iter().copied().collect();
+    let mut waiting = start.clone();
     while let Some(edge) = waiting.pop() {
         for front in seen::targets(&edges[edge]).filter(|node| plaintext::may_end_tls(context, *node)) {
-            // Each edge out is judged by the others that come in.
+            let is_encrypted =
+                |other: usize| edges[other].encryption.is_encrypted() || secured.contains(&other);
+            if !plaintext::all_come_in(context, front, is_encrypted) {
+                continue;
+            }
             for (out, _) in &context.graph.out[front] {
                 let is_moved =
                     matches!(plaintext::of(context, *out), Some(Plaintext::AcrossZones | Plaintext::InZone));
-                let is_encrypted = |other: usize| {
-                    other == *out || edges[other].encryption.is_encrypted() || secured.contains(&other)
-                };
-                if is_moved && plaintext::all_come_in(context, front, is_encrypted) && secured.insert(*out) {
+                if is_moved && secured.insert(*out) {
                     waiting.push(*out);
                 }
             }
-            if EDGES_MAX < secured.len() {
+            if EDGES_MAX < secured.len() - start.len() {
                 return None;
             }
         }
     }
-    secured.remove(&at);
+    for edge in start {
+        secured.remove(&edge);
+    }
     Some(secured)
 }
 

@@ -21,7 +21,8 @@ pub(super) enum Plaintext {
 /// `None`: it is encrypted, or nobody knows.
 pub(super) fn of(context: &Context<'_>, at: usize) -> Option<Plaintext> {
     let edge = &context.model.edges[at];
-    if !edge.is_plaintext() || edge.is_any && !is_said(context, at) {
+    // What a node says to itself goes over no network (M07).
+    if !edge.is_plaintext() || edge.source == edge.target || edge.is_any && !is_said(context, at) {
         return None;
     }
     if edge.protocol.is_some_and(|protocol| protocol.is_legacy) {
@@ -42,14 +43,13 @@ pub(super) fn leads_to_store(context: &Context<'_>, edge: &Edge<'_>) -> bool {
     nodes[edge.target].kind.is_store() || edge.is_both_ways && nodes[edge.source].kind.is_store()
 }
 
-/// It leaves where encrypted connections end: something that passes traffic on, and all that comes in is encrypted.
+/// It leaves where encrypted connections end: something that passes traffic on, and all that comes in is encrypted. An edge
+/// that goes both ways comes in as well.
 fn ends_tls(context: &Context<'_>, at: usize) -> bool {
     let source = context.model.edges[at].source;
     may_end_tls(context, source)
-        && all_come_in(context, source, |other| {
-            other == at || context.model.edges[other].encryption.is_encrypted()
-        })
-        && context.graph.into[source].iter().any(|(other, _)| *other != at)
+        && all_come_in(context, source, |other| context.model.edges[other].encryption.is_encrypted())
+        && context.graph.into[source].iter().any(|(_, from)| *from != source)
 }
 
 /// Where connections are taken apart and made anew.
@@ -58,7 +58,7 @@ pub(super) fn may_end_tls(context: &Context<'_>, node: usize) -> bool {
 }
 
 pub(super) fn all_come_in(context: &Context<'_>, node: usize, so: impl Fn(usize) -> bool) -> bool {
-    context.graph.into[node].iter().all(|(edge, _)| so(*edge))
+    context.graph.into[node].iter().all(|(edge, from)| *from == node || so(*edge))
 }
 
 /// An edge for any protocol is open to more than plaintext (N08), unless somebody wrote that it is not encrypted: a usual
