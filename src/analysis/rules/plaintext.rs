@@ -47,18 +47,9 @@ pub(super) fn leads_to_store(context: &Context<'_>, edge: &Edge<'_>) -> bool {
 /// that goes both ways comes in as well.
 fn ends_tls(context: &Context<'_>, at: usize) -> bool {
     let source = context.model.edges[at].source;
-    // What a node says to itself brings nothing in.
-    let is_loop = |edge: usize| context.model.edges[edge].source == context.model.edges[edge].target;
     may_end_tls(context, source)
-<<<<<<< HEAD
-        && all_come_in(context, source, |other| {
-            other == at || is_loop(other) || context.model.edges[other].encryption.is_encrypted()
-        })
-        && context.graph.into[source].iter().any(|(other, _)| *other != at && !is_loop(*other))
-=======
         && all_come_in(context, source, |other| context.model.edges[other].encryption.is_encrypted())
         && context.graph.into[source].iter().any(|(_, from)| *from != source)
->>>>>>> wt-B
 }
 
 /// Where connections are taken apart and made anew.
