@@ -98,7 +98,12 @@ fn onward_data(edge: &Edge<'_>) -> Map<String, Value> {
         // 443 and 443.0 are one number, and one report.
         .filter_map(|(key, value)| Some((key.clone(), serde_json::from_str(&canonical_text(value)).ok()?)))
         .collect();
-    let flags = data.entry("securityFlags").or_insert_with(|| json!({}));
+    data.entry("securityFlags").or_insert_with(|| json!({}));
+    // A port that fits another protocol is a riddle of the old edge: it is not asked twice.
+    let usual = edge.protocol.map_or(&[][..], |protocol| protocol.ports);
+    if edge.port.is_some_and(|port| !usual.contains(&port)) {
+        data.remove("port");
+    }
     let is_bad = edge.is_contradicted || matches!(edge.encryption, Encryption::None | Encryption::Weak);
     if is_bad {
         if let Some(flags) = data.get_mut("securityFlags").and_then(Value::as_object_mut) {
