@@ -92,7 +92,7 @@ impl Live {
         let overtaken = batch.passed.iter().map(|waiting| waiting.overtaken).max().unwrap_or(0);
         let append = self.append_of(Step { update, authors, claims, growth, overtaken });
         let mut flight = InFlight::new(now, append, batch.acks, sole_author);
-        (flight.passed, flight.is_cosmetic) = (batch.passed, !batch.is_meant);
+        (flight.passed, flight.weight) = (batch.passed, Some(batch.weight));
         self.put_in_flight(flight, effects);
     }
 

@@ -7,8 +7,25 @@
 
 use super::effect::Effect;
 use super::live::Live;
+use crate::gate::Placed;
 use crate::ids::{Millis, Seq};
 use crate::limits;
+
+/// What a commit is to whoever waits for the design to settle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Weight {
+    /// It certainly changes nothing but how elements are drawn.
+    #[default]
+    Cosmetic,
+    /// It may mean something.
+    Meant,
+}
+
+impl Weight {
+    pub(super) fn of(placed: &Placed) -> Self {
+        if placed.is_cosmetic() { Self::Cosmetic } else { Self::Meant }
+    }
+}
 
 /// The commits of this room since it last said that the design has settled.
 #[derive(Debug, Default)]
@@ -29,10 +46,10 @@ struct Open {
 
 impl Settle {
     /// A commit of this room is durable.
-    pub(super) fn committed(&mut self, now: Millis, seq: Seq, is_cosmetic: bool) {
+    pub(super) fn committed(&mut self, now: Millis, seq: Seq, weight: Weight) {
         let open = self.open.get_or_insert(Open { newest: seq, since: now, changed_at: None });
         open.newest = open.newest.max(seq);
-        if !is_cosmetic {
+        if weight == Weight::Meant {
             open.changed_at = Some(now);
         }
     }
@@ -72,10 +89,9 @@ impl Settle {
 impl Live {
     /// The append in flight is durable. It may be heard of twice: of the store, and of the log.
     pub(super) fn note_commit(&mut self, now: Millis, seq: Seq) {
-        if let Some(flight) = &mut self.durability.in_flight
-            && !std::mem::replace(&mut flight.will_settle, true)
-        {
-            self.settle.committed(now, seq, flight.is_cosmetic);
+        let flight = self.durability.in_flight.as_mut();
+        if let Some(weight) = flight.and_then(|flight| flight.weight.take()) {
+            self.settle.committed(now, seq, weight);
         }
     }
 

@@ -21,7 +21,7 @@ impl Writer {
         let nodes = self.0.get_or_insert_map("nodes");
         let mut txn = self.0.transact_mut();
         let Some(yrs::Out::YMap(node)) = nodes.get(&txn, id) else { panic!("{id} is drawn") };
-        node.insert(&mut txn, "position", x as f64);
+        node.insert(&mut txn, "position", f64::from(u32::try_from(x).unwrap()));
         txn.encode_update_v1().into()
     }
 }
@@ -58,7 +58,7 @@ impl Stage {
     fn write(&mut self, update: &Bytes) -> Vec<(u64, Seq)> {
         self.edit(ANA, update);
         let settled = self.pass(WRITING_MS);
-        let append = self.take_append().expect("it is taken up");
+        let append = self.take_append().unwrap();
         let seq = self.room.stats().head.next();
         self.commit(&append, seq.get());
         settled
@@ -260,7 +260,7 @@ impl Owed {
         for (at, seq) in settled {
             assert!(seq <= self.durable, "said before it is durable");
             assert_eq!(Some(seq), self.newest, "the newest of all, and only when there is one");
-            let first = self.first.take().expect("nothing is owed");
+            let first = self.first.take().unwrap();
             assert!(at <= first + SETTLE_MAX_MS, "{at}: too late for {first}");
             self.newest = None;
             self.said.push(at);
