@@ -33,6 +33,7 @@ mod compact;
 mod erase;
 mod fold;
 pub mod fsck;
+mod pace;
 mod runner;
 mod score;
 pub mod segment;
