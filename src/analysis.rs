@@ -29,6 +29,8 @@ pub mod rules;
 pub mod score;
 pub mod tables;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 pub(crate) mod testing;
 
 pub use report::Report;
