@@ -15,6 +15,15 @@
 //! | `tables/*` | every word, weight and threshold |
 //! | `advisor` | the seam to language models |
 
+#![cfg_attr(
+    test,
+    expect(
+        clippy::float_cmp,
+        clippy::needless_pass_by_value,
+        reason = "scores and confidences are rounded, equal is equal; drawings are written down where they are drawn"
+    )
+)]
+
 use atlas_crdt::view::DesignView;
 
 pub mod advisor;

@@ -65,7 +65,7 @@ fn titles_are_short_and_explanations_are_sentences() {
 fn is_well_formed(rule: &Rule, text: &str) {
     let id = rule.id;
     assert_eq!(text.trim(), text, "{id}: blanks at the ends of {text:?}");
-    assert!(text.chars().next().is_some_and(|first| first.is_uppercase()), "{id}: {text:?} begins small");
+    assert!(text.chars().next().is_some_and(char::is_uppercase), "{id}: {text:?} begins small");
     assert!(!text.contains("  ") && !text.contains(char::is_control), "{id}: odd blanks in {text:?}");
     assert_eq!(text.matches('`').count() % 2, 0, "{id}: an open quotation in {text:?}");
 }
@@ -108,7 +108,8 @@ fn is_well_formed_name(id: &str, name: &str) {
 /// The table in the documentation, made from the rules.
 fn table() -> String {
     use std::fmt::Write as _;
-    let mut table = String::from("| rule | what it finds | severity | STRIDE | CWE |\n|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| rule | what it finds | severity | STRIDE | CWE |\n|---|---|---|---|---|\n");
     for rule in ALL {
         let stride = serde_json::to_value(rule.stride).expect("letters");
         let letters: Vec<&str> =

@@ -285,7 +285,10 @@ mod tests {
     }
 
     /// Small and rather dense, so that detours and cycles are common; ends and starts may coincide.
-    fn graphs() -> impl Strategy<Value = (usize, Vec<(usize, usize)>, Vec<usize>, Vec<usize>)> {
+    /// How many nodes, the edges, and two choices of nodes.
+    type Drawn = (usize, Vec<(usize, usize)>, Vec<usize>, Vec<usize>);
+
+    fn graphs() -> impl Strategy<Value = Drawn> {
         (1usize..12).prop_flat_map(|count| {
             let some = || prop::collection::vec(0..count, 0..3);
             (Just(count), prop::collection::vec((0..count, 0..count), 0..24), some(), some())

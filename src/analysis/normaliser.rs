@@ -8,6 +8,10 @@ mod edges;
 mod flags;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_files;
+#[cfg(test)]
+mod tests_readings;
 mod text;
 
 use atlas_crdt::view::kinds::type_key;
@@ -55,9 +59,8 @@ pub fn model(view: &DesignView) -> Model<'_> {
 fn node(element: &Element, container: Option<usize>) -> Node<'_> {
     let (kind, is_kind_guessed) = kind(element);
     let (zone, is_zone_odd) = match zone_said(element).map(zones::of) {
-        None => (None, false),
+        None | Some(Reading::Vague) => (None, false),
         Some(Reading::Zone(zone)) => (Some(zone), false),
-        Some(Reading::Vague) => (None, false),
         Some(Reading::Odd) => (None, true),
     };
     let mut flags = Flags::default();

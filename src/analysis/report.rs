@@ -1,5 +1,6 @@
 //! From what rules found to what is stored and shown: the same bytes for the same meaning, on every pod.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use atlas_crdt::view::hex;
@@ -63,12 +64,12 @@ pub struct Shown {
     pub says: String,
 }
 
+/// Where an issue stands in the list: by severity, rule, confidence in percent, and fingerprint.
+type Place = (Reverse<Severity>, &'static str, Reverse<u8>, String);
+
 /// Makes findings of all rules into a report.
 pub(super) fn of(model: &Model<'_>, found: Vec<(&'static Rule, Vec<Finding>)>, coverage: f64) -> Report {
-    let mut issues: BTreeMap<
-        (std::cmp::Reverse<Severity>, &'static str, std::cmp::Reverse<u8>, String),
-        Issue,
-    > = BTreeMap::new();
+    let mut issues: BTreeMap<Place, Issue> = BTreeMap::new();
     let mut known = BTreeSet::new();
     for (rule, findings) in found {
         for finding in findings {
@@ -76,9 +77,9 @@ pub(super) fn of(model: &Model<'_>, found: Vec<(&'static Rule, Vec<Finding>)>, c
             // Two findings never say the same thing about the same element.
             if known.insert(issue.fingerprint.clone()) {
                 let place = (
-                    std::cmp::Reverse(issue.severity),
+                    Reverse(issue.severity),
                     issue.rule_id,
-                    std::cmp::Reverse(finding.confidence.0),
+                    Reverse(finding.confidence.0),
                     issue.fingerprint.clone(),
                 );
                 issues.insert(place, issue);

@@ -117,9 +117,11 @@ impl Analyze {
     async fn analyse(&self, job: &Job) -> Result<()> {
         let lease = job.lease;
         let Some(state) = self.analyses.analysis_state(lease.design).await? else { return Ok(()) };
-        let progress = async |percent: u8| match state.is_requested {
-            true => self.analyses.note_progress(lease, job.failures.saturating_add(1), percent).await,
-            false => Ok(()),
+        let progress = async |percent: u8| {
+            if !state.is_requested {
+                return Ok(());
+            }
+            self.analyses.note_progress(lease, job.failures.saturating_add(1), percent).await
         };
         progress(BEGUN).await?;
         let current = state.current.as_ref().filter(|current| current.ruleset_version == RULESET_VERSION);
@@ -127,9 +129,10 @@ impl Analyze {
             && state.analysed == state.head
         {
             // Nobody has edited it since: it need not be read.
-            return match self.is_judged(&state) {
-                true => self.unchanged(lease, state.head).await,
-                false => self.judge_again(lease, &state, state.head, current).await,
+            return if is_judged(&state) {
+                self.unchanged(lease, state.head).await
+            } else {
+                self.judge_again(lease, &state, state.head, current).await
             };
         }
         let Some(loaded) = self.store.load(lease.design).await? else { return Ok(()) };
@@ -138,9 +141,10 @@ impl Analyze {
         if let Some(current) = current
             && current.semantic_hash == read.semantic_hash
         {
-            return match self.is_judged(&state) {
-                true => self.unchanged(lease, read.seq).await,
-                false => self.judge_again(lease, &state, read.seq, current).await,
+            return if is_judged(&state) {
+                self.unchanged(lease, read.seq).await
+            } else {
+                self.judge_again(lease, &state, read.seq, current).await
             };
         }
         let kept = self.analyses.kept_analysis(lease.design, read.semantic_hash, RULESET_VERSION).await?;
@@ -165,12 +169,6 @@ impl Analyze {
             Some(wait) => Err(Fault::TooSoon(wait)),
             None => Ok(()),
         }
-    }
-
-    /// Whether the newest score knows everything that people decided.
-    fn is_judged(&self, state: &AnalysisState) -> bool {
-        !state.has_expired
-            && state.current.as_ref().is_some_and(|current| current.triage_no == state.triage_no)
     }
 
     async fn unchanged(&self, lease: JobLease, seq: Seq) -> Result<()> {
@@ -265,4 +263,9 @@ fn read(loaded: &Loaded, client: atlas_crdt::ids::ClientId) -> std::result::Resu
     let semantic_hash = view.semantic_hash();
     let state_vector = doc.encode_state();
     Ok(Read { seq: loaded.head(), view, semantic_hash, state_vector })
+}
+
+/// Whether the newest score knows everything that people decided.
+fn is_judged(state: &AnalysisState) -> bool {
+    !state.has_expired && state.current.as_ref().is_some_and(|current| current.triage_no == state.triage_no)
 }

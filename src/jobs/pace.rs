@@ -11,9 +11,10 @@ use time::OffsetDateTime;
 /// Runs that may follow each other at once …
 const BURST: u32 = 2;
 /// … and what each one more has to wait.
-const EACH: Duration = Duration::from_millis(3_000);
-/// Runs that are looked back at: those of half a minute, if they come as densely as they may.
-pub(super) const LOOK_BACK: usize = 10;
+const EACH: Duration = Duration::from_secs(3);
+/// Runs that are looked back at: those of a minute and a half, if they come as densely as they may. What was before that is
+/// forgotten, which gives away one run at most each time.
+pub(super) const LOOK_BACK: usize = 32;
 
 /// How long the next run has to wait. `runs`: when the last ones were, newest first.
 pub(super) fn rest(runs: impl IntoIterator<Item = OffsetDateTime>, now: OffsetDateTime) -> Option<Duration> {
@@ -38,7 +39,7 @@ mod tests {
     fn a_second_thought_does_not_wait_and_a_third_does() {
         assert_eq!(rest([], at(0)), None);
         assert_eq!(rest([at(10_000)], at(10_000)), None);
-        assert_eq!(rest([at(10_500), at(10_000)], at(11_000)), Some(Duration::from_millis(2_000)));
+        assert_eq!(rest([at(10_500), at(10_000)], at(11_000)), Some(Duration::from_secs(2)));
         assert_eq!(rest([at(10_500), at(10_000)], at(13_000)), None);
     }
 

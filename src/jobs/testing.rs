@@ -18,13 +18,15 @@ use yrs::types::map::MapPrelim;
 use yrs::updates::decoder::Decode;
 use yrs::{Any, Doc, Map, MapRef, ReadTxn, Transact, TransactionMut, Update};
 
+pub(super) use blobs::MoodyBlobs;
+
 use super::backlog::Outbound;
 use super::compact::{Compact, Portions};
 use super::fsck::{Depth, Fsck, Summary};
 use super::{AnalysisSettings, FoldSettings, JobSettings};
+use crate::blob::BlobStore;
 use crate::blob::archive::Archive;
 use crate::blob::dir::DirBlobs;
-use crate::blob::{BlobError, BlobHash, BlobKey, BlobStore};
 use crate::clock::{Clock, Ids};
 use crate::lifecycle::Tasks;
 use crate::store::folds::*;
@@ -32,6 +34,8 @@ use crate::store::jobs::{Job, JobEnd, JobKind, JobLease};
 use crate::store::sqlite::SqliteStore;
 use crate::store::upkeep::Upkeep;
 use crate::store::{NewDesign, NewUser, Result, Store, StoreError, Stores};
+
+mod blobs;
 
 /// Edits that are made at one moment.
 const BATCH: usize = 20;
@@ -143,69 +147,6 @@ impl Upkeep for Faulty {
     }
     async fn remains(&self, design: DesignId) -> Result<Option<Remains>> {
         self.pass("remains", self.inner.remains(design)).await
-    }
-}
-
-/// A folder of blobs that may be away.
-pub(super) struct MoodyBlobs {
-    inner: DirBlobs,
-    pub(super) is_away: AtomicBool,
-    /// Takes a blob and never says so.
-    pub(super) is_silent: AtomicBool,
-    pub(super) refusals: AtomicUsize,
-    /// These blobs alone it does not take.
-    pub(super) refused: Mutex<Vec<BlobHash>>,
-}
-
-impl MoodyBlobs {
-    fn answer(&self) -> std::result::Result<(), BlobError> {
-        if self.is_away.load(Ordering::SeqCst) {
-            self.refusals.fetch_add(1, Ordering::SeqCst);
-            return Err(BlobError::Unavailable(anyhow::anyhow!("as told")));
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl BlobStore for MoodyBlobs {
-    async fn check(&self) -> std::result::Result<(), BlobError> {
-        self.answer()?;
-        self.inner.check().await
-    }
-    async fn put(&self, prefix: &str, hash: BlobHash, bytes: Bytes) -> std::result::Result<bool, BlobError> {
-        self.answer()?;
-        if self.refused.lock().unwrap().contains(&hash) {
-            self.refusals.fetch_add(1, Ordering::SeqCst);
-            return Err(BlobError::Refused(anyhow::anyhow!("as told")));
-        }
-        let put = self.inner.put(prefix, hash, bytes).await;
-        if self.is_silent.load(Ordering::SeqCst) {
-            self.refusals.fetch_add(1, Ordering::SeqCst);
-            return std::future::pending().await;
-        }
-        put
-    }
-    async fn get(&self, prefix: &str, hash: BlobHash) -> std::result::Result<Option<Bytes>, BlobError> {
-        self.answer()?;
-        self.inner.get(prefix, hash).await
-    }
-    async fn delete(&self, prefix: &str, hash: BlobHash) -> std::result::Result<(), BlobError> {
-        self.answer()?;
-        self.inner.delete(prefix, hash).await
-    }
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&BlobKey>,
-        limit: usize,
-    ) -> std::result::Result<Vec<BlobKey>, BlobError> {
-        self.answer()?;
-        self.inner.list(prefix, after, limit).await
-    }
-    async fn delete_all(&self, prefix: &str) -> std::result::Result<u64, BlobError> {
-        self.answer()?;
-        self.inner.delete_all(prefix).await
     }
 }
 

@@ -46,6 +46,10 @@ mod upkeep;
 mod folds;
 mod jobs;
 mod analyses;
+mod analysis_reads;
+mod analysis_requests;
+mod analysis_runs;
+mod analysis_triage;
 mod backlog;
 mod checks;
 #[cfg(test)]

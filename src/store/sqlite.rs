@@ -33,6 +33,10 @@ use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 
 mod analyses;
+mod analysis_reads;
+mod analysis_requests;
+mod analysis_runs;
+mod analysis_triage;
 mod backlog;
 mod checks;
 mod claims;

@@ -1,22 +1,19 @@
 //! How secure a design is, over HTTP: what the rules say, how that went, on demand, and what people decide.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::faults::crew::now;
 use crate::support::{Answer, Person, Server};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A database that answers the internet without encryption: whatever the rules are, they find something.
 fn vulnerable() -> Value {
-    let node = |id: &str, kind: &str, zone: &str| {
-        json!({"id": id, "type": "custom", "position": {"x": 0, "y": 0}, "data": {"type": kind, "label": id, "zone": zone}})
-    };
-    let edge = |id: &str, from: &str, to: &str| {
-        json!({"id": id, "source": from, "target": to, "data": {"protocol": "HTTP", "port": 80, "encryption": "None"}})
-    };
+    let node = |id: &str, kind: &str, zone: &str| json!({"id": id, "type": "custom", "position": {"x": 0, "y": 0}, "data": {"type": kind, "label": id, "zone": zone}});
+    let edge = |id: &str, from: &str, to: &str| json!({"id": id, "source": from, "target": to, "data": {"protocol": "HTTP", "port": 80, "encryption": "None"}});
     json!({
         "name": "Shop",
         "nodes": [node("user", "user", "Internet"), node("web", "web-server", "DMZ"), node("db", "database", "Data")],
@@ -31,7 +28,7 @@ async fn create(person: &Person, design: Value) -> String {
 
 /// Asks until the answer is the one that is waited for.
 async fn until(what: &str, mut ask: impl AsyncFnMut() -> Answer, is_it: impl Fn(&Answer) -> bool) -> Answer {
-    let began = Instant::now();
+    let began = now();
     loop {
         let answer = ask().await;
         if is_it(&answer) {
@@ -67,7 +64,10 @@ async fn a_new_design_is_analysed_by_itself_and_its_answer_is_tagged() {
     assert!(!issues.is_empty(), "{analysis}");
     assert_eq!(analysis["findings_count"], issues.len());
     assert!(issues.iter().all(|issue| issue["triage"] == json!({"state": "open"})));
-    assert!(analysis["security_score"].as_f64().is_some_and(|score| (0.0..9.9).contains(&score)), "{analysis}");
+    assert!(
+        analysis["security_score"].as_f64().is_some_and(|score| (0.0..9.9).contains(&score)),
+        "{analysis}"
+    );
     for text in ["id", "grade", "severity", "semantic_hash", "ruleset_version", "created_at"] {
         assert!(analysis[text].is_string(), "{text}: {analysis}");
     }
@@ -79,7 +79,9 @@ async fn a_new_design_is_analysed_by_itself_and_its_answer_is_tagged() {
     assert_eq!((known.status.as_u16(), known.bytes.len()), (304, 0));
     let points = history(&ada, &design).await;
     assert_eq!(points.len(), 1);
-    for field in ["id", "security_score", "grade", "severity", "findings_count", "coverage", "seq", "ruleset_version"] {
+    for field in
+        ["id", "security_score", "grade", "severity", "findings_count", "coverage", "seq", "ruleset_version"]
+    {
         assert_eq!(points[0][field], analysis[field], "{field}");
     }
 }
@@ -117,8 +119,9 @@ async fn a_moved_node_says_nothing_and_an_undo_points_back() {
     let rest = ada.get(&rest).await.expect(200).json();
     assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
     for bad in ["limit=0", "limit=201", "page=2"] {
-        let path = format!("/api/v1/designs/{design}/analyses?{bad}");
-        ada.get(&path).await.expect_problem(400, "validation_failed");
+        ada.get(&format!("/api/v1/designs/{design}/analyses?{bad}"))
+            .await
+            .expect_problem(400, "validation_failed");
     }
 }
 
@@ -130,9 +133,8 @@ async fn an_analysis_on_demand_is_followed_to_its_end() {
     let eve = server.register("eve@example.com").await;
     let design = create(&ada, vulnerable()).await;
     ada.share(&design, &bob, "viewer").await;
-    let run = async |person: &Person| {
-        person.post("/api/v1/analysis/security", json!({"design_id": design})).await
-    };
+    let run =
+        async |person: &Person| person.post("/api/v1/analysis/security", json!({"design_id": design})).await;
     let queued = run(&ada).await.expect(202);
     let job = queued.json();
     assert_eq!((&job["status"], &job["design_id"]), (&json!("queued"), &json!(design)));
@@ -142,7 +144,9 @@ async fn an_analysis_on_demand_is_followed_to_its_end() {
     let done = until("the job", ask, |answer| answer.json()["status"] == "completed").await.json();
     assert_eq!((&done["progress"], &done["attempts"], done.get("error")), (&json!(100), &json!(1), None));
     assert_eq!(done["job_id"], job["job_id"]);
-    assert!(done["created_at"].is_string() && done["started_at"].is_string() && done["finished_at"].is_string());
+    assert!(
+        done["created_at"].is_string() && done["started_at"].is_string() && done["finished_at"].is_string()
+    );
     let found = bob.get(results).await.expect(200).json();
     assert_eq!(found["id"], done["analysis_id"]);
     assert_eq!(found, latest(&bob, &design, |_| true).await);
@@ -177,7 +181,8 @@ async fn a_run_that_takes_long_says_so_and_one_that_fails_ends() {
         design
     };
     let run = async |design: &str| {
-        let job = ada.post("/api/v1/analysis/security", json!({"design_id": design})).await.expect(202).json();
+        let job =
+            ada.post("/api/v1/analysis/security", json!({"design_id": design})).await.expect(202).json();
         (job["status_url"].as_str().unwrap().to_owned(), job["results_url"].as_str().unwrap().to_owned())
     };
     let slow = create(&ada, named("poison: the analysis waits")).await;
@@ -194,7 +199,9 @@ async fn a_run_that_takes_long_says_so_and_one_that_fails_ends() {
     assert_eq!(failed["attempts"], 3);
     assert!(failed["error"].as_str().is_some_and(|error| !error.contains("poison")), "{failed}");
     ada.get(&results).await.expect_problem(409, "analysis_failed");
-    ada.get(&format!("/api/v1/designs/{broken}/analyses/latest")).await.expect_problem(404, "no_analysis_yet");
+    ada.get(&format!("/api/v1/designs/{broken}/analyses/latest"))
+        .await
+        .expect_problem(404, "no_analysis_yet");
     let health = ada.get("/api/ops/health").await.expect(200).json()["analysis"].clone();
     assert_eq!((&health["failures"], &health["dead_letters"]), (&json!(3), &json!(1)), "{health}");
     // The next edit has it tried again.
@@ -213,10 +220,14 @@ async fn decisions_change_the_score_for_everybody_and_survive_edits() {
     let before = latest(&ada, &design, |_| true).await;
     let fingerprint = before["issues"][0]["fingerprint"].as_str().unwrap().to_owned();
     let path = format!("/api/v1/designs/{design}/findings/{fingerprint}");
-    let accept = json!({"state": "accepted", "reason": " Until the move ", "expires_at": "2999-01-01T00:00:00Z"});
+    let accept =
+        json!({"state": "accepted", "reason": " Until the move ", "expires_at": "2999-01-01T00:00:00Z"});
     let triage = ada.put(&path, accept.clone()).await.expect(200).json();
     assert_eq!((&triage["state"], &triage["reason"]), (&json!("accepted"), &json!("Until the move")));
-    assert_eq!((&triage["by"]["id"], &triage["expires_at"]), (&json!(ada.id), &json!("2999-01-01T00:00:00Z")));
+    assert_eq!(
+        (&triage["by"]["id"], &triage["expires_at"]),
+        (&json!(ada.id), &json!("2999-01-01T00:00:00Z"))
+    );
     let count = |analysis: &Value| analysis["findings_count"].as_u64().unwrap();
     let after = latest(&bob, &design, |analysis| count(analysis) + 1 == count(&before)).await;
     assert_eq!(after["id"], before["id"]);
@@ -226,7 +237,10 @@ async fn decisions_change_the_score_for_everybody_and_survive_edits() {
     assert_eq!((points.len(), &points[0]["id"], &points[1]["id"]), (2, &before["id"], &before["id"]));
     let listed = bob.get(&format!("/api/v1/designs/{design}/findings")).await.expect(200).json();
     assert_eq!(listed["items"][0]["fingerprint"], fingerprint);
-    assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]["state"]), (1, &triage["state"]));
+    assert_eq!(
+        (listed["items"].as_array().unwrap().len(), &listed["items"][0]["state"]),
+        (1, &triage["state"])
+    );
 
     // An acceptance runs out by itself.
     let soon = time_in(Duration::from_secs(2));
@@ -237,8 +251,14 @@ async fn decisions_change_the_score_for_everybody_and_survive_edits() {
     for (bad, code) in [
         (json!({"state": "accepted"}), "validation_failed"),
         (json!({"state": "false_positive", "reason": "  "}), "validation_failed"),
-        (json!({"state": "accepted", "reason": "x", "expires_at": "2020-01-01T00:00:00Z"}), "validation_failed"),
-        (json!({"state": "false_positive", "reason": "x", "expires_at": "2999-01-01T00:00:00Z"}), "validation_failed"),
+        (
+            json!({"state": "accepted", "reason": "x", "expires_at": "2020-01-01T00:00:00Z"}),
+            "validation_failed",
+        ),
+        (
+            json!({"state": "false_positive", "reason": "x", "expires_at": "2999-01-01T00:00:00Z"}),
+            "validation_failed",
+        ),
         (json!({"state": "closed", "reason": "x"}), "validation_failed"),
         (json!({"state": "open", "why": "x"}), "validation_failed"),
     ] {
@@ -255,11 +275,6 @@ async fn decisions_change_the_score_for_everybody_and_survive_edits() {
 
 /// As RFC 3339.
 fn time_in(delay: Duration) -> String {
-    let at = std::time::SystemTime::now() + delay;
-    let at = at.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let output = std::process::Command::new("date")
-        .args(["-u", "-d", &format!("@{at}"), "+%Y-%m-%dT%H:%M:%SZ"])
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    let at = atlas_collab::clock::Clock::system().utc() + delay;
+    at.format(&time::format_description::well_known::Rfc3339).unwrap()
 }

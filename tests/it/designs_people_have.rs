@@ -60,7 +60,8 @@ fn all_three_labelled_risks_of_the_older_form_are_found() {
     let Some(path) = file("example-legacy-format.json") else { return };
     let view = view(&path);
     let between = |source: &str, target: &str| {
-        let edge = view.edges.iter().find(|edge| edge.body["source"] == source && edge.body["target"] == target);
+        let edge =
+            view.edges.iter().find(|edge| edge.body["source"] == source && edge.body["target"] == target);
         edge.unwrap_or_else(|| panic!("no edge from {source} to {target}")).id.clone()
     };
     let report = report(&path);

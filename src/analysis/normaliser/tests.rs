@@ -1,8 +1,5 @@
 //! What words mean: by the tables, and in files that people made with other tools.
 
-mod files;
-mod readings;
-
 use std::collections::BTreeSet;
 
 use atlas_crdt::view::cosmetic::{DATA_COSMETIC, EDGE_COSMETIC, NODE_COSMETIC};
@@ -30,7 +27,8 @@ fn the_types_whose_labels_are_not_hashed_are_those_whose_labels_are_not_read() {
 fn no_word_stands_in_two_tables() {
     let mut seen = BTreeSet::new();
     for (_, phrases) in words::SPECIFIC.iter().chain(words::LAST).chain(words::GENERIC) {
-        for phrase in phrases.split(',').map(|phrase| Vec::from_iter(phrase.split_whitespace()).join(" ")) {
+        for phrase in phrases.split(',').map(|phrase| phrase.split_whitespace().collect::<Vec<_>>().join(" "))
+        {
             assert_eq!(phrase, phrase.to_lowercase());
             assert!(phrase.split(' ').all(|word| word.chars().all(char::is_alphanumeric)), "{phrase}");
             assert!(seen.insert(phrase.clone()), "{phrase}");

@@ -19,26 +19,26 @@ const EDGES_MAX: usize = 50;
 /// A protocol, what it is called with TLS, and the ports of both; others stay.
 struct Secured {
     plain: &'static str,
-    secured: &'static str,
+    with_tls: &'static str,
     title: &'static str,
     ports: &'static [(u16, u16)],
 }
 
 const SECURED: [Secured; 7] = [
-    Secured { plain: "HTTP", secured: "HTTPS", title: "Use HTTPS", ports: &[(80, 443), (8080, 8443)] },
+    Secured { plain: "HTTP", with_tls: "HTTPS", title: "Use HTTPS", ports: &[(80, 443), (8080, 8443)] },
     Secured {
         plain: "WS",
-        secured: "WSS",
+        with_tls: "WSS",
         title: "Use secure WebSockets",
         ports: &[(80, 443), (8080, 8443)],
     },
-    Secured { plain: "AMQP", secured: "AMQPS", title: "Use AMQPS", ports: &[(5672, 5671)] },
-    Secured { plain: "MQTT", secured: "MQTTS", title: "Use MQTT over TLS", ports: &[(1883, 8883)] },
-    Secured { plain: "LDAP", secured: "LDAPS", title: "Use LDAPS", ports: &[(389, 636), (3268, 3269)] },
-    Secured { plain: "SMTP", secured: "SMTPS", title: "Use SMTPS", ports: &[(25, 465), (587, 465)] },
+    Secured { plain: "AMQP", with_tls: "AMQPS", title: "Use AMQPS", ports: &[(5672, 5671)] },
+    Secured { plain: "MQTT", with_tls: "MQTTS", title: "Use MQTT over TLS", ports: &[(1883, 8883)] },
+    Secured { plain: "LDAP", with_tls: "LDAPS", title: "Use LDAPS", ports: &[(389, 636), (3268, 3269)] },
+    Secured { plain: "SMTP", with_tls: "SMTPS", title: "Use SMTPS", ports: &[(25, 465), (587, 465)] },
     Secured {
         plain: "Kafka plaintext",
-        secured: "SASL_SSL",
+        with_tls: "SASL_SSL",
         title: "Use Kafka over TLS",
         ports: &[(9092, 9093)],
     },
@@ -114,7 +114,7 @@ fn one(edge: &Edge<'_>) -> Option<Fix> {
     });
     let Some(secured) = secured else {
         // With TLS beside it, a protocol that is plaintext by itself would contradict itself.
-        return (!is_spoken_plain).then(|| fix(edge, "Turn on TLS", tls(edge, &claims)));
+        return (!is_spoken_plain).then(|| fix(edge, "Turn on TLS", &tls(edge, &claims)));
     };
     let mut data = tls(edge, &claims);
     data["protocol"] = secured_text(text, secured)?.into();
@@ -124,15 +124,15 @@ fn one(edge: &Edge<'_>) -> Option<Fix> {
         data["port"] = secured_port(port).into();
     }
     let label = edge.port.or_else(|| labelled_port(edge)).map_or_else(
-        || secured.secured.to_owned(),
-        |port| format!("{}:{}", secured.secured, secured_port(port)),
+        || secured.with_tls.to_owned(),
+        |port| format!("{}:{}", secured.with_tls, secured_port(port)),
     );
-    let mut fix = fix(edge, secured.title, data);
+    let mut fix = fix(edge, secured.title, &data);
     fix.labels.push((edge.id().to_owned(), label));
     Some(fix)
 }
 
-fn fix(edge: &Edge<'_>, title: &'static str, data: Value) -> Fix {
+fn fix(edge: &Edge<'_>, title: &'static str, data: &Value) -> Fix {
     Fix { title, edges: vec![json!({"id": edge.id(), "data": data})], ..Fix::default() }
 }
 
@@ -144,10 +144,10 @@ const fn is_sound(encryption: Encryption) -> bool {
 /// then read as encrypted.
 fn secured_text(text: &str, secured: &Secured) -> Option<String> {
     let Some(at) = word(text, secured.plain).filter(|_| secured.plain.len() < text.len()) else {
-        return Some(secured.secured.to_owned());
+        return Some(secured.with_tls.to_owned());
     };
     let mut changed = text.to_owned();
-    changed.replace_range(at, secured.secured);
+    changed.replace_range(at, secured.with_tls);
     let Value::Object(body) = json!({"data": {"protocol": changed}}) else { return None };
     let claims = normaliser::claims(&Element { id: String::new(), body });
     (!claims.is_empty() && claims.iter().all(|claim| is_sound(claim.encryption))).then_some(changed)

@@ -31,7 +31,7 @@ pub fn of_label(label: &str) -> Option<Kind> {
 
 fn table(table: &[(Kind, &'static str)]) -> HashMap<String, Kind> {
     let phrases = |phrases: &'static str| {
-        phrases.split(',').map(|phrase| Vec::from_iter(phrase.split_whitespace()).join(" "))
+        phrases.split(',').map(|phrase| phrase.split_whitespace().collect::<Vec<_>>().join(" "))
     };
     table.iter().flat_map(|(kind, all)| phrases(all).map(|phrase| (phrase, *kind))).collect()
 }

@@ -176,11 +176,11 @@ mod tests {
 
     #[test]
     fn decisions_are_checked() {
+        use TriageState::{Accepted, FalsePositive, Open};
         let body = |state, reason: Option<&str>, expires_at| {
             DecisionBody { state, reason: reason.map(str::to_owned), expires_at }.read(NOW)
         };
         let later = Some(NOW + time::Duration::SECOND);
-        use TriageState::{Accepted, FalsePositive, Open};
         let accepted = body(Accepted, Some("  known "), later).unwrap();
         assert_eq!((accepted.reason.as_deref(), accepted.expires_at), (Some("known"), later));
         assert!(body(Open, None, None).is_ok());

@@ -107,25 +107,25 @@ pub(super) async fn a_new_design_waits_to_be_analysed(stores: Stores) {
 pub(super) async fn everything_of_an_analysis_comes_back(stores: Stores) {
     let (analyses, design) = (&*stores.analyses, design_of(&stores, 1).await);
     assert_eq!(put(&stores, design, outcome(1, 1, 3.9, Some(11))).await, 1);
-    let stored = analyses.latest_analysis(design).await.unwrap().unwrap();
-    assert_eq!((stored.id, stored.design), (AnalysisId::from_u128(11), design));
+    let found = analyses.latest_analysis(design).await.unwrap().unwrap();
+    assert_eq!((found.id, found.design), (AnalysisId::from_u128(11), design));
     let json = |text: &str| -> serde_json::Value { serde_json::from_str(text).unwrap() };
     let expected = outcome(1, 1, 3.9, Some(11));
     let fresh = expected.fresh.unwrap();
-    assert_eq!((json(&stored.issues), json(&stored.omitted)), (json(&fresh.issues), json(&fresh.omitted)));
-    assert_eq!(json(&stored.score.explanation), json(&expected.score.explanation));
-    assert_eq!(json(stored.score.cap.as_deref().unwrap()), json(r#"{"limit":3.9}"#));
-    let score = (stored.score.score.to_bits(), stored.score.grade.as_str(), stored.score.severity.as_deref());
+    assert_eq!((json(&found.issues), json(&found.omitted)), (json(&fresh.issues), json(&fresh.omitted)));
+    assert_eq!(json(&found.score.explanation), json(&expected.score.explanation));
+    assert_eq!(json(found.score.cap.as_deref().unwrap()), json(r#"{"limit":3.9}"#));
+    let score = (found.score.score.to_bits(), found.score.grade.as_str(), found.score.severity.as_deref());
     assert_eq!(score, (3.9_f64.to_bits(), "F", Some("critical")));
-    assert_eq!((stored.score.findings, stored.coverage.to_bits()), (5, 0.62_f64.to_bits()));
-    assert_eq!((stored.content_hash, stored.semantic_hash), (hash(200), hash(1)));
-    assert_eq!((stored.ruleset_version.as_str(), stored.seq.get(), stored.execution_ms), (RULES, 1, 12));
-    assert!(!stored.is_stale);
-    assert_eq!(analyses.analysis(design, stored.id).await.unwrap(), Some(stored.clone()));
-    assert_eq!(analyses.analysis(design_id(2), stored.id).await.unwrap(), None, "another design's");
+    assert_eq!((found.score.findings, found.coverage.to_bits()), (5, 0.62_f64.to_bits()));
+    assert_eq!((found.content_hash, found.semantic_hash), (hash(200), hash(1)));
+    assert_eq!((found.ruleset_version.as_str(), found.seq.get(), found.execution_ms), (RULES, 1, 12));
+    assert!(!found.is_stale);
+    assert_eq!(analyses.analysis(design, found.id).await.unwrap(), Some(found.clone()));
+    assert_eq!(analyses.analysis(design_id(2), found.id).await.unwrap(), None, "another design's");
 
     let summary = stores.store.analysis_summary(design).await.unwrap().unwrap();
-    assert_eq!((summary.id, summary.no, summary.seq.get(), summary.findings), (stored.id, 1, 1, 5));
+    assert_eq!((summary.id, summary.no, summary.seq.get(), summary.findings), (found.id, 1, 1, 5));
     assert_eq!((summary.grade.as_str(), summary.severity.as_deref()), ("F", Some("critical")));
     assert_eq!(
         (summary.score.to_bits(), summary.coverage.to_bits()),
@@ -213,9 +213,9 @@ pub(super) async fn an_edit_and_its_undo_point_at_the_earlier_analysis(stores: S
     assert_eq!(page(None, 2).await, [3, 2]);
     assert_eq!(page(Some(2), 2).await, [1]);
     assert_eq!(page(Some(u64::MAX), 2).await, [3, 2]);
-    let scores = analyses.analysis_history(design, None, 9).await.unwrap();
-    let scores: Vec<_> = scores.iter().map(|point| point.score.to_string()).collect();
-    assert_eq!(scores, ["3.9", "6.9", "3.9"]);
+    let points = analyses.analysis_history(design, None, 9).await.unwrap();
+    let shown: Vec<_> = points.iter().map(|point| point.score.to_string()).collect();
+    assert_eq!(shown, ["3.9", "6.9", "3.9"]);
 }
 
 pub(super) async fn the_oldest_points_go_with_what_nothing_names(stores: Stores) {

@@ -33,7 +33,7 @@ pub(super) async fn a_decision_stands_until_another_takes_its_place(stores: Stor
     assert!(triage.decision.reason.as_ref().is_some_and(|reason| reason.starts_with("known")));
     let by = triage.by.clone().unwrap();
     assert_eq!((by.id, by.name.as_deref()), (user_id(1), Some("User 1")));
-    assert_eq!(analyses.triage(design).await.unwrap(), [triage.clone()]);
+    assert_eq!(analyses.triage(design).await.unwrap(), std::slice::from_ref(&triage));
     assert_eq!(analyses.latest_analysis(design).await.unwrap().unwrap().triage, [triage]);
     let state = analyses.analysis_state(design).await.unwrap().unwrap();
     assert_eq!((state.triage_no, state.current.unwrap().triage_no, state.triage.len()), (1, 0, 1));
@@ -123,13 +123,16 @@ pub(super) async fn a_request_ends_with_the_analysis_that_saw_enough(stores: Sto
     // The run saw one row, and who asked later wants two.
     analyses.put_analysis(job, outcome(1, 1, 3.9, Some(11))).await.unwrap();
     let finished = get(1).await;
-    assert_eq!((finished.progress, finished.analysis.map(|id| id.as_u128())), (100, Some(11)));
+    assert_eq!(
+        (finished.progress, finished.analysis.map(atlas_crdt::ids::AnalysisId::as_u128)),
+        (100, Some(11))
+    );
     assert!(finished.started_at <= finished.finished_at && finished.finished_at.is_some());
     assert_eq!((get(2).await.finished_at, get(2).await.analysis), (None, None));
     done(&stores, job).await;
     let job = claim(&stores, HOUR).await.unwrap().lease;
     analyses.note_unchanged(job, stores.store.head(design).await.unwrap().unwrap().seq).await.unwrap();
-    assert_eq!(get(2).await.analysis.map(|id| id.as_u128()), Some(11));
+    assert_eq!(get(2).await.analysis.map(atlas_crdt::ids::AnalysisId::as_u128), Some(11));
     assert!(!analyses.analysis_state(design).await.unwrap().unwrap().is_requested);
     done(&stores, job).await;
 

@@ -1,4 +1,4 @@
-//! Analyses, their history, decisions and requests: [`Analyses`], in the words of the modules below this one.
+//! Analyses, their history, decisions and requests: [`Analyses`], in the words of the modules `analysis_*`.
 
 use std::time::Duration;
 
@@ -7,6 +7,9 @@ use atlas_crdt::ids::{AnalysisId, AnalysisRequestId, DesignId, Seq, UserId};
 
 use super::SqliteStore;
 use super::values::{before, limit};
+use super::{
+    analysis_reads as reads, analysis_requests as requests, analysis_runs as runs, analysis_triage as triage,
+};
 use crate::store::Result;
 use crate::store::analyses::{
     Analyses, Analysis, AnalysisOutcome, AnalysisPoint, AnalysisRequest, AnalysisState, Decision,
@@ -14,13 +17,8 @@ use crate::store::analyses::{
 };
 use crate::store::jobs::JobLease;
 
-mod reads;
-mod requests;
-mod runs;
-mod triage;
-
-pub(super) use reads::summary;
-pub(super) use requests::fail_all;
+pub(super) use super::analysis_reads::summary;
+pub(super) use super::analysis_requests::fail_all;
 
 #[async_trait]
 impl Analyses for SqliteStore {

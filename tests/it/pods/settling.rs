@@ -216,7 +216,7 @@ async fn drags_inside_a_container_run_no_rules() {
     let heads = count(&fleet, "head_seq", "design_heads", &design).await;
     let began = now();
     for n in 0..drags {
-        let at = |of: u64| (100 + of % 1_000) as f64;
+        let at = |of: u64| f64::from(u32::try_from(100 + of % 1_000).unwrap());
         let (x, y) = (at(n), at(n / 2));
         clients[0].edit_saved(|roots, txn| canvas::move_node(roots, txn, "web", x, y)).await.unwrap();
     }

@@ -21,6 +21,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/analysis/security": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Analyse a design now
+         * @description Not needed after an edit: a design is analysed whenever it has settled. Five times a minute for each person.
+         */
+        post: operations["runAnalysis"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analysis/{job}/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what an analysis says
+         * @description 409 `not_finished` before it is done, 409 `analysis_failed` when it was given up.
+         */
+        get: operations["readAnalysisResults"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/analysis/{job}/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ask how far an analysis is */
+        get: operations["readAnalysisStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -198,6 +255,87 @@ export interface paths {
         patch: operations["patchDesign"];
         trace?: never;
     };
+    "/api/v1/designs/{design}/analyses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List how a design's security went
+         * @description Newest first; the newest 500 points are kept.
+         */
+        get: operations["listAnalyses"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/designs/{design}/analyses/latest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read what is known of a design's security
+         * @description The newest analysis, with what people decided about its findings. 404 `no_analysis_yet` before the first.
+         */
+        get: operations["readLatestAnalysis"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/designs/{design}/findings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what was decided about findings
+         * @description Newest first, also of findings that are gone.
+         */
+        get: operations["listTriage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/designs/{design}/findings/{fingerprint}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Decide about a finding
+         * @description The score follows a moment later: whoever has the design open is told. 404 `no_such_finding` when the newest analysis has
+         *     none with this fingerprint, and nobody decided about it before.
+         */
+        put: operations["decideFinding"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/designs/{design}/members": {
         parameters: {
             query?: never;
@@ -344,6 +482,216 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What the rules say of a design, and what people say of that. */
+        Analysis: {
+            ai_recommendations: unknown;
+            cap: components["schemas"]["AnalysisCap"] | null;
+            /** @description Of the design as it was analysed first, in hexadecimal. */
+            content_hash: string;
+            /**
+             * Format: double
+             * @description Known attributes among all that the rules ask about, 0 to 1.
+             */
+            coverage: number;
+            /**
+             * Format: date-time
+             * @description When the rules ran.
+             */
+            created_at: string;
+            /** Format: uuid */
+            design_id: string;
+            /** Format: int64 */
+            execution_time_ms: number;
+            /** @description What each rule costs, the most expensive first. */
+            explanation: components["schemas"]["AnalysisCost"][];
+            /**
+             * Format: int64
+             * @description Findings that count.
+             */
+            findings_count: number;
+            /** @description A to F. */
+            grade: string;
+            /** Format: uuid */
+            id: string;
+            /** @description There are newer edits that nobody has looked at. */
+            is_stale: boolean;
+            /** @description Every finding, the worst first. */
+            issues: components["schemas"]["Finding"][];
+            /** @description Findings beyond what is listed. */
+            omitted: components["schemas"]["OmittedFindings"][];
+            ruleset_version: string;
+            /**
+             * Format: double
+             * @description 0.0 (bad) to 10.0, one decimal. Findings that were accepted or are mistaken cost nothing.
+             */
+            security_score: number;
+            /** @description Of what rules can see of it, in hexadecimal. */
+            semantic_hash: string;
+            /**
+             * Format: int64
+             * @description The log up to here.
+             */
+            seq: number;
+            /** @description Of the worst finding that counts. Null: there is none. */
+            severity: string | null;
+        };
+        /** @description What the score cannot rise above while this rule has a finding that is rather sure. */
+        AnalysisCap: {
+            /** Format: double */
+            limit: number;
+            rule_id: string;
+            severity: components["schemas"]["Severity"];
+        };
+        /** @description What a rule costs. */
+        AnalysisCost: {
+            /**
+             * Format: int64
+             * @description Findings.
+             */
+            count: number;
+            /** Format: double */
+            points: number;
+            rule_id: string;
+            severity: components["schemas"]["Severity"];
+        };
+        /** @description What became of the analyses that this server made, since its start. */
+        AnalysisFigures: {
+            /**
+             * Format: int64
+             * @description The rules had said it before, as after an edit and its undo.
+             */
+            cache_hits: number;
+            /**
+             * Format: int64
+             * @description Designs that are not tried again before their next edit. Not 0: the log says why.
+             */
+            dead_letters: number;
+            /**
+             * Format: int64
+             * @description Tries that failed.
+             */
+            failures: number;
+            /**
+             * Format: int64
+             * @description Settled designs that the jobs were not told of at once, since they had too much to do.
+             */
+            hints_dropped: number;
+            /**
+             * Format: int64
+             * @description Only what people decided had changed.
+             */
+            rescored: number;
+            ruleset_version: string;
+            /**
+             * Format: int64
+             * @description The rules ran.
+             */
+            runs: number;
+            /**
+             * Format: int64
+             * @description A design had settled, and nothing that rules can see had changed.
+             */
+            settle_skipped_noop: number;
+        };
+        AnalysisHistory: {
+            items: components["schemas"]["AnalysisPoint"][];
+            /** @description For the next page; null on the last. */
+            next: string | null;
+        };
+        /** @description An analysis that was asked for. */
+        AnalysisJob: {
+            /** Format: uuid */
+            design_id: string;
+            /** Format: uuid */
+            job_id: string;
+            results_url: string;
+            status: components["schemas"]["AnalysisJobStatus"];
+            /** @description Paths on this server. */
+            status_url: string;
+        };
+        /** @enum {string} */
+        AnalysisJobStatus: "queued" | "running" | "completed" | "failed";
+        /** @description A point in the history of a design's security. */
+        AnalysisPoint: {
+            /**
+             * Format: date-time
+             * @description When it came to hold.
+             */
+            at: string;
+            /**
+             * Format: double
+             * @description Known attributes among all that the rules ask about, 0 to 1.
+             */
+            coverage: number;
+            /**
+             * Format: date-time
+             * @description When the rules ran.
+             */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description Findings that counted.
+             */
+            findings_count: number;
+            grade: string;
+            /**
+             * Format: uuid
+             * @description Of the analysis: two points may name the same one, as after an edit and its undo.
+             */
+            id: string;
+            ruleset_version: string;
+            /**
+             * Format: double
+             * @description 0.0 to 10.0.
+             */
+            security_score: number;
+            /**
+             * Format: int64
+             * @description The log up to here.
+             */
+            seq: number;
+            /** @description Of the worst finding that counted. Null: there was none. */
+            severity: string | null;
+        };
+        /** @description How far an analysis is. */
+        AnalysisProgress: {
+            /** Format: uuid */
+            analysis_id?: string;
+            /**
+             * Format: int64
+             * @description How often it was begun.
+             */
+            attempts: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: uuid */
+            design_id: string;
+            error?: string;
+            /** Format: date-time */
+            finished_at?: string;
+            /** Format: uuid */
+            job_id: string;
+            /**
+             * Format: int64
+             * @description In percent.
+             */
+            progress: number;
+            /** Format: date-time */
+            started_at?: string;
+            status: components["schemas"]["AnalysisJobStatus"];
+        };
+        AnalysisRun: {
+            /** Format: uuid */
+            design_id: string;
+        };
+        /** @description What mends it: the body of a PATCH of the design. */
+        Autofix: {
+            /** @description As PATCH takes it. New nodes have no place in it. */
+            patch: Record<string, never>;
+            /** @description For each new node, by its id: near which elements it belongs. */
+            place?: Record<string, never>;
+            title: string;
+        };
         BlobBacklog: {
             /** Format: int64 */
             blobs: number;
@@ -399,6 +747,11 @@ export interface components {
         };
         /** @enum {string} */
         DatabaseStatus: "ok" | "unavailable";
+        Decider: {
+            /** Format: uuid */
+            id: string;
+            name: string | null;
+        };
         /** @description A design without its content. */
         Design: {
             /** Format: date-time */
@@ -542,7 +895,70 @@ export interface components {
          * @description A stable word for programs.
          * @enum {string}
          */
-        ErrorCode: "accounts_elsewhere" | "bad_credentials" | "busy" | "conflict" | "design_too_large" | "draining" | "email_taken" | "forbidden" | "internal" | "invalid_refresh_token" | "invalid_token" | "last_owner" | "malformed" | "method_not_allowed" | "no_credential" | "no_such_design" | "no_such_route" | "no_such_user" | "not_a_member" | "not_importable" | "outcome_unknown" | "overloaded" | "precondition_required" | "read_only" | "registration_closed" | "rejected" | "restarting" | "session_ended" | "stale" | "store_unavailable" | "timeout" | "token_expired" | "too_large" | "too_many" | "too_many_attempts" | "too_many_connections" | "unreadable_design" | "unsupported_media_type" | "upgrade_required" | "validation_failed";
+        ErrorCode: "accounts_elsewhere" | "analysis_failed" | "bad_credentials" | "busy" | "conflict" | "design_too_large" | "draining" | "email_taken" | "forbidden" | "internal" | "invalid_refresh_token" | "invalid_token" | "last_owner" | "malformed" | "method_not_allowed" | "no_analysis_yet" | "no_credential" | "no_such_design" | "no_such_finding" | "no_such_job" | "no_such_route" | "no_such_user" | "not_a_member" | "not_finished" | "not_importable" | "outcome_unknown" | "overloaded" | "precondition_required" | "read_only" | "registration_closed" | "rejected" | "restarting" | "session_ended" | "stale" | "store_unavailable" | "timeout" | "token_expired" | "too_large" | "too_many" | "too_many_analyses" | "too_many_attempts" | "too_many_connections" | "unreadable_design" | "unsupported_media_type" | "upgrade_required" | "validation_failed";
+        /** @description Something that is wrong with a design. */
+        Finding: {
+            autofix?: components["schemas"]["Autofix"];
+            /**
+             * Format: double
+             * @description 0 to 1.
+             */
+            confidence: number;
+            cwe: string[];
+            /** @description Ids of nodes and edges to mark; what it is about first. */
+            elements: string[];
+            evidence: components["schemas"]["FindingEvidence"][];
+            /** @description Stable when elements move or are renamed: decisions are kept by it. */
+            fingerprint: string;
+            /** @description A path of an attack: node, edge, node and so on. */
+            path?: string[];
+            /**
+             * Format: double
+             * @description What it costs of the score. 0 if it does not count.
+             */
+            points: number;
+            remediation: string;
+            rule_id: string;
+            severity: components["schemas"]["Severity"];
+            standards: components["schemas"]["Standard"][];
+            /** @description Letters of STRIDE. */
+            stride: string[];
+            title: string;
+            triage: components["schemas"]["FindingTriage"];
+            why: string;
+        };
+        FindingDecision: {
+            /**
+             * Format: date-time
+             * @description Of an acceptance only: from then on the finding counts again.
+             */
+            expires_at?: string;
+            /** @description Required unless it is opened again. */
+            reason?: string;
+            /**
+             * @description Stands for [`TriageState`], which knows nothing of documents.
+             * @enum {string}
+             */
+            state: "open" | "accepted" | "false_positive";
+        };
+        /** @description What the design says, and how that was read. */
+        FindingEvidence: {
+            element: string;
+            key: string;
+            says: string;
+            value: string;
+        };
+        /** @description What somebody decided about a finding. */
+        FindingTriage: {
+            /** Format: date-time */
+            at?: string;
+            /** @description Absent: the account is gone. */
+            by?: components["schemas"]["Decider"];
+            /** Format: date-time */
+            expires_at?: string;
+            reason?: string;
+            state: ("open" | "accepted" | "false_positive") & Record<string, never>;
+        };
         /** @description What a login or a refresh hands out. */
         Grant: {
             /** @description A JWT. */
@@ -648,6 +1064,15 @@ export interface components {
             name: string;
             nodes?: components["schemas"]["DesignElement"][];
         };
+        /** @description Findings of one kind that are not listed. */
+        OmittedFindings: {
+            /** Format: double */
+            confidence: number;
+            /** Format: int64 */
+            count: number;
+            rule_id: string;
+            severity: components["schemas"]["Severity"];
+        };
         /**
          * @description What somebody may do on the platform as a whole.
          * @enum {string}
@@ -704,6 +1129,7 @@ export interface components {
         };
         /** @description How the server is. */
         ServerHealth: {
+            analysis: components["schemas"]["AnalysisFigures"];
             blob_backlog?: components["schemas"]["BlobBacklog"] | null;
             bus?: components["schemas"]["BusHealth"] | null;
             /** @description Open sockets. */
@@ -732,6 +1158,12 @@ export interface components {
         };
         /** @enum {string} */
         ServerHealthStatus: "ok" | "degraded";
+        /** @enum {string} */
+        Severity: "critical" | "high" | "medium" | "low" | "info";
+        Standard: {
+            name: string;
+            url?: string;
+        };
         /** @description The looks into the database by which a server notices what others changed, several times a second while a design is open. */
         StoreLook: {
             /**
@@ -754,6 +1186,12 @@ export interface components {
         };
         /** @enum {string} */
         TokenType: "Bearer";
+        TriagedFinding: components["schemas"]["FindingTriage"] & {
+            fingerprint: string;
+        };
+        TriagedFindings: {
+            items: components["schemas"]["TriagedFinding"][];
+        };
         /** @description A person as the API shows them. */
         User: {
             /** Format: date-time */
@@ -803,6 +1241,270 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ServerHealth"];
+                };
+            };
+        };
+    };
+    runAnalysis: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnalysisRun"];
+            };
+        };
+        responses: {
+            /** @description It will be done. */
+            202: {
+                headers: {
+                    /** @description Where to ask how far it is. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnalysisJob"];
+                };
+            };
+            /** @description Not JSON, or a field that cannot be used. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No access token, or one that is not good any more. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not permit it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such design. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body does not say that it is JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Five times in the last minute: see `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Ours to mend. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Passes by itself: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readAnalysisResults: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what the caller has: 304 when it is still the newest. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description `job_id` of the answer to the request. */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The analysis. */
+            200: {
+                headers: {
+                    /** @description A hash of this answer. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Analysis"];
+                };
+            };
+            /** @description The caller has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No access token, or one that is not good any more. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not permit it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such design. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is none, yet or at all. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Ours to mend. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Passes by itself: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readAnalysisStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `job_id` of the answer to the request. */
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description So far. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnalysisProgress"];
+                };
+            };
+            /** @description No access token, or one that is not good any more. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not permit it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such design. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Ours to mend. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Passes by itself: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1826,6 +2528,346 @@ export interface operations {
             };
             /** @description The design is another by now; `details` has its tag. */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body does not say that it is JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Ours to mend. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Passes by itself: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAnalyses: {
+        parameters: {
+            query?: {
+                /** @description Points on the page. */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The design's id. */
+                design: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnalysisHistory"];
+                };
+            };
+            /** @description A query parameter that cannot be used. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No access token, or one that is not good any more. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not permit it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such design. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Ours to mend. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Passes by itself: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readLatestAnalysis: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what the caller has: 304 when it is still the newest. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description The design's id. */
+                design: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The analysis. */
+            200: {
+                headers: {
+                    /** @description A hash of this answer. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Analysis"];
+                };
+            };
+            /** @description The caller has it. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No access token, or one that is not good any more. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not permit it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such design. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Ours to mend. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Passes by itself: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTriage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The design's id. */
+                design: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TriagedFindings"];
+                };
+            };
+            /** @description No access token, or one that is not good any more. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not permit it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such design. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Ours to mend. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Passes by itself: see `Retry-After`. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decideFinding: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The design's id. */
+                design: string;
+                /** @description 64 hexadecimal digits, as a finding carries them. */
+                fingerprint: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FindingDecision"];
+            };
+        };
+        responses: {
+            /** @description What holds now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindingTriage"];
+                };
+            };
+            /** @description Not JSON, or a field that cannot be used. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No access token, or one that is not good any more. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not permit it. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such design. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The design has as many decisions as it may. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -6,8 +6,8 @@ use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::super::jobs;
-use super::super::values::{column, hash, id, micros, text};
+use super::jobs;
+use super::values::{column, hash, id, micros, text};
 use crate::store::analyses::{Decider, Decision, TRIAGE_MAX, Triage, TriageState};
 use crate::store::jobs::JobKind;
 use crate::store::{Result, StoreError};

@@ -4,8 +4,8 @@ use atlas_crdt::ids::{AnalysisId, AnalysisRequestId, DesignId, Seq};
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
-use super::super::jobs;
-use super::super::values::{column, counter, id, instant, or_conflict};
+use super::jobs;
+use super::values::{column, counter, id, instant, or_conflict};
 use crate::store::analyses::{AnalysisRequest, NewAnalysisRequest, REQUEST_FAILED};
 use crate::store::jobs::{JobKind, JobLease};
 use crate::store::{Result, StoreError};
@@ -106,7 +106,7 @@ pub(super) async fn finish(
 }
 
 /// The job was given up. `now` in microseconds.
-pub(in super::super) async fn fail_all(tx: &mut SqliteConnection, design: DesignId, now: i64) -> Result<()> {
+pub(super) async fn fail_all(tx: &mut SqliteConnection, design: DesignId, now: i64) -> Result<()> {
     sqlx::query(
         "UPDATE analysis_requests SET finished_at = ?2, error = ?3 WHERE design_id = ?1 AND finished_at IS NULL",
     )

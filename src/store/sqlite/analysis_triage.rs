@@ -5,8 +5,8 @@ use atlas_crdt::view::hex;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
-use super::super::values::{column, hash, id, instant, micros};
-use super::super::{jobs, log};
+use super::values::{column, hash, id, instant, micros};
+use super::{jobs, log};
 use crate::store::analyses::{Decider, Decision, TRIAGE_MAX, Triage, TriageState};
 use crate::store::jobs::JobKind;
 use crate::store::{Result, StoreError};

@@ -1,30 +1,29 @@
 //! Analyses and their history, for people.
 
 use atlas_crdt::ids::{AnalysisId, DesignId, Seq};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Connection, FromRow, Row};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{FromRow, Row};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::super::values::{column, counter, hash, id, instant};
-use super::triage;
+use super::analysis_triage as triage;
+use super::values::{column, counter, hash, id};
 use crate::store::Result;
 use crate::store::analyses::{Analysis, AnalysisPoint, AnalysisSummary, StoredScore, Triage};
 
 /// A row of the summary: analysis, number, seq, score, grade, severity, coverage, findings.
 type Summary = (Uuid, i64, i64, f64, String, Option<String>, f64, i64);
 
-pub(in super::super) async fn summary(
-    connection: &mut SqliteConnection,
-    design: DesignId,
-) -> Result<Option<AnalysisSummary>> {
+pub(super) async fn summary(tx: &mut PgConnection, design: DesignId) -> Result<Option<AnalysisSummary>> {
     let newest: Option<Summary> = sqlx::query_as(
-        "SELECT point.analysis_id, point.no, point.seq, point.security_score, point.grade, point.severity,
+        "SELECT point.analysis_id, point.no, point.seq, point.security_score::float8, point.grade, point.severity,
                 analysis.coverage, point.findings_count
          FROM analysis_points AS point JOIN analyses AS analysis ON analysis.id = point.analysis_id
-         WHERE point.design_id = ?1 ORDER BY point.no DESC LIMIT 1",
+         WHERE point.design_id = $1 ORDER BY point.no DESC LIMIT 1",
     )
+    .persistent(false)
     .bind(id(design.as_u128()))
-    .fetch_optional(connection)
+    .fetch_optional(tx)
     .await?;
     let Some((analysis, no, seq, score, grade, severity, coverage, findings)) = newest else {
         return Ok(None);
@@ -42,11 +41,11 @@ pub(in super::super) async fn summary(
 }
 
 /// The columns of an analysis, as stored, with the newest place in the log at which it was found to hold.
-const SELECT: &str = "SELECT analysis.id, analysis.security_score, analysis.grade, analysis.severity,
-         analysis.findings_count, analysis.explanation, analysis.cap, analysis.coverage, analysis.content_hash,
+const SELECT: &str = "SELECT analysis.id, analysis.security_score::float8 AS security_score, analysis.grade, analysis.severity,
+         analysis.findings_count, analysis.explanation::text AS explanation, analysis.cap::text AS cap, analysis.coverage, analysis.content_hash,
          analysis.semantic_hash, analysis.ruleset_version,
          coalesce((SELECT max(seq) FROM analysis_points WHERE analysis_id = analysis.id), analysis.seq) AS seq,
-         analysis.issues, analysis.omitted, analysis.execution_time_ms, analysis.created_at,
+         analysis.issues::text AS issues, analysis.omitted::text AS omitted, analysis.execution_time_ms, analysis.created_at,
          h.analysed_seq < h.head_seq AS is_stale
      FROM analyses AS analysis JOIN design_heads AS h ON h.design_id = analysis.design_id";
 
@@ -66,12 +65,12 @@ struct Stored {
     issues: String,
     omitted: Option<String>,
     execution_ms: i64,
-    created_at: i64,
+    created_at: OffsetDateTime,
     is_stale: bool,
 }
 
-impl FromRow<'_, SqliteRow> for Stored {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow<'_, PgRow> for Stored {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
             id: row.try_get("id")?,
             score: row.try_get("security_score")?,
@@ -116,43 +115,40 @@ impl Stored {
             issues: self.issues,
             omitted: self.omitted.unwrap_or_else(none),
             execution_ms: counter(self.execution_ms)?,
-            created_at: instant(self.created_at)?,
+            created_at: self.created_at,
             is_stale: self.is_stale,
             triage,
         })
     }
 }
 
-pub(super) async fn latest(connection: &mut SqliteConnection, design: DesignId) -> Result<Option<Analysis>> {
-    let mut tx = connection.begin().await?;
+pub(super) async fn latest(tx: &mut PgConnection, design: DesignId) -> Result<Option<Analysis>> {
     let newest: Option<Uuid> = sqlx::query_scalar(
-        "SELECT analysis_id FROM analysis_points WHERE design_id = ?1 ORDER BY no DESC LIMIT 1",
+        "SELECT analysis_id FROM analysis_points WHERE design_id = $1 ORDER BY no DESC LIMIT 1",
     )
+    .persistent(false)
     .bind(id(design.as_u128()))
     .fetch_optional(&mut *tx)
     .await?;
     let Some(newest) = newest else { return Ok(None) };
-    let found = read(&mut tx, design, newest).await?;
-    tx.commit().await?;
+    let found = read(tx, design, newest).await?;
     Ok(found)
 }
 
 pub(super) async fn one(
-    connection: &mut SqliteConnection,
+    tx: &mut PgConnection,
     design: DesignId,
     analysis: AnalysisId,
 ) -> Result<Option<Analysis>> {
-    let mut tx = connection.begin().await?;
-    let found = read(&mut tx, design, id(analysis.as_u128())).await?;
-    tx.commit().await?;
+    let found = read(tx, design, id(analysis.as_u128())).await?;
     Ok(found)
 }
 
-async fn read(tx: &mut SqliteConnection, design: DesignId, analysis: Uuid) -> Result<Option<Analysis>> {
+async fn read(tx: &mut PgConnection, design: DesignId, analysis: Uuid) -> Result<Option<Analysis>> {
     let mut sql = sqlx::QueryBuilder::new(SELECT);
     sql.push(" WHERE analysis.design_id = ").push_bind(id(design.as_u128()));
     sql.push(" AND analysis.id = ").push_bind(analysis);
-    let stored: Option<Stored> = sql.build_query_as().fetch_optional(&mut *tx).await?;
+    let stored: Option<Stored> = sql.build_query_as().persistent(false).fetch_optional(&mut *tx).await?;
     let Some(stored) = stored else { return Ok(None) };
     let triage = triage::of_design(tx, design).await?;
     stored.read(design, triage).map(Some)
@@ -160,24 +156,25 @@ async fn read(tx: &mut SqliteConnection, design: DesignId, analysis: Uuid) -> Re
 
 /// A row of the history: number, analysis, score, grade, severity, findings, coverage, seq, rules, when they ran, when it came
 /// to hold.
-type Point = (i64, Uuid, f64, String, Option<String>, i64, f64, i64, String, i64, i64);
+type Point = (i64, Uuid, f64, String, Option<String>, i64, f64, i64, String, OffsetDateTime, OffsetDateTime);
 
 pub(super) async fn history(
-    connection: &mut SqliteConnection,
+    tx: &mut PgConnection,
     design: DesignId,
     before: Option<u64>,
     limit: i64,
 ) -> Result<Vec<AnalysisPoint>> {
     let points: Vec<Point> = sqlx::query_as(
-        "SELECT point.no, point.analysis_id, point.security_score, point.grade, point.severity, point.findings_count,
+        "SELECT point.no, point.analysis_id, point.security_score::float8, point.grade, point.severity, point.findings_count,
                 analysis.coverage, point.seq, analysis.ruleset_version, analysis.created_at, point.created_at
          FROM analysis_points AS point JOIN analyses AS analysis ON analysis.id = point.analysis_id
-         WHERE point.design_id = ?1 AND point.no < ?2 ORDER BY point.no DESC LIMIT ?3",
+         WHERE point.design_id = $1 AND point.no < $2 ORDER BY point.no DESC LIMIT $3",
     )
+    .persistent(false)
     .bind(id(design.as_u128()))
     .bind(before.map_or(i64::MAX, column))
     .bind(limit)
-    .fetch_all(connection)
+    .fetch_all(tx)
     .await?;
     points.into_iter().map(point).collect()
 }
@@ -195,7 +192,7 @@ fn point(row: Point) -> Result<AnalysisPoint> {
         coverage,
         seq: Seq::new(counter(seq)?),
         ruleset_version,
-        created_at: instant(created_at)?,
-        at: instant(at)?,
+        created_at,
+        at,
     })
 }

@@ -5,8 +5,8 @@ use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::super::jobs;
-use super::super::values::{column, counter, id, or_conflict};
+use super::jobs;
+use super::values::{column, counter, id, or_conflict};
 use crate::store::analyses::{AnalysisRequest, NewAnalysisRequest, REQUEST_FAILED};
 use crate::store::jobs::{JobKind, JobLease};
 use crate::store::{Result, StoreError};
@@ -109,7 +109,7 @@ pub(super) async fn finish(tx: &mut PgConnection, design: DesignId, analysis: Uu
 }
 
 /// The job was given up.
-pub(in super::super) async fn fail_all(tx: &mut PgConnection, design: DesignId) -> Result<()> {
+pub(super) async fn fail_all(tx: &mut PgConnection, design: DesignId) -> Result<()> {
     sqlx::query(
         "UPDATE analysis_requests SET finished_at = now(), error = $2 WHERE design_id = $1 AND finished_at IS NULL",
     )

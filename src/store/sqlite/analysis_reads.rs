@@ -1,32 +1,30 @@
 //! Analyses and their history, for people.
 
 use atlas_crdt::ids::{AnalysisId, DesignId, Seq};
-use sqlx::postgres::{PgConnection, PgRow};
-use sqlx::{FromRow, Row};
-use time::OffsetDateTime;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Connection, FromRow, Row};
 use uuid::Uuid;
 
-use super::super::values::{column, counter, hash, id};
-use super::triage;
+use super::analysis_triage as triage;
+use super::values::{column, counter, hash, id, instant};
 use crate::store::Result;
 use crate::store::analyses::{Analysis, AnalysisPoint, AnalysisSummary, StoredScore, Triage};
 
 /// A row of the summary: analysis, number, seq, score, grade, severity, coverage, findings.
 type Summary = (Uuid, i64, i64, f64, String, Option<String>, f64, i64);
 
-pub(in super::super) async fn summary(
-    tx: &mut PgConnection,
+pub(super) async fn summary(
+    connection: &mut SqliteConnection,
     design: DesignId,
 ) -> Result<Option<AnalysisSummary>> {
     let newest: Option<Summary> = sqlx::query_as(
-        "SELECT point.analysis_id, point.no, point.seq, point.security_score::float8, point.grade, point.severity,
+        "SELECT point.analysis_id, point.no, point.seq, point.security_score, point.grade, point.severity,
                 analysis.coverage, point.findings_count
          FROM analysis_points AS point JOIN analyses AS analysis ON analysis.id = point.analysis_id
-         WHERE point.design_id = $1 ORDER BY point.no DESC LIMIT 1",
+         WHERE point.design_id = ?1 ORDER BY point.no DESC LIMIT 1",
     )
-    .persistent(false)
     .bind(id(design.as_u128()))
-    .fetch_optional(tx)
+    .fetch_optional(connection)
     .await?;
     let Some((analysis, no, seq, score, grade, severity, coverage, findings)) = newest else {
         return Ok(None);
@@ -44,11 +42,11 @@ pub(in super::super) async fn summary(
 }
 
 /// The columns of an analysis, as stored, with the newest place in the log at which it was found to hold.
-const SELECT: &str = "SELECT analysis.id, analysis.security_score::float8 AS security_score, analysis.grade, analysis.severity,
-         analysis.findings_count, analysis.explanation::text AS explanation, analysis.cap::text AS cap, analysis.coverage, analysis.content_hash,
+const SELECT: &str = "SELECT analysis.id, analysis.security_score, analysis.grade, analysis.severity,
+         analysis.findings_count, analysis.explanation, analysis.cap, analysis.coverage, analysis.content_hash,
          analysis.semantic_hash, analysis.ruleset_version,
          coalesce((SELECT max(seq) FROM analysis_points WHERE analysis_id = analysis.id), analysis.seq) AS seq,
-         analysis.issues::text AS issues, analysis.omitted::text AS omitted, analysis.execution_time_ms, analysis.created_at,
+         analysis.issues, analysis.omitted, analysis.execution_time_ms, analysis.created_at,
          h.analysed_seq < h.head_seq AS is_stale
      FROM analyses AS analysis JOIN design_heads AS h ON h.design_id = analysis.design_id";
 
@@ -68,12 +66,12 @@ struct Stored {
     issues: String,
     omitted: Option<String>,
     execution_ms: i64,
-    created_at: OffsetDateTime,
+    created_at: i64,
     is_stale: bool,
 }
 
-impl FromRow<'_, PgRow> for Stored {
-    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+impl FromRow<'_, SqliteRow> for Stored {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
         Ok(Self {
             id: row.try_get("id")?,
             score: row.try_get("security_score")?,
@@ -118,40 +116,43 @@ impl Stored {
             issues: self.issues,
             omitted: self.omitted.unwrap_or_else(none),
             execution_ms: counter(self.execution_ms)?,
-            created_at: self.created_at,
+            created_at: instant(self.created_at)?,
             is_stale: self.is_stale,
             triage,
         })
     }
 }
 
-pub(super) async fn latest(tx: &mut PgConnection, design: DesignId) -> Result<Option<Analysis>> {
+pub(super) async fn latest(connection: &mut SqliteConnection, design: DesignId) -> Result<Option<Analysis>> {
+    let mut tx = connection.begin().await?;
     let newest: Option<Uuid> = sqlx::query_scalar(
-        "SELECT analysis_id FROM analysis_points WHERE design_id = $1 ORDER BY no DESC LIMIT 1",
+        "SELECT analysis_id FROM analysis_points WHERE design_id = ?1 ORDER BY no DESC LIMIT 1",
     )
-    .persistent(false)
     .bind(id(design.as_u128()))
     .fetch_optional(&mut *tx)
     .await?;
     let Some(newest) = newest else { return Ok(None) };
-    let found = read(tx, design, newest).await?;
+    let found = read(&mut tx, design, newest).await?;
+    tx.commit().await?;
     Ok(found)
 }
 
 pub(super) async fn one(
-    tx: &mut PgConnection,
+    connection: &mut SqliteConnection,
     design: DesignId,
     analysis: AnalysisId,
 ) -> Result<Option<Analysis>> {
-    let found = read(tx, design, id(analysis.as_u128())).await?;
+    let mut tx = connection.begin().await?;
+    let found = read(&mut tx, design, id(analysis.as_u128())).await?;
+    tx.commit().await?;
     Ok(found)
 }
 
-async fn read(tx: &mut PgConnection, design: DesignId, analysis: Uuid) -> Result<Option<Analysis>> {
+async fn read(tx: &mut SqliteConnection, design: DesignId, analysis: Uuid) -> Result<Option<Analysis>> {
     let mut sql = sqlx::QueryBuilder::new(SELECT);
     sql.push(" WHERE analysis.design_id = ").push_bind(id(design.as_u128()));
     sql.push(" AND analysis.id = ").push_bind(analysis);
-    let stored: Option<Stored> = sql.build_query_as().persistent(false).fetch_optional(&mut *tx).await?;
+    let stored: Option<Stored> = sql.build_query_as().fetch_optional(&mut *tx).await?;
     let Some(stored) = stored else { return Ok(None) };
     let triage = triage::of_design(tx, design).await?;
     stored.read(design, triage).map(Some)
@@ -159,25 +160,24 @@ async fn read(tx: &mut PgConnection, design: DesignId, analysis: Uuid) -> Result
 
 /// A row of the history: number, analysis, score, grade, severity, findings, coverage, seq, rules, when they ran, when it came
 /// to hold.
-type Point = (i64, Uuid, f64, String, Option<String>, i64, f64, i64, String, OffsetDateTime, OffsetDateTime);
+type Point = (i64, Uuid, f64, String, Option<String>, i64, f64, i64, String, i64, i64);
 
 pub(super) async fn history(
-    tx: &mut PgConnection,
+    connection: &mut SqliteConnection,
     design: DesignId,
     before: Option<u64>,
     limit: i64,
 ) -> Result<Vec<AnalysisPoint>> {
     let points: Vec<Point> = sqlx::query_as(
-        "SELECT point.no, point.analysis_id, point.security_score::float8, point.grade, point.severity, point.findings_count,
+        "SELECT point.no, point.analysis_id, point.security_score, point.grade, point.severity, point.findings_count,
                 analysis.coverage, point.seq, analysis.ruleset_version, analysis.created_at, point.created_at
          FROM analysis_points AS point JOIN analyses AS analysis ON analysis.id = point.analysis_id
-         WHERE point.design_id = $1 AND point.no < $2 ORDER BY point.no DESC LIMIT $3",
+         WHERE point.design_id = ?1 AND point.no < ?2 ORDER BY point.no DESC LIMIT ?3",
     )
-    .persistent(false)
     .bind(id(design.as_u128()))
     .bind(before.map_or(i64::MAX, column))
     .bind(limit)
-    .fetch_all(tx)
+    .fetch_all(connection)
     .await?;
     points.into_iter().map(point).collect()
 }
@@ -195,7 +195,7 @@ fn point(row: Point) -> Result<AnalysisPoint> {
         coverage,
         seq: Seq::new(counter(seq)?),
         ruleset_version,
-        created_at,
-        at,
+        created_at: instant(created_at)?,
+        at: instant(at)?,
     })
 }

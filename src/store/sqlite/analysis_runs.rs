@@ -5,9 +5,9 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
-use super::super::jobs;
-use super::super::values::{column, counter, hash, id, instant, micros};
-use super::{requests, triage};
+use super::jobs;
+use super::values::{column, counter, hash, id, instant, micros};
+use super::{analysis_requests as requests, analysis_triage as triage};
 use crate::store::analyses::{
     AnalysisOutcome, AnalysisState, CurrentAnalysis, FreshAnalysis, KeptAnalysis, POINTS_KEPT, StoredScore,
 };

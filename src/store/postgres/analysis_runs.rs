@@ -5,9 +5,9 @@ use sqlx::postgres::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::super::jobs;
-use super::super::values::{column, counter, hash, id, json, micros};
-use super::{requests, triage};
+use super::jobs;
+use super::values::{column, counter, hash, id, json, micros};
+use super::{analysis_requests as requests, analysis_triage as triage};
 use crate::store::analyses::{
     AnalysisOutcome, AnalysisState, CurrentAnalysis, FreshAnalysis, KeptAnalysis, POINTS_KEPT, StoredScore,
 };
