@@ -144,8 +144,8 @@ fn main() -> ExitCode {
 
 async fn run(config: Config, command: Command) -> ExitCode {
     let done = match command {
-        Command::Serve { role } => return serve(config, role).await,
-        Command::Worker => return serve(config, ServerRole::Worker).await,
+        Command::Serve { role } => return Box::pin(serve(config, role)).await,
+        Command::Worker => return Box::pin(serve(config, ServerRole::Worker)).await,
         Command::Fsck { design, deep, no_blobs } => {
             let depth = if deep {
                 Depth::Contents
