@@ -18,6 +18,6 @@ mod pending;
 mod poison;
 mod presence;
 mod roles;
-mod siege;
+pub(crate) mod siege;
 mod sizes;
 mod structure;

@@ -85,7 +85,7 @@ async fn rows_leases_and_delays_age_by_the_clock() {
     assert_eq!(store.claim_job(JobKind::Compact, PodId::new(1), MINUTE).await.unwrap(), None);
     let reason = "the disk is full".to_owned();
     store.end_job(other, JobEnd::Failed { retry_in: 2 * MINUTE, reason: reason.clone() }).await.unwrap();
-    let kept: Option<String> = sqlx::query_scalar("SELECT reason FROM jobs")
+    let kept: Option<String> = sqlx::query_scalar("SELECT reason FROM jobs WHERE kind = 'compact'")
         .fetch_one(&mut *store.reader().await.unwrap())
         .await
         .unwrap();
