@@ -34,6 +34,8 @@ mod catalogue;
 mod properties;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod truth;
 
 pub use report::Report;
 

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::analysis::RULESET_VERSION;
 use crate::auth::AuthSettings;
 use crate::auth::keys::Keys;
 use crate::bus::Bus;
@@ -19,14 +20,15 @@ use crate::clock::{Clock, Ids};
 use crate::config::{self, Config};
 use crate::http::accept::{self, AcceptLimits};
 use crate::http::credentials::Credentials;
-use crate::http::health::{self, Probes};
+use crate::http::health::{self, Analysing, Probes};
 use crate::http::{self, AppState, HttpSettings, Registration};
 use crate::hub::folds::FoldHints;
 use crate::hub::stop::Unsaved;
 use crate::hub::{Hub, HubDeps};
-use crate::jobs::{JobDeps, Jobs};
+use crate::jobs::{Hints, JobDeps, Jobs};
 use crate::lifecycle::Tasks;
 use crate::store::Stores;
+use crate::store::analyses::{AnalysisCounters, AnalysisHints};
 
 pub mod commands;
 pub mod open;
@@ -40,6 +42,8 @@ const ASK_LIMIT: Duration = Duration::from_secs(5);
 const STOPS_AT: [u32; 4] = [70, 80, 90, 100];
 /// Hints about long logs that wait for the jobs; more are dropped, since a sweep finds these logs, too.
 const FOLD_HINTS_MAX: usize = 1_024;
+/// The same, about designs to be analysed.
+const ANALYSIS_HINTS_MAX: usize = 4_096;
 
 /// What a server does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +57,11 @@ pub enum Role {
 }
 
 /// A server that accepts connections. Ends with [`Running::stop`].
-#[derive(Debug)]
 pub struct Running {
     /// Where it listens; with port 0 in the settings, the port that the system chose.
     pub addr: SocketAddr,
     stores: Stores,
+    bus: Arc<dyn Bus>,
     /// `None`: it serves nobody.
     hub: Option<Hub>,
     jobs: Jobs,
@@ -73,6 +77,12 @@ pub struct Running {
     clock: Clock,
     /// Keeps what it locks.
     _blobs: open::Blobs,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("addr", &self.addr).finish_non_exhaustive()
+    }
 }
 
 /// Starts a server.
@@ -93,13 +103,22 @@ impl App {
         blobs.look(&tasks);
         open::warn_of_what_is_not_shared(&config, role);
         let (folds, hints) = mpsc::channel(FOLD_HINTS_MAX);
+        let (analyses, settled) = AnalysisHints::channel(ANALYSIS_HINTS_MAX);
+        let counters = Arc::new(AnalysisCounters::default());
+        let analysing = Analysing {
+            counters: Arc::clone(&counters),
+            hints: analyses.clone(),
+            ruleset_version: RULESET_VERSION,
+        };
+        // Its tasks end with the store's: the last words are said when the rooms have gone.
+        let bus = open::bus(&config, &clock, &ids, &store_tasks)?;
         let draining = http::Draining::default();
         let base =
             Base { clock: clock.clone(), ids: ids.clone(), tasks: tasks.clone(), draining: draining.clone() };
         let (router, hub) = if role == Role::Worker {
             let (store, upkeep) = (Arc::clone(&stores.store), Arc::clone(&stores.upkeep));
             let draining = draining.clone();
-            let probes = Probes { store, upkeep, clock: clock.clone(), draining, hub: None };
+            let probes = Probes { store, upkeep, clock: clock.clone(), draining, hub: None, analysing };
             (health::router(probes), None)
         } else {
             let jobs = &config.jobs;
@@ -109,11 +128,9 @@ impl App {
                 bytes: jobs.compact_bytes,
                 rows_at_leave: jobs.compact_leave_rows,
             };
-            // Its tasks end with the store's: the last words are said when the rooms have gone.
-            let bus = open::bus(&config, &clock, &ids, &store_tasks)?;
-            let hub = base.hub(&config, &stores, bus, pod, folds);
+            let hub = base.hub(&config, &stores, Arc::clone(&bus), pod, (folds, analyses));
             tasks.spawn("watch", hub.clone().watch());
-            (base.router(&config, &stores, hub.clone()).await?, Some(hub))
+            (base.router(&config, &stores, hub.clone(), analysing).await?, Some(hub))
         };
         let listener = TcpListener::bind(config.server.listen)
             .await
@@ -121,14 +138,17 @@ impl App {
         let addr = listener.local_addr().context("the listening socket has no address")?;
 
         let jobs = JobDeps {
-            upkeep: Arc::clone(&stores.upkeep),
+            stores: stores.clone(),
+            bus: Arc::clone(&bus),
             archive: blobs.archive.clone(),
             clock: clock.clone(),
             ids,
             tasks: tasks.clone(),
             pod,
             settings: open::job_settings(&config.jobs),
+            counters,
         };
+        let hints = Hints { folds: hints, analyses: settled };
         let jobs = Jobs::start(jobs, hints, role != Role::Web);
         let accepting = CancellationToken::new();
         let limits = AcceptLimits {
@@ -149,6 +169,7 @@ impl App {
         Ok(Running {
             addr,
             stores,
+            bus,
             hub,
             jobs,
             draining,
@@ -178,7 +199,7 @@ impl Base {
         stores: &Stores,
         bus: Arc<dyn Bus>,
         pod: atlas_crdt::ids::PodId,
-        folds: FoldHints,
+        (folds, analyses): (FoldHints, AnalysisHints),
     ) -> Hub {
         Hub::new(HubDeps {
             store: Arc::clone(&stores.store),
@@ -191,10 +212,17 @@ impl Base {
             unsaved_bytes_max: config.server.unsaved_bytes_max,
             unsaved_bytes_total_max: config.server.unsaved_bytes_total_max,
             folds,
+            analyses,
         })
     }
 
-    async fn router(&self, config: &Config, stores: &Stores, hub: Hub) -> anyhow::Result<Router> {
+    async fn router(
+        &self,
+        config: &Config,
+        stores: &Stores,
+        hub: Hub,
+        analysing: Analysing,
+    ) -> anyhow::Result<Router> {
         let keys = open_keys(&config.auth, &config.storage.data_dir).await?;
         let store = Arc::clone(&stores.store);
         let settings = auth_settings(&config.auth)?;
@@ -202,6 +230,9 @@ impl Base {
         Ok(http::router(AppState {
             store: Arc::clone(&stores.store),
             upkeep: Arc::clone(&stores.upkeep),
+            analyses: Arc::clone(&stores.analyses),
+            analysing,
+            turns: http::analyses::Turns::default(),
             hub,
             auth: Arc::new(auth),
             clock: self.clock.clone(),
@@ -244,9 +275,7 @@ impl Running {
         self.tasks.close_and_wait(left(requests)).await;
         // Rooms that were late may have saved their edits meanwhile.
         let all_saved = self.name_unsaved();
-        if let Some(hub) = &self.hub {
-            hub.bus().close().await;
-        }
+        self.bus.close().await;
         let store_closed = tokio::time::timeout(left(store), self.stores.store.close()).await.is_ok();
         let store_ended = self.store_tasks.close_and_wait(left(rest)).await;
         tracing::info!("stopped");

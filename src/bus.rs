@@ -45,6 +45,17 @@ pub enum Word {
     Digest { generation: Generation, seq: Seq, hash: [u8; 32] },
     /// Something besides the log has changed in the store: members, or that there is a design at all.
     Notice,
+    /// The analysis of the design has come so far.
+    Analysis(AnalysisWord),
+}
+
+/// How far the analysis of a design has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnalysisWord {
+    /// A run of the rules has begun, of the design as it stood at this place of its log.
+    Started { seq: Seq },
+    /// There is something to read: the store says what, up to this number (`analysis_no`).
+    Completed { no: u64 },
 }
 
 /// One pod's word to the others about itself, or about everything.
@@ -62,6 +73,8 @@ pub enum PodWord {
     Bye,
     /// A login has ended.
     SessionRevoked(SessionId),
+    /// There is work for whoever runs jobs: they need not wait for their next question to the store.
+    WorkWaits,
 }
 
 /// How often a pod says that it lives.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use atlas_crdt::ids::{ClientId, DesignId, Millis, PodId, SessionId, UserId};
+use atlas_crdt::ids::{AnalysisId, AnalysisRequestId, ClientId, DesignId, Millis, PodId, SessionId, UserId};
 use atlas_crdt::limits::CLIENT_ID_MAX;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -147,6 +147,18 @@ impl Ids {
     #[must_use]
     pub fn session(&self) -> SessionId {
         SessionId::from_u128(self.uuid_v7())
+    }
+
+    /// A new analysis' id: UUID v7.
+    #[must_use]
+    pub fn analysis(&self) -> AnalysisId {
+        AnalysisId::from_u128(self.uuid_v7())
+    }
+
+    /// The id of a new request for an analysis: UUID v7.
+    #[must_use]
+    pub fn analysis_request(&self) -> AnalysisRequestId {
+        AnalysisRequestId::from_u128(self.uuid_v7())
     }
 
     /// What makes one room load's append ids differ from those of every other load.

@@ -75,7 +75,7 @@ pub struct Database {
     pub migrates: bool,
 }
 
-/// Folding of logs, and what belongs to it.
+/// Folding of logs, and what belongs to it; analyses.
 #[derive(Debug, Clone)]
 pub struct Jobs {
     pub compact_rows: u64,
@@ -87,6 +87,9 @@ pub struct Jobs {
     pub workers: usize,
     pub backlog_bytes: u64,
     pub append_ids_kept: Duration,
+    pub analysis_workers: usize,
+    pub analysis_lease: Duration,
+    pub analysis_sweep: Duration,
 }
 
 /// Accounts and tokens.
@@ -227,6 +230,9 @@ impl Jobs {
             workers: reader.count("ATLAS_WORKERS", 1..=64),
             backlog_bytes: reader.number("ATLAS_BACKLOG_BYTES", 1 << 20..=1 << 40),
             append_ids_kept: reader.seconds("ATLAS_APPEND_IDS_KEPT_SECS", 3_600..=31_536_000),
+            analysis_workers: reader.count("ATLAS_ANALYSIS_WORKERS", 1..=64),
+            analysis_lease: reader.seconds("ATLAS_ANALYSIS_LEASE_SECS", 2..=600),
+            analysis_sweep: reader.seconds("ATLAS_ANALYSIS_SWEEP_SECS", 1..=86_400),
         }
     }
 }

@@ -13,12 +13,14 @@ use crate::clock::{Clock, Ids};
 use crate::hub::Hub;
 use crate::lifecycle::Tasks;
 use crate::store::Store;
+use crate::store::analyses::Analyses;
 use crate::store::upkeep::Upkeep;
 
 use credentials::Credentials;
 
 pub mod accept;
 pub mod accounts;
+pub mod analyses;
 mod budget;
 pub mod client;
 pub mod cookie;
@@ -42,6 +44,10 @@ pub mod tickets;
 pub struct AppState {
     pub store: Arc<dyn Store>,
     pub upkeep: Arc<dyn Upkeep>,
+    pub analyses: Arc<dyn Analyses>,
+    pub analysing: health::Analysing,
+    /// Analyses on demand, of each person.
+    pub turns: analyses::Turns,
     pub hub: Hub,
     pub auth: Arc<Credentials>,
     pub clock: Clock,
@@ -164,6 +170,7 @@ fn api() -> OpenApiRouter<AppState> {
         .merge(snapshot::routes())
         .merge(members::routes())
         .merge(tickets::routes())
+        .merge(analyses::routes())
 }
 
 /// Every route with every layer.

@@ -6,9 +6,11 @@
 //! - `hub/watch.rs` what happens on other pods and in the store, noticed here;
 //! - `hub/turns.rs` designs that speak on the bus a few at a time;
 //! - `hub/outbox.rs` what waits to be written to one connection;
-//! - `hub/room_task.rs` the one task that owns a room: its two queues, its loop, its end;
+//! - `hub/inbox.rs` the two queues that lead into a room;
+//! - `hub/room_task.rs` the one task that owns a room: its loop, its end;
 //! - `hub/executor.rs` carries out what the room wants done;
-//! - `hub/folds.rs` tells the jobs of logs that have grown long.
+//! - `hub/folds.rs` tells the jobs of logs that have grown long;
+//! - `hub/analyses.rs` what the people in a room are told of the analysis of their design.
 //!
 //! The map holds handles only. A room is created under the map's entry, so that two joiners never load one design
 //! twice, and a task removes its own handle before it stops listening: whoever still knocks is told to try again
@@ -35,10 +37,13 @@ use crate::bus::{Bus, BusMessage, PodMessage, PodWord, Word};
 use crate::clock::{Clock, Ids};
 use crate::lifecycle::Tasks;
 use crate::store::Store;
+use crate::store::analyses::AnalysisHints;
 
 pub mod edit;
+mod analyses;
 mod executor;
 pub mod folds;
+mod inbox;
 pub mod outbox;
 mod room_task;
 mod sessions;
@@ -53,8 +58,8 @@ mod watch;
 use stop::Unsaved;
 
 use folds::FoldHints;
+use inbox::{Control, RoomHandle, ToRoom};
 use outbox::Outbox;
-use room_task::{Control, RoomHandle, ToRoom};
 use sessions::Sessions;
 use watch::Watch;
 
@@ -80,6 +85,8 @@ pub struct HubDeps {
     /// Bytes. What all rooms together keep unsaved.
     pub unsaved_bytes_total_max: usize,
     pub folds: FoldHints,
+    /// Where the jobs hear that a design has settled.
+    pub analyses: AnalysisHints,
 }
 
 impl fmt::Debug for HubDeps {

@@ -14,6 +14,7 @@ use atlas_crdt::room::{Append, Claim, Loaded, LogRow, Quarantine};
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+pub mod analyses;
 mod columns;
 #[cfg(test)]
 pub mod conformance;
@@ -23,6 +24,7 @@ pub mod postgres;
 pub mod sqlite;
 pub mod upkeep;
 
+use analyses::{Analyses, AnalysisSummary};
 use upkeep::Upkeep;
 
 /// Bytes. What quarantine keeps of one design's updates; beyond it the oldest lose their payload.
@@ -97,6 +99,9 @@ pub trait Store: Send + Sync + 'static {
     /// Where each of these designs stands, in no order. One that is missing was deleted, or never was. One query for some
     /// thousands, so that a pod may ask for all that it has open, often.
     async fn look(&self, designs: &[DesignId]) -> Result<Vec<(DesignId, Look)>>;
+    /// What the newest analysis says, in brief, with what people decided about its findings. `None`: no such design, or it
+    /// has none yet.
+    async fn analysis_summary(&self, design: DesignId) -> Result<Option<AnalysisSummary>>;
     /// Keeps an update that the document could not take. One with the same hash is there already: nothing changes.
     /// Payloads are kept within [`QUARANTINE_BYTES_MAX`] and [`QUARANTINE_PAYLOADS_MAX`], marks always.
     async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()>;
@@ -106,7 +111,8 @@ pub trait Store: Send + Sync + 'static {
     async fn announce(&self, design: DesignId, client: ClientId, user: UserId) -> Result<()>;
 
     // --- designs
-    /// Creates the design, its head, its owner's membership and the first log row with its claims in one transaction.
+    /// Creates the design, its head, its owner's membership, the first log row with its claims and an `Analyze` job in one
+    /// transaction.
     async fn create_design(&self, new: NewDesign) -> Result<DesignRow>;
     async fn design(&self, design: DesignId) -> Result<Option<DesignRow>>;
     /// Newest change first, each with the role of whom the listing is for. `visible_to: None` lists every design.
@@ -166,17 +172,19 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Option<Ticket>>;
 }
 
-/// One store, as the two kinds of its users see it: rooms and requests, and the jobs that look after it.
+/// One store, as its users see it: rooms and requests, the jobs that look after it, and whoever asks how secure designs are.
 #[derive(Clone)]
 pub struct Stores {
     pub store: Arc<dyn Store>,
     pub upkeep: Arc<dyn Upkeep>,
+    pub analyses: Arc<dyn Analyses>,
 }
 
 impl Stores {
-    pub fn new<S: Store + Upkeep>(store: S) -> Self {
+    pub fn new<S: Store + Upkeep + Analyses>(store: S) -> Self {
         let store = Arc::new(store);
-        Self { upkeep: Arc::clone(&store) as Arc<dyn Upkeep>, store }
+        let (upkeep, analyses) = (Arc::clone(&store), Arc::clone(&store));
+        Self { store, upkeep, analyses }
     }
 }
 
@@ -202,6 +210,8 @@ pub struct Look {
     pub head: Seq,
     /// Grows with everything besides the log that open sockets must hear of, such as a member's role.
     pub notice_seq: u64,
+    /// Grows with everything that changes what is said about the design's security. 0: nothing was said yet.
+    pub analysis_no: u64,
 }
 
 #[derive(Debug, Clone)]

@@ -30,6 +30,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use yrs::updates::decoder::Decode;
+use yrs::updates::encoder::Encode;
 use yrs::{Doc, IdSet, Map, OffsetKind, Options, Out, ReadTxn, StateVector, Transact, Update};
 
 use crate::gate::{self, Refusal};
@@ -142,6 +143,12 @@ impl DesignDoc {
     #[must_use]
     pub fn state_vector(&self) -> StateVector {
         StateVector::clone(&self.state)
+    }
+
+    /// The state vector, as Yjs encodes it in its first version.
+    #[must_use]
+    pub fn encode_state(&self) -> Bytes {
+        self.state.encode_v1().into()
     }
 
     /// The state vector. Costs nothing, and stays as it is when the document goes on.

@@ -9,6 +9,7 @@
 //! What passes has one meaning only: where Yjs and yrs read the same bytes differently, the bytes are refused.
 
 mod content;
+mod cosmetic;
 mod layout;
 mod order;
 mod placed;

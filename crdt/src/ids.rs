@@ -118,6 +118,14 @@ uuid_id! {
     /// One attempt to append to the log. Unique, so that a retry after an unknown outcome finds its old `seq`.
     AppendId
 }
+uuid_id! {
+    /// What the rules said of one meaning of a design.
+    AnalysisId
+}
+uuid_id! {
+    /// One request for an analysis: what its author asks about later.
+    AnalysisRequestId
+}
 
 macro_rules! number_id {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {

@@ -153,6 +153,12 @@ pub const HOLE_BYTES_MAX: usize = 4 << 20;
 pub const CATCH_UP_ROWS_MAX: usize = 1_024;
 /// Milliseconds between two looks of a pod at what the store has of its open designs.
 pub const LOOK_EVERY_MS: u64 = 750;
+/// Milliseconds. A design has settled when nothing that may mean something was committed for so long …
+pub const SETTLE_QUIET_MS: u64 = 400;
+/// … when somebody who was there is gone, and nobody is left, for so long …
+pub const SETTLE_LEFT_MS: u64 = 1_000;
+/// … and after so long in any case.
+pub const SETTLE_MAX_MS: u64 = 3_000;
 /// Milliseconds. A room without connections is evicted after this.
 pub const IDLE_EVICT_MS: u64 = 30_000;
 /// Bytes. Payloads above this leave as continuation frames cut from one shared buffer.
@@ -190,6 +196,8 @@ const _: () = {
     assert!(ANSWER_BYTES_MIN < ANSWER_BYTES_PER_TURN);
     assert!(APPEND_SLOW_MS < EDIT_WAIT_MS);
     assert!(OUTBOX_PRESENCE_BYTES_MAX < OUTBOX_BYTES_MAX);
+    assert!(FLUSH_INTERVAL_MS < SETTLE_QUIET_MS && SETTLE_QUIET_MS < SETTLE_LEFT_MS);
+    assert!(SETTLE_LEFT_MS < SETTLE_MAX_MS && SETTLE_MAX_MS < IDLE_EVICT_MS);
     assert!(FRAGMENT_BYTES < OUTBOX_BYTES_MAX);
     assert!(AWARENESS_STATE_BYTES_MAX < AWARENESS_BYTES_MAX);
     assert!(AWARENESS_TICK_MS < AWARENESS_EXPIRY_MS);

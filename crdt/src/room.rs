@@ -8,7 +8,7 @@
 //! `members` (connections, and the counting behind `Saved`); `live` (what a loaded room is, and how frames enter); `answers`;
 //! `stored` (reading what the store holds); `durability` (what waits, what is in flight); `judge`, with `owners`, `size`
 //! and `quarantine` (what each frame is worth); `flush` (apply, append, and what follows the commit); `edit` (what HTTP asks for); `remote` (other
-//! pods' commits) and `company` (who is on them); `rebuild` (when yrs itself fails); `astray` and `digests` (when the log is
+//! pods' commits) and `company` (who is on them); `rebuild` (when yrs itself fails); `settle` (when somebody should look at what the design means now) and `news` (what came of it); `astray` and `digests` (when the log is
 //! not what the room takes it for); `known` (the state vector of the log).
 
 mod input;
@@ -29,6 +29,8 @@ mod edit;
 mod remote;
 mod company;
 mod rebuild;
+mod settle;
+mod news;
 mod astray;
 mod digests;
 
@@ -156,6 +158,7 @@ impl Room {
                 || live.rebuild.as_ref().is_some_and(|rebuild| !rebuild.holds_nothing()),
             degraded: live.durability.degraded,
             divergences,
+            unsettled: live.settle.unsettled(),
         }
     }
 
@@ -191,6 +194,7 @@ impl Room {
         }
         live.run_due(now, effects);
         if self.is_idle(now, &live) {
+            live.settle_now(effects);
             effects.push(Effect::Evict);
             return Phase::Closed;
         }
@@ -257,6 +261,8 @@ impl Room {
             Input::RoleChanged { user, role } => live.role_changed(now, user, role, effects),
             Input::Loaded(loaded) => live.rebuild_loaded(&self.config, now, &loaded, effects),
             Input::LoadFailed { reason: _ } => live.rebuild_load_failed(now, effects),
+            Input::AnalysisStarted { seq } => live.analysis_started(seq, effects),
+            Input::Analysed { no, brief } => live.analysed(no, brief, effects),
             Input::Tick | Input::Drain | Input::Deleted | Input::NoSuchDesign => {}
         }
     }
@@ -288,6 +294,9 @@ impl Room {
             live.run_due(now, effects);
         }
         if draining.is_done(now) {
+            if let Some(live) = &mut draining.work {
+                live.settle_now(effects);
+            }
             effects.push(Effect::Evict);
             return Phase::Closed;
         }
@@ -356,6 +365,7 @@ impl Live {
         self.ask_log_if_due(now, effects);
         self.shed_if_over_budget(now, effects);
         self.say_digest_if_due(now, effects);
+        self.settle_if_due(now, effects);
         self.flush_presence(now, effects);
     }
 }
@@ -372,4 +382,6 @@ pub struct RoomStats {
     pub degraded: bool,
     /// How often in this room's life its document turned out to be another one than on another pod.
     pub divergences: u64,
+    /// The newest commit of this room that it has not said to have settled.
+    pub unsettled: Option<Seq>,
 }

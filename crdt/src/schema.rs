@@ -106,5 +106,34 @@ pub const SOURCE: &str = "source";
 pub const TARGET: &str = "target";
 /// Node and edge: a Y.Map, created with its element and never replaced.
 pub const DATA: &str = "data";
+/// Keys of nodes and edges that only say how an element is drawn. The analysis looks at positions and sizes, but for
+/// containment alone. (The list of everything that it leaves out is in `view/semantic.rs`.)
+pub const COSMETIC: [&str; 18] = [
+    "animated",
+    "className",
+    "dragging",
+    "height",
+    "labelBgStyle",
+    "labelStyle",
+    "markerEnd",
+    "markerStart",
+    "measured",
+    POSITION,
+    "positionAbsolute",
+    "resizing",
+    "selected",
+    "sourceHandle",
+    "style",
+    "targetHandle",
+    "width",
+    "zIndex",
+];
+
+/// Whether this key of an element only says how it is drawn.
+#[must_use]
+pub fn is_cosmetic(key: &[u8]) -> bool {
+    COSMETIC.iter().any(|cosmetic| cosmetic.as_bytes() == key)
+}
+
 /// Inside `data`: a Y.Map, created with its element and never replaced.
 pub const SECURITY_FLAGS: &str = "securityFlags";

@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 
-use crate::ids::{Epoch, Seq};
+use crate::ids::{AnalysisId, Epoch, Seq};
 use crate::lib0::{Fault, Reader, write_var_bytes, write_var_str, write_var_uint};
 use crate::limits::{
     AWARENESS_BYTES_MAX, AWARENESS_STATE_BYTES_MAX, DOCUMENT_BYTES_MAX, MESSAGE_BYTES_MAX, RENEW_BYTES_MAX,
@@ -209,7 +209,7 @@ impl Default for NoticeLimits {
 }
 
 /// What the server tells `atlas.v1` clients beside the document: JSON `{"type": …, …}`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(tag = "type")]
 pub enum Notice {
     /// The first message on a socket.
@@ -241,6 +241,27 @@ pub enum Notice {
     /// The new credential was accepted and lives for so many seconds.
     #[serde(rename = "renewed")]
     Renewed { expires_in: u64 },
+    /// The rules are being run on the design as it stood there.
+    #[serde(rename = "analysis.started")]
+    AnalysisStarted { seq: Seq },
+    /// There is something new to be read about the design's security.
+    #[serde(rename = "analysis.completed")]
+    AnalysisCompleted(AnalysisBrief),
+}
+
+/// The newest analysis of a design in brief, with what people decided about its findings.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct AnalysisBrief {
+    pub analysis_id: AnalysisId,
+    /// 0.0 to 10.0.
+    pub security_score: f64,
+    pub grade: String,
+    /// Of the worst finding that counts.
+    pub severity: Option<String>,
+    /// Known attributes among all, 0 to 1.
+    pub coverage: f64,
+    pub findings_count: u64,
+    pub seq: Seq,
 }
 
 /// Reads one client message. Total: every byte string gives a frame or an error. Bytes after the end of a known

@@ -1,6 +1,6 @@
 //! From what rules found to what is stored and shown: the same bytes for the same meaning, on every pod.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use atlas_crdt::view::hex;
 use serde::{Deserialize, Serialize};
@@ -123,9 +123,11 @@ fn points(issues: &mut [Issue]) {
 
 fn issue(model: &Model<'_>, rule: &'static Rule, finding: &Finding) -> Issue {
     let mut elements: Vec<String> = Vec::new();
+    // A set, since a finding may mark thousands.
+    let mut marked = HashSet::new();
     for at in finding.subject.iter().chain(&finding.also) {
         let id = id(model, *at);
-        if !elements.iter().any(|known| known == id) {
+        if marked.insert(id) {
             elements.push(id.to_owned());
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use secrecy::ExposeSecret as _;
@@ -16,11 +17,14 @@ use crate::bus::local::LocalBus;
 use crate::bus::redis::{RedisBus, RedisLayout, RedisLogin, RedisSettings};
 use crate::clock::{Clock, Ids};
 use crate::config::{self, Config};
-use crate::jobs::{FoldSettings, JobSettings};
+use crate::jobs::{AnalysisSettings, FoldSettings, JobSettings};
 use crate::lifecycle::Tasks;
 use crate::store::Stores;
 use crate::store::postgres::{PgSettings, PgStore};
 use crate::store::sqlite::{SqliteStore, own_folder};
+
+/// A design that nobody has edited for so long, and that no room said has settled, is analysed by whoever finds it.
+const ANALYSIS_QUIET: Duration = Duration::from_secs(5);
 
 /// What a process may do with what it opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,6 +225,12 @@ pub fn job_settings(config: &config::Jobs) -> JobSettings {
             quiet_for: config.compact_quiet,
             keep: config.compact_keep,
             sweep_every: config.sweep,
+        },
+        analyses: AnalysisSettings {
+            workers: config.analysis_workers,
+            lease: config.analysis_lease,
+            sweep_every: config.analysis_sweep,
+            quiet_for: ANALYSIS_QUIET,
         },
         workers: config.workers,
         backlog_bytes_max: config.backlog_bytes,

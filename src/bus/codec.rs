@@ -10,7 +10,7 @@ use atlas_crdt::limits::{AWARENESS_BYTES_PER_ROOM_MAX, AWARENESS_STATES_PER_ROOM
 use atlas_crdt::room::Claim;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{BusMessage, PodMessage, PodWord, Word};
+use super::{AnalysisWord, BusMessage, PodMessage, PodWord, Word};
 
 const VERSION: u8 = 1;
 
@@ -20,9 +20,12 @@ const PRESENCE: u8 = 3;
 const ASK_PRESENCE: u8 = 4;
 const DIGEST: u8 = 5;
 const NOTICE: u8 = 6;
+const ANALYSIS_STARTED: u8 = 7;
+const ANALYSIS_COMPLETED: u8 = 8;
 const ALIVE: u8 = 129;
 const BYE: u8 = 130;
 const SESSION_REVOKED: u8 = 131;
+const WORK_WAITS: u8 = 132;
 
 /// Version, kind and pod.
 const HEAD_BYTES: usize = 10;
@@ -73,6 +76,7 @@ pub(super) fn size(word: &Word) -> usize {
         Word::CommitElsewhere { .. } => 16,
         Word::Presence { update, users, .. } => 1 + 4 + update.len() + 4 + users.len() * USER_BYTES,
         Word::AskPresence | Word::Notice => 0,
+        Word::Analysis(AnalysisWord::Started { .. } | AnalysisWord::Completed { .. }) => 8,
         Word::Digest { hash, .. } => 16 + hash.len(),
     }
 }
@@ -129,6 +133,14 @@ fn put_word(out: &mut BytesMut, message: &BusMessage) {
             out.put_slice(hash);
         }
         Word::Notice => put_head(out, NOTICE, pod),
+        Word::Analysis(AnalysisWord::Started { seq }) => {
+            put_head(out, ANALYSIS_STARTED, pod);
+            out.put_u64(seq.get());
+        }
+        Word::Analysis(AnalysisWord::Completed { no }) => {
+            put_head(out, ANALYSIS_COMPLETED, pod);
+            out.put_u64(*no);
+        }
     }
 }
 
@@ -147,6 +159,7 @@ pub(super) fn encode_pod(message: &PodMessage) -> Bytes {
     match message.word {
         PodWord::Alive => put_head(&mut out, ALIVE, message.pod),
         PodWord::Bye => put_head(&mut out, BYE, message.pod),
+        PodWord::WorkWaits => put_head(&mut out, WORK_WAITS, message.pod),
         PodWord::SessionRevoked(session) => {
             put_head(&mut out, SESSION_REVOKED, message.pod);
             out.put_slice(&session.to_bytes());
@@ -181,6 +194,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<BusMessage, Undecodable> {
             Word::Digest { generation, seq, hash: wire.array()? }
         }
         NOTICE => Word::Notice,
+        ANALYSIS_STARTED => Word::Analysis(AnalysisWord::Started { seq: Seq::new(wire.number()?) }),
+        ANALYSIS_COMPLETED => Word::Analysis(AnalysisWord::Completed { no: wire.number()? }),
         _ => return Err(Undecodable),
     };
     wire.end()?;
@@ -193,6 +208,7 @@ pub(super) fn decode_pod(bytes: &[u8]) -> Result<PodMessage, Undecodable> {
     let word = match kind {
         ALIVE => PodWord::Alive,
         BYE => PodWord::Bye,
+        WORK_WAITS => PodWord::WorkWaits,
         SESSION_REVOKED => PodWord::SessionRevoked(SessionId::from_bytes(wire.array()?)),
         _ => return Err(Undecodable),
     };
@@ -314,6 +330,8 @@ mod tests {
                 hash
             }),
             Just(Word::Notice),
+            any::<u64>().prop_map(|seq| Word::Analysis(AnalysisWord::Started { seq: Seq::new(seq) })),
+            any::<u64>().prop_map(|no| Word::Analysis(AnalysisWord::Completed { no })),
         ]
     }
 
@@ -321,6 +339,7 @@ mod tests {
         prop_oneof![
             Just(PodWord::Alive),
             Just(PodWord::Bye),
+            Just(PodWord::WorkWaits),
             any::<u128>().prop_map(|id| PodWord::SessionRevoked(SessionId::from_u128(id))),
         ]
     }
@@ -359,7 +378,7 @@ mod tests {
         /// The same, behind a head that lets it through.
         #[test]
         fn whatever_a_kind_brings_is_a_message_or_not(
-            kind in 0_u8..8,
+            kind in 0_u8..10,
             body in proptest::collection::vec(any::<u8>(), 0..300),
         ) {
             let bytes = [&[VERSION, kind][..], &[0; 8], &body].concat();

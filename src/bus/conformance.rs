@@ -7,7 +7,7 @@ use atlas_crdt::ids::{ClientId, DesignId, Generation, PodId, Seq, SessionId, Use
 use atlas_crdt::room::Claim;
 use bytes::Bytes;
 
-use super::{Bus, BusMessage, Heard, PodMessage, PodWord, Subscription, Word};
+use super::{AnalysisWord, Bus, BusMessage, Heard, PodMessage, PodWord, Subscription, Word};
 
 /// Longer than any bus that works needs; a test that fails waits for it once.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -107,6 +107,8 @@ async fn a_message_arrives_unchanged((one, two): Pair) {
         Word::AskPresence,
         Word::Digest { generation, seq, hash: [0xab; 32] },
         Word::Notice,
+        Word::Analysis(AnalysisWord::Started { seq: Seq::new(u64::MAX) }),
+        Word::Analysis(AnalysisWord::Completed { no: 1 << 53 }),
     ] {
         let sent = BusMessage { pod: PodId::new(7), word };
         one.publish(design, sent.clone());
@@ -117,7 +119,8 @@ async fn a_message_arrives_unchanged((one, two): Pair) {
 async fn every_pod_hears_what_is_said_to_all((one, two): Pair) {
     let mut near = one.subscribe_to_pods().await;
     let mut far = two.subscribe_to_pods().await;
-    for word in [PodWord::Alive, PodWord::SessionRevoked(SessionId::from_u128(u128::MAX)), PodWord::Bye] {
+    let session = SessionId::from_u128(u128::MAX);
+    for word in [PodWord::Alive, PodWord::SessionRevoked(session), PodWord::WorkWaits, PodWord::Bye] {
         let sent = PodMessage { pod: PodId::new(1), word };
         one.publish_to_pods(sent.clone());
         for subscription in [&mut near, &mut far] {

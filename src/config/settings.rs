@@ -177,6 +177,24 @@ pub const SETTINGS: &[Setting] = &[
         "Seconds for which an edit whose log row is gone is still known when it comes again. 3600 to 31536000.",
     ),
     plain(
+        "ATLAS_ANALYSIS_WORKERS",
+        "jobs.analysis_workers",
+        "2",
+        "Designs that this server analyses at once. Each takes a core while it works, for milliseconds as a rule. 1 to 64.",
+    ),
+    plain(
+        "ATLAS_ANALYSIS_LEASE_SECS",
+        "jobs.analysis_lease_secs",
+        "20",
+        "Seconds after which a design is analysed elsewhere when the server that had begun is not heard of any more. 2 to 600.",
+    ),
+    plain(
+        "ATLAS_ANALYSIS_SWEEP_SECS",
+        "jobs.analysis_sweep_secs",
+        "20",
+        "Seconds between two looks for designs that were edited and that no server said have settled, and for acceptances that ran out. 1 to 86400.",
+    ),
+    plain(
         "ATLAS_LIMIT_UNSAVED_BYTES",
         "limits.unsaved_bytes",
         "16777216",

@@ -254,6 +254,7 @@ pub async fn store_new<T: Send + 'static>(
         now: state.clock.utc(),
     };
     let row = state.store.create_design(new).await?;
+    state.analysing.hints.waits();
     tracing::info!(design = %row.id, by = %caller.user, "a design was created");
     Ok((row, told))
 }

@@ -20,6 +20,7 @@ use super::{AppState, Draining};
 use crate::clock::Clock;
 use crate::hub::Hub;
 use crate::store::Store;
+use crate::store::analyses::{AnalysisCounters, AnalysisHints};
 use crate::store::folds::BacklogSize;
 use crate::store::upkeep::Upkeep;
 
@@ -35,6 +36,16 @@ pub struct Probes {
     pub draining: Draining,
     /// `None`: no design is ever open here.
     pub hub: Option<Hub>,
+    pub analysing: Analysing,
+}
+
+/// What those who serve people know of the jobs that analyse.
+#[derive(Debug, Clone)]
+pub struct Analysing {
+    pub counters: Arc<AnalysisCounters>,
+    pub hints: AnalysisHints,
+    /// Of the rules that this server has.
+    pub ruleset_version: &'static str,
 }
 
 impl std::fmt::Debug for Probes {
@@ -51,6 +62,7 @@ impl FromRef<AppState> for Probes {
             clock: state.clock.clone(),
             draining: state.draining.clone(),
             hub: Some(state.hub.clone()),
+            analysing: state.analysing.clone(),
         }
     }
 }
@@ -113,6 +125,44 @@ struct HealthJson {
     /// 0: report it.
     divergences: u64,
     look: LookJson,
+    analysis: AnalysisJson,
+}
+
+/// What became of the analyses that this server made, since its start.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AnalysisFigures)]
+struct AnalysisJson {
+    ruleset_version: &'static str,
+    /// The rules ran.
+    runs: u64,
+    /// A design had settled, and nothing that rules can see had changed.
+    settle_skipped_noop: u64,
+    /// The rules had said it before, as after an edit and its undo.
+    cache_hits: u64,
+    /// Only what people decided had changed.
+    rescored: u64,
+    /// Tries that failed.
+    failures: u64,
+    /// Designs that are not tried again before their next edit. Not 0: the log says why.
+    dead_letters: u64,
+    /// Settled designs that the jobs were not told of at once, since they had too much to do.
+    hints_dropped: u64,
+}
+
+impl AnalysisJson {
+    fn of(analysing: &Analysing) -> Self {
+        let figures = analysing.counters.read();
+        Self {
+            ruleset_version: analysing.ruleset_version,
+            runs: figures.runs,
+            settle_skipped_noop: figures.settle_skipped_noop,
+            cache_hits: figures.cache_hits,
+            rescored: figures.rescored,
+            failures: figures.failures,
+            dead_letters: figures.dead_letters,
+            hints_dropped: analysing.hints.dropped(),
+        }
+    }
 }
 
 /// The looks into the database by which a server notices what others changed, several times a second while a design is open.
@@ -250,6 +300,7 @@ async fn details(State(probes): State<Probes>) -> Response {
             status: if hub.looks_fail { Looks::Failing } else { Looks::Ok },
             age_ms: hub.look_age_ms,
         },
+        analysis: AnalysisJson::of(&probes.analysing),
     };
     let status = if store { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()

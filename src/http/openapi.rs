@@ -15,6 +15,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{AppState, cookie};
 
+pub mod analysis;
 pub mod problems;
 pub mod snapshot;
 pub mod words;
@@ -38,6 +39,7 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     tags(
         (name = "accounts", description = "Registering, logging in and staying logged in."),
         (name = "designs", description = "Designs as documents: list, create, import, read, delete."),
+        (name = "analysis", description = "How secure a design is, and what people decide about findings."),
         (name = "members", description = "Who takes part in a design, and as what."),
         (name = "operations", description = "For whoever runs the server."),
     )

@@ -52,7 +52,7 @@ struct SnapshotQuery {
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only described; `knows` reads it")]
-struct IfNoneMatch {
+pub(super) struct IfNoneMatch {
     /// The `ETag` of what the caller has: 304 when it is still the newest.
     #[param(rename = "If-None-Match", nullable = false)]
     if_none_match: Option<String>,
@@ -173,11 +173,11 @@ pub fn knows(headers: &HeaderMap, etag: &str) -> bool {
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-fn not_modified(etag: &str) -> Response {
+pub(super) fn not_modified(etag: &str) -> Response {
     with_validators(StatusCode::NOT_MODIFIED.into_response(), etag)
 }
 
-fn found(etag: &str, media: &'static str, body: Bytes) -> Response {
+pub(super) fn found(etag: &str, media: &'static str, body: Bytes) -> Response {
     let mut response = with_validators(body.into_response(), etag);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     response

@@ -14,7 +14,7 @@ use atlas_crdt::roles::DesignRole;
 use atlas_crdt::room::{Edit, EditOutcome, Expected};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::room_task::{RoomHandle, ToRoom};
+use super::inbox::{RoomHandle, ToRoom};
 use super::{Delivery, Hub};
 use crate::clock::Clock;
 

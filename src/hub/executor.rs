@@ -169,6 +169,11 @@ impl Executor {
                 Effect::PublishDigest { generation, seq, hash } => {
                     self.publish(Word::Digest { generation, seq, hash });
                 }
+                Effect::Settled { seq } => {
+                    // A hint that finds no place is counted; the jobs find the design a little later by themselves.
+                    let is_given = self.hub.deps.analyses.settled(self.design);
+                    tracing::trace!(design = %self.design, %seq, is_given, "a design has settled");
+                }
                 Effect::Answer { request, outcome } => {
                     if let Some(answer) = self.asked.remove(&request) {
                         // Who has hung up reads the design to see what became of it.

@@ -8,167 +8,31 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use atlas_crdt::ids::{ConnId, DesignId, Generation, PodId, Seq, UserId};
-use atlas_crdt::limits::CONNS_PER_ROOM_MAX;
-use atlas_crdt::roles::DesignRole;
-use atlas_crdt::room::{Edit, EditOutcome, Effect, Input, Join, Room, RoomConfig};
-use atlas_crdt::wire::{ClientFrame, CloseCode};
+use atlas_crdt::ids::{DesignId, Seq};
+use atlas_crdt::room::{Effect, Input, Room, RoomConfig};
+use atlas_crdt::wire::CloseCode;
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use super::Inner;
+use super::analyses::{AnalysisWatch, Answer};
 use super::executor::{Done, Executor};
 use super::folds::FoldWatch;
-use super::outbox::Outbox;
-use super::{Delivery, Inner, Roles, RoomGone};
-use crate::bus::{BusMessage, Heard, Subscription, Word};
+use super::inbox::{Control, RoomHandle, ToRoom};
+use crate::bus::{AnalysisWord, BusMessage, Heard, Subscription, Word};
 use crate::lifecycle::panic_text;
 
-/// Frames that wait for one room, besides one `Leave` for each connection.
-const INBOX_FRAMES_MAX: usize = 256;
-/// Bytes of payload that wait for one room. A larger frame waits alone.
-const INBOX_BYTES_MAX: usize = 4 << 20;
-/// Bytes. Smaller payloads are counted by number only.
-const INBOX_COUNTED_BYTES: usize = 1 << 10;
-/// Control messages that wait for one room.
-const CONTROL_MAX: usize = 64;
 /// Frames handled between two looks at everything else.
 const FRAMES_PER_TURN: usize = 64;
 /// How long a room that panicked waits for its append in flight.
 const PANIC_SETTLE: Duration = Duration::from_secs(5);
 
-/// What the hub holds of a room.
-#[derive(Debug)]
-pub(super) struct RoomHandle {
-    /// Tells this room from an earlier or later one of the same design.
-    pub(super) incarnation: u64,
-    pub(super) frames: mpsc::Sender<ToRoom>,
-    pub(super) control: mpsc::Sender<Control>,
-    /// Bytes of payload that may still join the queue.
-    space: Arc<Semaphore>,
-    /// Written by joins and leaves, so that a full room is refused before it is asked.
-    pub(super) seats_taken: AtomicUsize,
-    /// Written by the room's task after each turn, read by figures.
-    pub(super) unsaved_bytes: AtomicUsize,
-    /// The room holds its document. Written by its task after each turn, read by the watch.
-    pub(super) is_live: AtomicBool,
-    /// Up to where everybody here knows what happened besides the log; [`NOTHING_NOTICED`]: not known. The watch's own.
-    pub(super) noticed: AtomicU64,
-    /// A pod came, and nobody here has asked who is on it. Set by the watch, cleared by the room's task.
-    pub(super) owes_question: AtomicBool,
-}
-
-/// No `notice_seq` that a store ever counts to.
-pub(super) const NOTHING_NOTICED: u64 = u64::MAX;
-
-/// What connections, and programs over HTTP, say to their room.
-#[derive(Debug)]
-pub(super) enum ToRoom {
-    /// `taken` is answered once the room has it; dropped unanswered, the joiner asks the next room.
-    Join {
-        join: Join,
-        outbox: Arc<Outbox>,
-        taken: oneshot::Sender<()>,
-    },
-    /// `space` is what the payload takes of the queue, given back when the room has it.
-    Frame {
-        conn: ConnId,
-        frame: ClientFrame,
-        space: Option<OwnedSemaphorePermit>,
-    },
-    Writable {
-        conn: ConnId,
-    },
-    /// `taken` is told once the room has it, and only then is anything done about it: who has stopped waiting for that can
-    /// be certain that nothing will be.
-    Edit {
-        edit: Arc<Edit>,
-        taken: oneshot::Sender<()>,
-        answer: oneshot::Sender<EditOutcome>,
-        space: Option<OwnedSemaphorePermit>,
-    },
-    Leave {
-        conn: ConnId,
-    },
-}
-
-/// What the rest of the server says to a room.
-#[derive(Debug, Clone)]
-pub(super) enum Control {
-    RoleChanged {
-        user: UserId,
-        role: Option<DesignRole>,
-    },
-    /// Who the members are by now.
-    Roles(Arc<Roles>),
-    /// Where the store's log stood a moment ago.
-    Head {
-        generation: Generation,
-        seq: Seq,
-    },
-    /// It is this room's turn to ask who is on other pods, and to say who is here, if it owes that.
-    Presence,
-    PodGone {
-        pod: PodId,
-    },
-    Deleted,
-    Drain,
-}
-
-impl RoomHandle {
-    /// Queues what `message` makes of the space for `bytes`, now or as soon as there is some.
-    pub(super) fn deliver<F>(&self, bytes: usize, message: F) -> Delivery
-    where
-        F: FnOnce(Option<OwnedSemaphorePermit>) -> ToRoom + Send + 'static,
-    {
-        let wanted = (INBOX_COUNTED_BYTES <= bytes)
-            .then(|| u32::try_from(bytes.min(INBOX_BYTES_MAX)).unwrap_or(u32::MAX));
-        let space = match wanted.map(|bytes| Arc::clone(&self.space).try_acquire_many_owned(bytes)) {
-            None => Some(None),
-            Some(Ok(space)) => Some(Some(space)),
-            Some(Err(_)) => None,
-        };
-        if let Some(space) = space {
-            match self.frames.try_reserve() {
-                Ok(slot) => {
-                    slot.send(message(space));
-                    return Delivery::Done(Ok(()));
-                }
-                Err(mpsc::error::TrySendError::Closed(())) => return Delivery::Done(Err(RoomGone)),
-                Err(mpsc::error::TrySendError::Full(())) => {}
-            }
-        }
-        let (frames, space) = (self.frames.clone(), Arc::clone(&self.space));
-        Delivery::Waiting(Box::pin(async move {
-            // The space is never closed.
-            let space = match wanted {
-                Some(bytes) => Some(space.acquire_many_owned(bytes).await.map_err(|_| RoomGone)?),
-                None => None,
-            };
-            let slot = frames.reserve_owned().await.map_err(|_| RoomGone)?;
-            slot.send(message(space));
-            Ok(())
-        }))
-    }
-}
-
 /// Starts a room and its task. Called under the map's entry: returns at once.
 pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc<RoomHandle> {
-    let (frames, frames_rx) = mpsc::channel(INBOX_FRAMES_MAX + CONNS_PER_ROOM_MAX);
-    let (control, control_rx) = mpsc::channel(CONTROL_MAX);
-    let handle = Arc::new(RoomHandle {
-        incarnation,
-        frames,
-        control,
-        space: Arc::new(Semaphore::new(INBOX_BYTES_MAX)),
-        seats_taken: AtomicUsize::new(0),
-        unsaved_bytes: AtomicUsize::new(0),
-        is_live: AtomicBool::new(false),
-        noticed: AtomicU64::new(NOTHING_NOTICED),
-        owes_question: AtomicBool::new(false),
-    });
+    let (handle, frames_rx, control_rx) = RoomHandle::new(incarnation);
     let ids = &hub.deps.ids;
     let idle_evict_ms = u64::try_from(hub.deps.idle_evict.as_millis()).unwrap_or(u64::MAX);
     let config = RoomConfig {
@@ -183,6 +47,7 @@ pub(super) fn start(hub: &Arc<Inner>, design: DesignId, incarnation: u64) -> Arc
         room: None,
         executor: Executor::new(design, Arc::clone(hub)),
         folds: FoldWatch::new(design, hub.deps.folds.clone()),
+        analyses: AnalysisWatch::default(),
         frames: frames_rx,
         control: control_rx,
         bus: None,
@@ -203,6 +68,7 @@ struct RoomTask {
     room: Option<Room>,
     executor: Executor,
     folds: FoldWatch,
+    analyses: AnalysisWatch,
     frames: mpsc::Receiver<ToRoom>,
     control: mpsc::Receiver<Control>,
     bus: Option<Subscription>,
@@ -225,6 +91,7 @@ enum Event {
     Control(Control),
     Bus(Option<Heard<BusMessage>>),
     Frames(ToRoom),
+    Analysis(Answer),
     Deadline,
 }
 
@@ -266,6 +133,9 @@ impl RoomTask {
                     }
                     self.folds.wrote(logged_bytes);
                     self.folds.hear(&input);
+                    if let Input::Loaded(loaded) = &input {
+                        self.analyses.loaded(&self.handle.analysis_told, loaded.analysis_no);
+                    }
                     if matches!(input, Input::AppendRefused { .. }) {
                         let unsaved = self.handle.unsaved_bytes.load(Ordering::Relaxed);
                         self.hub.note_given_up(self.design, unsaved);
@@ -277,6 +147,12 @@ impl RoomTask {
                 Event::Bus(Some(message)) => self.hear_bus(message),
                 Event::Bus(None) => self.bus = None,
                 Event::Frames(first) => self.frames_turn(first),
+                Event::Analysis(answer) => {
+                    if let Some(input) = self.analyses.answered(&self.handle.analysis_told, answer) {
+                        self.tell(input);
+                    }
+                    self.ask_what_is_said();
+                }
                 Event::Deadline => {}
             }
             self.tick_if_due();
@@ -307,6 +183,7 @@ impl RoomTask {
             Some(done) = self.executor.results.next() => Event::Done(done),
             Some(control) = self.control.recv() => Event::Control(control),
             message = from_bus => Event::Bus(message),
+            answer = self.analyses.answer() => Event::Analysis(answer),
             Some(message) = self.frames.recv(), if accepts_frames => Event::Frames(message),
             () = at_deadline => Event::Deadline,
         }
@@ -335,6 +212,7 @@ impl RoomTask {
             }
             Control::Roles(roles) => self.executor.offer_roles(&roles),
             Control::Head { generation, seq } => self.tell(Input::Head { generation, seq }),
+            Control::Analysis { no } => self.hear_of_analysis(no),
             Control::Presence => self.say_presence(),
             Control::PodGone { pod } => self.tell(Input::PodGone { pod }),
             Control::Deleted => self.tell(Input::Deleted),
@@ -394,6 +272,8 @@ impl RoomTask {
 
     fn hear_bus(&mut self, heard: Heard<BusMessage>) {
         let (pod, word) = match heard {
+            // The jobs of this pod speak through the bus, too.
+            Heard::Message(BusMessage { word: Word::Analysis(word), .. }) => return self.hear_analysis(word),
             Heard::Message(BusMessage { pod, .. }) if pod == self.hub.deps.pod => return,
             Heard::Message(BusMessage { pod, word }) => (pod, word),
             Heard::Gap => {
@@ -412,9 +292,27 @@ impl RoomTask {
             Word::AskPresence => Input::PresenceAsked,
             Word::Digest { generation, seq, hash } => Input::Digest { generation, seq, hash },
             Word::Notice => return self.hub.watch.ask(self.design),
+            Word::Analysis(word) => return self.hear_analysis(word),
         };
         self.folds.hear(&input);
         self.tell(input);
+    }
+
+    fn hear_analysis(&mut self, word: AnalysisWord) {
+        match word {
+            AnalysisWord::Started { seq } => self.tell(Input::AnalysisStarted { seq }),
+            AnalysisWord::Completed { no } => self.hear_of_analysis(no),
+        }
+    }
+
+    fn hear_of_analysis(&mut self, no: u64) {
+        let has_people = 0 < self.handle.seats_taken.load(Ordering::SeqCst);
+        self.analyses.hear(&self.handle.analysis_told, no, has_people);
+        self.ask_what_is_said();
+    }
+
+    fn ask_what_is_said(&mut self) {
+        self.analyses.ask_if_due(&self.handle.analysis_told, &self.hub, self.design);
     }
 
     /// Its turn has come: see [`Control::Presence`].

@@ -14,8 +14,8 @@ use atlas_crdt::room::{Dialect, FrameKind};
 use atlas_crdt::wire::{self, CloseCode, Notice};
 use futures_util::future::join_all;
 
+use super::inbox::Control;
 use super::outbox::Outbox;
-use super::room_task::Control;
 use super::{Hub, Inner};
 use crate::bus::PodWord;
 

@@ -22,6 +22,7 @@ use crate::bus::local::LocalBus;
 use crate::clock::{Clock, Ids};
 use crate::lifecycle::Tasks;
 use crate::store::Store;
+use crate::store::analyses::{AnalysisHint, AnalysisHints};
 
 mod store;
 
@@ -38,6 +39,9 @@ pub(super) struct Pod {
     pub(super) ids: Ids,
     /// Designs whose logs were said to have grown.
     pub(super) hints: mpsc::Receiver<DesignId>,
+    /// Designs that were said to have settled.
+    pub(super) settled: mpsc::Receiver<AnalysisHint>,
+    pub(super) analyses: AnalysisHints,
 }
 
 impl Pod {
@@ -84,6 +88,7 @@ impl Pod {
         unsaved_bytes_total_max: usize,
     ) -> Self {
         let (to, hints) = mpsc::channel(8);
+        let (analyses, settled) = AnalysisHints::channel(8);
         let id = ids.pod();
         let hub = Hub::new(HubDeps {
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -96,10 +101,11 @@ impl Pod {
             unsaved_bytes_max: atlas_crdt::limits::UNSAVED_BYTES_MAX,
             unsaved_bytes_total_max,
             folds: FoldHints { to, rows: 20, bytes: 1 << 20, rows_at_leave: 5 },
+            analyses: analyses.clone(),
         });
         // Not among the tasks that tests count.
         drop(Tasks::new().spawn("watch", hub.clone().watch()));
-        Self { hub, id, store, bus, clock, design, ids, hints }
+        Self { hub, id, store, bus, clock, design, ids, hints, settled, analyses }
     }
 
     pub(super) fn newcomer(&self) -> NewConn {

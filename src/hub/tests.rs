@@ -1,5 +1,6 @@
 //! The hub's promises as stories.
 
+mod analyses;
 mod edits;
 mod one_owner;
 mod herd;

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Inner;
-use super::room_task::{Control, RoomHandle};
+use super::inbox::{Control, RoomHandle};
 
 /// When another pod comes or the bus is back, so many designs ask who is elsewhere, and say who is here …
 const AT_ONCE: usize = 50;

@@ -18,7 +18,7 @@ use atlas_crdt::roles::DesignRole;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Notify;
 
-use super::room_task::{Control, RoomHandle};
+use super::inbox::{Control, RoomHandle};
 use super::turns::{Turns, TurnsWanted};
 use super::{HubStats, Inner, Roles};
 use crate::bus::{ALIVE_EVERY, DEAD_AFTER, Heard, PodMessage, PodWord, Subscription};
@@ -309,6 +309,9 @@ impl Watcher {
             };
             let Look { generation, head: seq, .. } = *look;
             let _ = room.control.try_send(Control::Head { generation, seq });
+            if room.analysis_told.get() < look.analysis_no {
+                let _ = room.control.try_send(Control::Analysis { no: look.analysis_no });
+            }
             if room.noticed.load(Ordering::Relaxed) == look.notice_seq {
                 continue;
             }
@@ -376,6 +379,8 @@ impl Watcher {
                 }
             }
             PodWord::SessionRevoked(session) => self.hub.sessions.end(now, session),
+            // The jobs listen for themselves.
+            PodWord::WorkWaits => {}
         }
         self.hub.watch.pods.store(self.pods.len(), Ordering::Relaxed);
     }

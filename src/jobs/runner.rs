@@ -23,9 +23,7 @@ use crate::store::{Result, StoreError};
 
 /// Milliseconds that a claim holds …
 pub(super) const LEASE_MS: u64 = 60_000;
-/// … and after which it is renewed …
-const RENEW_MS: u64 = 20_000;
-/// … and tried again if that failed.
+/// Milliseconds after which a renewal that failed is tried again.
 const RENEW_RETRY_MS: u64 = 2_000;
 /// Milliseconds between two looks for jobs that nobody here was told of.
 const POLL_MS: u64 = 5_000;
@@ -40,10 +38,42 @@ const PUT_OFF: Duration = Duration::from_mins(10);
 /// After a panic of the work.
 const PANIC_RETRY: Duration = Duration::from_mins(30);
 
+/// How jobs of a kind are claimed and held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Milliseconds that a claim holds. It is renewed three times within it.
+    pub(super) lease_ms: u64,
+    /// Milliseconds between two looks for jobs that nobody here was told of.
+    pub(super) poll_ms: u64,
+    /// Claims that did not end well after which every other one only puts the job off.
+    pub(super) suspicious_failures: u32,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { lease_ms: LEASE_MS, poll_ms: POLL_MS, suspicious_failures: SUSPICIOUS_FAILURES }
+    }
+}
+
+impl Terms {
+    fn lease(self) -> Duration {
+        Duration::from_millis(self.lease_ms)
+    }
+
+    fn renew_ms(self) -> u64 {
+        self.lease_ms / 3
+    }
+
+    fn renew_retry_ms(self) -> u64 {
+        RENEW_RETRY_MS.min(self.lease_ms / 10)
+    }
+}
+
 /// What a runner stands on.
 #[derive(Clone)]
 pub(super) struct Runner {
     pub(super) kind: JobKind,
+    pub(super) terms: Terms,
     pub(super) upkeep: Arc<dyn Upkeep>,
     pub(super) clock: Clock,
     pub(super) ids: Ids,
@@ -66,7 +96,7 @@ impl Runner {
             let claimed = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return,
-                claimed = self.upkeep.claim_job(self.kind, self.pod, Duration::from_millis(LEASE_MS)) => claimed,
+                claimed = self.upkeep.claim_job(self.kind, self.pod, self.terms.lease()) => claimed,
             };
             match claimed {
                 Ok(Some(job)) => {
@@ -75,7 +105,7 @@ impl Runner {
                 }
                 Ok(None) => {
                     failures = 0;
-                    self.pause(spread(&self.ids, POLL_MS), true).await;
+                    self.pause(spread(&self.ids, self.terms.poll_ms), true).await;
                 }
                 Err(error) => {
                     let kind = self.kind.as_str();
@@ -109,7 +139,7 @@ impl Runner {
         let claimed_at = self.clock.now();
         let Job { lease, failures } = job;
         let (kind, design) = (lease.kind.as_str(), lease.design);
-        if SUSPICIOUS_FAILURES <= failures && failures.is_multiple_of(2) {
+        if self.terms.suspicious_failures <= failures && failures.is_multiple_of(2) {
             tracing::warn!(kind, %design, failures, "a job that failed often is put off");
             let reason = format!("put off: it was claimed {failures} times and never done");
             return self.end(lease, JobEnd::Failed { retry_in: PUT_OFF, reason }).await;
@@ -133,17 +163,17 @@ impl Runner {
 
     /// Renews the lease, and returns when it is lost.
     async fn keep(&self, lease: JobLease, claimed_at: Millis) {
-        let mut until = claimed_at.plus(LEASE_MS);
-        let mut pause = RENEW_MS;
+        let mut until = claimed_at.plus(self.terms.lease_ms);
+        let mut pause = self.terms.renew_ms();
         loop {
             self.clock.sleep_until(until.min(self.clock.now().plus(pause))).await;
             let asked_at = self.clock.now();
-            match self.before(until, self.upkeep.renew_job(lease, Duration::from_millis(LEASE_MS))).await {
-                Some(Ok(())) => (until, pause) = (asked_at.plus(LEASE_MS), RENEW_MS),
+            match self.before(until, self.upkeep.renew_job(lease, self.terms.lease())).await {
+                Some(Ok(())) => (until, pause) = (asked_at.plus(self.terms.lease_ms), self.terms.renew_ms()),
                 Some(Err(StoreError::Fenced | StoreError::NoSuchDesign)) | None => return,
                 Some(Err(error)) => {
                     tracing::warn!(design = %lease.design, cause = chain(error), "a lease could not be renewed");
-                    pause = RENEW_RETRY_MS;
+                    pause = self.terms.renew_retry_ms();
                 }
             }
             if until <= self.clock.now() {
@@ -154,7 +184,7 @@ impl Runner {
 
     /// Tells the store, for as long as the lease may still be held.
     async fn end(&self, lease: JobLease, end: JobEnd) {
-        let wait = if self.stop.is_cancelled() { PUT_BACK_MS } else { LEASE_MS };
+        let wait = if self.stop.is_cancelled() { PUT_BACK_MS } else { self.terms.lease_ms };
         let until = self.clock.now().plus(wait);
         while let Some(told) = self.before(until, self.upkeep.end_job(lease, end.clone())).await {
             match told {
@@ -166,7 +196,7 @@ impl Runner {
             if self.stop.is_cancelled() {
                 return;
             }
-            self.pause(RENEW_RETRY_MS, false).await;
+            self.pause(self.terms.renew_retry_ms(), false).await;
         }
     }
 

@@ -14,16 +14,19 @@ pub enum JobKind {
     Compact,
     /// The design was deleted: delete its blobs.
     Erase,
+    /// The design has settled, or somebody decided about a finding: say how secure it is.
+    Analyze,
 }
 
 impl JobKind {
-    pub const ALL: [Self; 2] = [Self::Compact, Self::Erase];
+    pub const ALL: [Self; 3] = [Self::Compact, Self::Erase, Self::Analyze];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Compact => "compact",
             Self::Erase => "erase",
+            Self::Analyze => "analyze",
         }
     }
 
@@ -60,4 +63,6 @@ pub enum JobEnd {
     Later(Duration),
     /// It failed: again after this. The reason is kept for operators.
     Failed { retry_in: Duration, reason: String },
+    /// It failed too often: not before somebody asks for it again. If somebody has meanwhile, that is its next try.
+    GivenUp { reason: String },
 }

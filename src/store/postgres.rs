@@ -23,6 +23,7 @@ use time::OffsetDateTime;
 use self::lanes::Lanes;
 use self::pool::{Pool, Server, Terms};
 use self::values::micros;
+use super::analyses::AnalysisSummary;
 use super::{
     DesignRow, Head, ListDesigns, ListedDesign, Look, Member, NewDesign, NewSession, NewTicket, NewUser,
     Page, Result, RotateRefresh, Rotation, Store, Ticket, User,
@@ -44,6 +45,7 @@ mod people;
 mod upkeep;
 mod folds;
 mod jobs;
+mod analyses;
 mod backlog;
 mod checks;
 #[cfg(test)]
@@ -252,6 +254,10 @@ impl Store for PgStore {
             return Ok(Vec::new());
         }
         self.read(async |tx| log::look(tx, designs).await).await
+    }
+
+    async fn analysis_summary(&self, design: DesignId) -> Result<Option<AnalysisSummary>> {
+        self.read(async |tx| analyses::summary(tx, design).await).await
     }
 
     async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()> {

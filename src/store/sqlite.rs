@@ -24,6 +24,7 @@ use time::OffsetDateTime;
 
 use self::values::micros;
 use self::writer::{Writer, WriterHandle};
+use super::analyses::AnalysisSummary;
 use super::{
     DesignRow, Head, ListDesigns, ListedDesign, Look, Member, NewDesign, NewSession, NewTicket, NewUser,
     Page, Result, RotateRefresh, Rotation, Store, Ticket, User,
@@ -31,6 +32,7 @@ use super::{
 use crate::clock::Clock;
 use crate::lifecycle::Tasks;
 
+mod analyses;
 mod backlog;
 mod checks;
 mod claims;
@@ -221,6 +223,10 @@ impl Store for SqliteStore {
             return Ok(Vec::new());
         }
         log::look(&mut *self.reader().await?, designs).await
+    }
+
+    async fn analysis_summary(&self, design: DesignId) -> Result<Option<AnalysisSummary>> {
+        analyses::summary(&mut *self.reader().await?, design).await
     }
 
     async fn quarantine(&self, design: DesignId, quarantine: Quarantine) -> Result<()> {

@@ -44,9 +44,16 @@ try {
   await ada.saved()
   // The overview would lie upon a corner of the drawing.
   await ada.canvas.press('m')
+  await ada.page.locator('[data-testid=score][data-score]').waitFor()
   await ada.canvas.selectEdge('orders-to-ledger')
   await ada.page.mouse.move(720, 890)
   await picture(ada, 'canvas')
+
+  await ada.page.getByRole('tab', { name: 'Findings' }).click()
+  await ada.page.locator('[data-testid=finding] [data-finding]').first().click()
+  await ada.page.mouse.move(720, 890)
+  await picture(ada, 'findings')
+  await ada.page.getByRole('tab', { name: 'Inspector' }).click()
 
   await ben.open(design)
   await ben.saved()

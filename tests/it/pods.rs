@@ -22,6 +22,7 @@ mod redis_faults;
 mod roaming;
 mod rolling;
 mod schedules;
+mod settling;
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! The layers of the web client, and how long its files may be.
 //!
 //! Imports run downwards: `design` (no React, no network) below `sync`, below `binding`, below `canvas`, `panels` and `presence`
-//! (which do not know each other), below `commands`, below `app`. `ui` is looks alone: React and the names of kinds.
+//! (which do not know each other), below `commands`, below `app`. `analysis` (findings) stands upon `canvas` and `panels`.
+//! `ui` is looks alone: React and the names of kinds.
 
 use crate::Violation;
 use crate::source::File;
@@ -18,14 +19,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("canvas", &["design", "sync", "binding", "ui"]),
     ("panels", &["design", "sync", "binding", "ui"]),
     ("presence", &["design", "sync", "binding", "ui"]),
+    ("analysis", &["design", "sync", "binding", "ui", "canvas", "panels"]),
     ("commands", &["design", "sync", "binding", "ui", "canvas", "panels", "presence"]),
-    ("app", &["design", "sync", "binding", "ui", "canvas", "panels", "presence", "commands"]),
+    ("app", &["design", "sync", "binding", "ui", "canvas", "panels", "presence", "analysis", "commands"]),
 ];
 
 /// Packages with the layers that have a use for them; whatever is not named may be used everywhere.
 const PACKAGES: &[(&str, &[&str])] = &[
-    ("react", &["ui", "canvas", "panels", "presence", "commands", "app"]),
-    ("react-dom", &["ui", "canvas", "panels", "presence", "commands", "app"]),
+    ("react", &["ui", "canvas", "panels", "presence", "analysis", "commands", "app"]),
+    ("react-dom", &["ui", "canvas", "panels", "presence", "analysis", "commands", "app"]),
     ("yjs", &["design", "sync", "binding"]),
     ("y-protocols", &["sync", "presence"]),
     ("openapi-fetch", &["sync"]),

@@ -65,8 +65,8 @@ pub(super) enum Stand {
     InRoot(Name),
     /// In a root, without a key. The name is empty.
     InRootList(Name),
-    /// Under a key of a type.
-    InMap(Anchor),
+    /// Under a key of a type. Whether it is one that only says how something is drawn, if the type is an element.
+    InMap(Anchor, bool),
     /// In a type, without a key.
     InList(Anchor),
     /// Behind its origin.
@@ -77,7 +77,8 @@ pub(super) enum Stand {
     Between(Anchor, u32),
 }
 
-/// Structs of one client, one after the other, that are of one kind and stand in the same place.
+/// Structs of one client, one after the other, that are of one kind and stand in the same place; those under cosmetic keys
+/// apart from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
     /// Index of its client among the ranges of the scan.
@@ -183,7 +184,7 @@ impl Layout {
         let beside = |anchor: &Anchor| of(anchor).map_or(0, |run| run.depth);
         Ok(match stand {
             Stand::Nowhere | Stand::InRoot(_) | Stand::InRootList(_) => 0,
-            Stand::InMap(parent) | Stand::InList(parent) => match of(parent) {
+            Stand::InMap(parent, _) | Stand::InList(parent) => match of(parent) {
                 Some(run) if run.kind == Kind::Value => return Err(malformed("an item inside of a value")),
                 Some(run) => run.depth.saturating_add(1),
                 None => DEPTH_OUTSIDE,
@@ -214,9 +215,10 @@ impl Layout {
             (Stand::Nowhere, Stand::Nowhere) => true,
             // Of collected clocks the document may know more, and with them of what stands behind them.
             (_, Stand::Nowhere) => false,
-            (Stand::InMap(parent), Stand::InMap(own)) | (Stand::InList(parent), Stand::InList(own)) => {
-                parent.is_same_as(&own)
+            (Stand::InMap(parent, is_cosmetic), Stand::InMap(own, was_cosmetic)) => {
+                *is_cosmetic == was_cosmetic && parent.is_same_as(&own)
             }
+            (Stand::InList(parent), Stand::InList(own)) => parent.is_same_as(&own),
             (Stand::Behind(origin), _) => is_within(origin),
             (Stand::Before(one), _) => is_of_list && is_within(one),
             (Stand::Between(origin, at), _) => is_of_list && is_within(origin) && is_within(&right(*at)),

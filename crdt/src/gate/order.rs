@@ -83,7 +83,7 @@ impl Order {
     /// The next struct of the section, up to `end`.
     pub(super) fn add(&mut self, end: u32, mut stand: Stand, kind: Kind) -> Result<(), Refusal> {
         if let Some(ClockRange { end: start, .. }) = self.only {
-            if let Stand::InMap(one) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) =
+            if let Stand::InMap(one, _) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) =
                 &mut stand
             {
                 self.find_run(one);
@@ -165,7 +165,7 @@ impl Order {
             None => anchor,
         };
         let stand = match one.stand {
-            Stand::InMap(parent) => Stand::InMap(found(parent)),
+            Stand::InMap(parent, is_cosmetic) => Stand::InMap(found(parent), is_cosmetic),
             Stand::InList(parent) => Stand::InList(found(parent)),
             Stand::Behind(origin) => Stand::Behind(found(origin)),
             Stand::Before(right) => Stand::Before(found(right)),
@@ -187,7 +187,7 @@ impl Order {
     fn anchors_of(&self, stand: Stand) -> [Option<Anchor>; 2] {
         match stand {
             Stand::Nowhere | Stand::InRoot(_) | Stand::InRootList(_) => [None, None],
-            Stand::InMap(one) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) => {
+            Stand::InMap(one, _) | Stand::InList(one) | Stand::Behind(one) | Stand::Before(one) => {
                 [Some(one), None]
             }
             Stand::Between(origin, right) => [Some(origin), Some(self.layout.rights.of(right))],

@@ -38,6 +38,8 @@ pub struct Placed {
     /// The first of today's limits that a stored update breaks together with what it builds on.
     pub breach: Option<Refusal>,
     roots: Roots,
+    /// See [`Self::is_cosmetic`].
+    pub(super) is_cosmetic: bool,
     /// As in the layout of the scan, and as far as they are new: of known ones the start is the end.
     pub(super) runs: Vec<Stood>,
     /// Elements that the index does not know: what a fresh element is the number of.
@@ -55,6 +57,8 @@ pub(super) struct Stood {
     pub(super) start: u32,
     pub(super) end: u32,
     pub(super) place: Place,
+    /// Under a key of an element that only says how it is drawn.
+    pub(super) is_cosmetic: bool,
 }
 
 impl Scan {
@@ -86,6 +90,7 @@ impl Scan {
             placing.add(run)?;
         }
         placing.bury();
+        placing.look_at_deletions();
         let Placing { mut placed, lists, .. } = placing;
         placed.lists =
             lists.list.into_iter().map(|Brought { parent, element }| List { parent, element }).collect();
@@ -202,11 +207,11 @@ impl<K: Copy + Eq + Hash> Numbered<K> {
 }
 
 /// One update on its way from its layout to its places.
-struct Placing<'a> {
-    scan: &'a Scan,
+pub(super) struct Placing<'a> {
+    pub(super) scan: &'a Scan,
     bytes: &'a [u8],
-    places: &'a Places,
-    placed: Placed,
+    pub(super) places: &'a Places,
+    pub(super) placed: Placed,
     names: Numbered<(Root, &'a str)>,
     lists: Numbered<Brought>,
     /// The section of the run before, its client and the next clock that is known of it.
@@ -246,6 +251,7 @@ impl<'a> Placing<'a> {
                 overlaps: false,
                 breach: None,
                 roots: Roots::NONE,
+                is_cosmetic: true,
                 runs: Vec::with_capacity(scan.layout.runs.len()),
                 names: Vec::new(),
                 lists: Vec::new(),
@@ -281,12 +287,14 @@ impl<'a> Placing<'a> {
             place.kind = Kind::Gone;
         }
         let start = run.start.max(self.known).min(run.end);
+        let is_cosmetic = self.is_cosmetic(run, place);
         if start < run.end
             && let Some(root) = self.root_of(place.spot)
         {
             self.placed.roots.insert(root);
+            self.placed.is_cosmetic &= is_cosmetic || root == Root::Comments;
         }
-        self.placed.runs.push(Stood { client: self.client, start, end: run.end, place });
+        self.placed.runs.push(Stood { client: self.client, start, end: run.end, place, is_cosmetic });
         Ok(())
     }
 
@@ -298,7 +306,7 @@ impl<'a> Placing<'a> {
             Stand::Nowhere => at(Spot::NOWHERE, 0),
             Stand::InRoot(name) => at(self.element(*name), 1),
             Stand::InRootList(name) => at(self.root_list(*name), 1),
-            Stand::InMap(parent) | Stand::InList(parent) => {
+            Stand::InMap(parent, _) | Stand::InList(parent) => {
                 let holder = self.anchored(parent)?;
                 let depth = holder.depth.saturating_add(1);
                 match (holder.kind, &run.stand) {

@@ -17,6 +17,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::mem::size_of;
 use std::sync::Arc;
 
+use super::cosmetic::Cosmetic;
 use super::layout::Kind;
 use super::placed::Placed;
 use crate::ids::ClientId;
@@ -113,6 +114,7 @@ pub(super) struct List {
 pub struct Places {
     /// From clock 0 on without gaps.
     clients: BTreeMap<ClientId, Vec<Stretch>>,
+    pub(super) cosmetic: Cosmetic,
     elements: Vec<Element>,
     by_key: [HashMap<Arc<str>, u32>; Root::ALL.len()],
     lists: Vec<List>,
@@ -136,6 +138,7 @@ impl Places {
     pub fn new() -> Self {
         Self {
             clients: BTreeMap::new(),
+            cosmetic: Cosmetic::default(),
             elements: Vec::new(),
             by_key: Default::default(),
             lists: Vec::new(),
@@ -175,6 +178,10 @@ impl Places {
         for of_client in runs.chunk_by(|one, next| one.client == next.client) {
             let stretches = self.clients.entry(of_client[0].client).or_default();
             for run in of_client {
+                let next = stretches.last().map_or(0, |last| last.end);
+                if run.is_cosmetic && run.start == next && next < run.end {
+                    self.cosmetic.add(ClockRange { client: run.client, start: run.start, end: run.end });
+                }
                 extend(stretches, run.start, run.end, Place { spot: known(run.place.spot), ..run.place });
             }
         }
@@ -240,6 +247,7 @@ impl Places {
         let by_key = self.elements.len() * 2 * (size_of::<(Arc<str>, u32)>() + 1);
         let by_parent = self.lists.len() * 2 * (size_of::<((ClientId, u32), u32)>() + 1);
         self.clients.values().map(of_client).sum::<usize>()
+            + self.cosmetic.heap_bytes()
             + self.elements.capacity() * size_of::<Element>()
             + self.elements.len() * 2 * size_of::<usize>()
             + self.key_bytes

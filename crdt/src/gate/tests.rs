@@ -1,6 +1,7 @@
 //! What the scan lets through: updates of real documents, read as yrs reads them, and mutated ones. What it stops
 //! is in `traps.rs`.
 
+mod cosmetic;
 mod honest;
 mod hostile;
 mod places;

@@ -9,7 +9,7 @@ use crate::ids::ClientId;
 use crate::lib0::Reader;
 use crate::limits;
 use crate::room::ClockRange;
-use crate::schema::Root;
+use crate::schema::{self, Root};
 
 /// A section has a count, a client, a clock and one struct of two bytes.
 const SECTION_BYTES_MIN: usize = 5;
@@ -235,7 +235,8 @@ impl Pass<'_> {
                 if has_key {
                     let len = self.key()?;
                     self.sibling(Err((parent.client, parent.clock)), len)?;
-                    return Ok(Stand::InMap(parent));
+                    let end = self.bytes.len() - self.reader.remaining();
+                    return Ok(Stand::InMap(parent, schema::is_cosmetic(&self.bytes[end - len..end])));
                 }
                 Ok(Stand::InList(parent))
             }

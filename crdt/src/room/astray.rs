@@ -96,6 +96,7 @@ impl Live {
     /// See the module's head.
     pub(super) fn give_up(&mut self, now: Millis, why: Astray, effects: &mut Vec<Effect>) {
         effects.push(Effect::Report { what: why.what().to_owned() });
+        self.settle_now(effects);
         let is_lost = why == Astray::Refused;
         self.edits_are_pointless(CloseCode::Overloaded, ASTRAY, is_lost, effects);
         self.close_all(now, CloseCode::Overloaded, ASTRAY, effects);

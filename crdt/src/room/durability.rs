@@ -7,6 +7,7 @@ use yrs::StateVector;
 
 use super::edit::{EditInFlight, Edits};
 use super::effect::Append;
+use super::settle::Weight;
 use crate::gate::{Scan, clock_of};
 use crate::ids::{AppendId, ConnId, Millis, Seq, UserId};
 use crate::limits;
@@ -69,6 +70,8 @@ pub(super) struct InFlight {
     /// The document contains it. Not so after it was made anew from a log that has something under the same clocks: this very
     /// append, or another one that was faster.
     pub(super) is_in_doc: bool,
+    /// What it is to whoever waits for the design to settle; `None`: that has been noted.
+    pub(super) weight: Option<Weight>,
     /// The frames that it was made of, in case that the log does not take it: then they are judged again.
     pub(super) passed: Vec<Waiting>,
     /// When the room starts to worry about the store.
@@ -88,6 +91,7 @@ impl InFlight {
             committed: None,
             is_told: false,
             is_in_doc: true,
+            weight: Some(Weight::Meant),
             passed: Vec::new(),
             slow_at: Some(now.plus(limits::APPEND_SLOW_MS)),
             retry_at: None,

@@ -19,6 +19,7 @@ use super::effect::{Author, Claim, Effect, Quarantine};
 use super::flush::Step;
 use super::live::{Live, TROUBLE};
 use super::quarantine;
+use super::settle::Weight;
 use crate::design::{Change, DraftError};
 use crate::gate::{self, Verdict, clock_of};
 use crate::ids::{ClientId, Generation, Millis, RequestId, Seq, UserId};
@@ -318,6 +319,7 @@ impl Live {
         if let Some((code, message)) = self.outgrows_alone(&scan, growth) {
             return Some(refused(code, message));
         }
+        let weight = Weight::of(&placed);
         self.places.note(placed, &update);
         let applied = match self.doc.apply(&[&update[..]], false) {
             Ok(applied) => applied,
@@ -344,6 +346,7 @@ impl Live {
         let mut append = self.append_of(step);
         append.exactly |= exactly;
         let mut flight = InFlight::new(now, append, Vec::new(), None);
+        flight.weight = Some(weight);
         flight.edit = Some(EditInFlight { edit: Arc::clone(edit), until });
         self.put_in_flight(flight, effects);
         None

@@ -27,6 +27,9 @@ pub enum Effect {
     AskPresence,
     /// Tell the other pods what the document is at this place of the log, with nothing unsaved.
     PublishDigest { generation: Generation, seq: Seq, hash: [u8; 32] },
+    /// This room's commits up to here have settled: what the design means should be looked at. Only ever after the commit
+    /// (INV-3).
+    Settled { seq: Seq },
     /// Remember that this id is this user's, though nothing is written under it yet. Needs no answer.
     Announce { client: ClientId, user: UserId },
     /// Keep what the document could not take, for inspection and so that it never comes again. Needs no answer.

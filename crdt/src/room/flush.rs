@@ -92,7 +92,7 @@ impl Live {
         let overtaken = batch.passed.iter().map(|waiting| waiting.overtaken).max().unwrap_or(0);
         let append = self.append_of(Step { update, authors, claims, growth, overtaken });
         let mut flight = InFlight::new(now, append, batch.acks, sole_author);
-        flight.passed = batch.passed;
+        (flight.passed, flight.weight) = (batch.passed, Some(batch.weight));
         self.put_in_flight(flight, effects);
     }
 
@@ -159,7 +159,11 @@ impl Live {
     // --- after the commit
 
     pub(super) fn appended(&mut self, now: Millis, append_id: AppendId, seq: Seq, effects: &mut Vec<Effect>) {
-        if !self.is_in_flight(append_id) || self.committed_meanwhile(append_id, seq) {
+        if !self.is_in_flight(append_id) {
+            return;
+        }
+        self.note_commit(now, seq);
+        if self.committed_meanwhile(append_id, seq) {
             return;
         }
         self.set_degraded(false, effects);
@@ -172,7 +176,7 @@ impl Live {
         let (update, claims) = (flight.append.update.clone(), flight.append.claims.clone());
         if seq <= self.head {
             // The document was made anew from a log that has it.
-            self.reach_flight(seq, effects);
+            self.reach_flight(now, seq, effects);
         }
         self.committed(now, seq, effects);
         self.acknowledge(&acks, effects);
@@ -180,7 +184,8 @@ impl Live {
     }
 
     /// Everything up to the append in flight is in the document, and the append is in the log: whoever is to hear of it does.
-    pub(super) fn reach_flight(&mut self, seq: Seq, effects: &mut Vec<Effect>) {
+    pub(super) fn reach_flight(&mut self, now: Millis, seq: Seq, effects: &mut Vec<Effect>) {
+        self.note_commit(now, seq);
         let Some(flight) = &mut self.durability.in_flight else { return };
         flight.is_told = true;
         flight.passed.clear();

@@ -10,7 +10,7 @@ use super::effect::{Claim, QuarantineMark};
 use crate::design::{ApplyFault, DesignDoc};
 use crate::ids::{AppendId, ClientId, ConnId, Epoch, Generation, PodId, Seq, UserId};
 use crate::roles::DesignRole;
-use crate::wire::ClientFrame;
+use crate::wire::{AnalysisBrief, ClientFrame};
 
 /// One event in a room's life.
 #[derive(Debug, Clone)]
@@ -119,6 +119,15 @@ pub enum Input {
         user: UserId,
         role: Option<DesignRole>,
     },
+    /// The rules are being run on the design as it stood here.
+    AnalysisStarted {
+        seq: Seq,
+    },
+    /// There is something new to be read about the design's security. What is said later has a larger number.
+    Analysed {
+        no: u64,
+        brief: AnalysisBrief,
+    },
     /// The rooms of this process keep too much unsaved together: if the store is in trouble, this one behaves as if it had
     /// used up its own budget.
     Overloaded,
@@ -145,6 +154,8 @@ pub struct Loaded {
     pub announced: Vec<Claim>,
     /// What is in quarantine.
     pub quarantined: Vec<QuarantineMark>,
+    /// The newest number under which something was said about the design's security.
+    pub analysis_no: u64,
 }
 
 impl Loaded {

@@ -13,6 +13,7 @@ use super::durability::{Ack, Waiting};
 use super::effect::{ClockRange, Effect};
 use super::input::Dialect;
 use super::live::{Live, encode_state, send};
+use super::settle::Weight;
 use super::size::Growth;
 use crate::gate::{Closure, Placed, Refusal, Scan, Verdict, clock_of};
 use crate::ids::{ClientId, ConnId, Millis, UserId};
@@ -38,6 +39,8 @@ pub(super) struct Batch {
     ahead: BTreeMap<ClientId, (u32, UserId)>,
     /// At most what all that passed adds.
     pub(super) growth: Growth,
+    /// Of all that passed.
+    pub(super) weight: Weight,
 }
 
 enum Judgement {
@@ -108,6 +111,7 @@ impl Live {
                 }
                 Judgement::Pass { placed, growth } => {
                     let overlaps = placed.overlaps;
+                    batch.weight = batch.weight.max(Weight::of(&placed));
                     self.places.note(placed, &waiting.update);
                     batch.take(waiting, growth, overlaps);
                 }

@@ -11,10 +11,12 @@ use super::effect::{Effect, FrameKind};
 use super::input::{Dialect, Join, Loaded};
 use super::known::Known;
 use super::members::{Feed, Member, Members};
+use super::news::News;
 use super::owners::Owners;
 use super::quarantine::Marks;
 use super::rebuild::Rebuild;
 use super::remote::Remote;
+use super::settle::Settle;
 use super::size::Size;
 use super::stored::{Stored, StoredFault};
 use crate::design::DesignDoc;
@@ -72,6 +74,8 @@ pub(super) struct Live {
     /// The log is not what this room takes it for: it ends.
     pub(super) astray: Option<Astray>,
     pub(super) digests: Digests,
+    pub(super) settle: Settle,
+    pub(super) news: News,
     /// Since when nobody is here.
     pub(super) idle_since: Option<Millis>,
     unsaved_bytes_max: usize,
@@ -109,6 +113,8 @@ impl Live {
             doubted: None,
             astray: None,
             digests: Digests::new(now, config.digest_every_ms, head),
+            settle: Settle::default(),
+            news: News::new(loaded.analysis_no),
             idle_since: Some(now),
             unsaved_bytes_max: config.unsaved_bytes_max.min(limits::UNSAVED_BYTES_MAX),
             is_leaving: false,
@@ -140,6 +146,7 @@ impl Live {
         member.owed_step2 = 1;
         self.members.insert(join.conn, member);
         self.idle_since = None;
+        self.settle.joined();
         self.tell(
             join.conn,
             &Notice::Hello {
@@ -165,6 +172,7 @@ impl Live {
             self.presence.leave(conn);
             if self.members.is_empty() {
                 self.idle_since = Some(now);
+                self.settle.left(now);
             }
         }
     }
@@ -387,11 +395,9 @@ impl Live {
         let durability = self.durability.deadline().filter(|_| is_here);
         let remote = self.remote.deadline().filter(|_| is_here);
         let answers = self.answers.deadline().filter(|_| is_here && !self.durability.is_ahead());
-        let digest = self.digest_deadline();
-        [durability, self.edits_deadline(), self.presence_deadline(), remote, rebuild, answers, digest]
-            .into_iter()
-            .flatten()
-            .min()
+        let (digest, settle) = (self.digest_deadline(), self.settle.deadline());
+        let (edits, presence) = (self.edits_deadline(), self.presence_deadline());
+        [durability, edits, presence, remote, rebuild, answers, digest, settle].into_iter().flatten().min()
     }
 
     // --- telling

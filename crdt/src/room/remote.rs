@@ -119,7 +119,7 @@ impl Live {
         if self.head < seq {
             self.remote.held.insert(seq, Held::Own);
         }
-        self.advance_head(effects);
+        self.advance_head(now, effects);
         // The bus may have lost what is below.
         self.note_hole(now);
     }
@@ -141,7 +141,7 @@ impl Live {
             self.remote.held.insert(seq, Held::Theirs(update, claims));
         }
         self.remote.hear_of(seq);
-        self.advance_head(effects);
+        self.advance_head(now, effects);
         self.note_hole(now);
     }
 
@@ -162,7 +162,7 @@ impl Live {
         let head = self.head;
         rows.into_iter().filter(|row| head < row.seq).for_each(|row| self.hold_row(row));
         self.remote.is_unsure |= !is_all;
-        self.advance_head(effects);
+        self.advance_head(now, effects);
         if let Some(upto) = asked.filter(|_| is_all && self.rebuild.is_none()) {
             self.forget_lost(upto);
         }
@@ -236,9 +236,9 @@ impl Live {
     pub(super) fn go_on(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         let flight = self.durability.in_flight.as_ref().filter(|flight| !flight.is_told);
         if let Some(seq) = flight.and_then(|flight| flight.committed).filter(|seq| *seq <= self.head) {
-            self.reach_flight(seq, effects);
+            self.reach_flight(now, seq, effects);
         }
-        self.advance_head(effects);
+        self.advance_head(now, effects);
         self.note_hole(now);
     }
 
@@ -254,7 +254,7 @@ impl Live {
     }
 
     /// Takes over everything that joins the head without a hole.
-    fn advance_head(&mut self, effects: &mut Vec<Effect>) {
+    fn advance_head(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         // What is made anew contains it, or finds it here afterwards.
         while self.rebuild.is_none() {
             let seq = self.head.next();
@@ -266,7 +266,7 @@ impl Live {
                     match self.meets_flight(&update, &claims, &scan.scan.ranges) {
                         Meeting::None => {}
                         Meeting::Same => {
-                            self.reach_flight(seq, effects);
+                            self.reach_flight(now, seq, effects);
                             self.head = seq;
                             continue;
                         }
@@ -285,7 +285,7 @@ impl Live {
                 Held::Own => {
                     let flight = self.durability.in_flight.as_ref();
                     if flight.is_some_and(|flight| !flight.is_told && flight.committed == Some(seq)) {
-                        self.reach_flight(seq, effects);
+                        self.reach_flight(now, seq, effects);
                     }
                 }
             }

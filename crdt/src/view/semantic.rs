@@ -285,6 +285,13 @@ mod tests {
     }
 
     #[test]
+    fn what_the_room_takes_for_cosmetic_is_left_out() {
+        for key in schema::COSMETIC {
+            assert!(NODE_COSMETIC.contains(&key) || EDGE_COSMETIC.contains(&key), "{key}");
+        }
+    }
+
+    #[test]
     fn the_words_of_evidence_are_sorted_so_that_they_are_found() {
         assert!(EVIDENCE_WORDS.is_sorted());
         for word in EVIDENCE_WORDS {

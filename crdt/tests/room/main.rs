@@ -9,9 +9,11 @@ mod edits;
 mod herd;
 mod ids;
 mod life;
+mod news;
 mod overtaken;
 mod refusals;
 mod repair;
 mod roaming;
+mod settle;
 
 mod stage;

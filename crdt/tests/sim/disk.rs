@@ -128,6 +128,7 @@ impl Disk {
             claims: self.rows.iter().flat_map(|row| row.claims.iter().copied()).collect(),
             announced: self.announced.clone(),
             quarantined: self.quarantined.clone(),
+            analysis_no: 0,
         }
     }
 

@@ -5,7 +5,7 @@
 //!   `ATLAS_SIM_PLAN=<file>` lives it again. A seed that failed is never tried again in the hope of a better end.
 //!
 //! In reading order: `plan` (what can happen), `world` (people and time), `server` (rooms and their store), `bus`,
-//! `checks` (what must hold), `shrink`; the rest are those who live here.
+//! `checks` and `settling` (what must hold), `shrink`; the rest are those who live here.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +18,7 @@ mod world;
 mod server;
 mod bus;
 mod checks;
+mod settling;
 mod shrink;
 mod pod;
 mod disk;
@@ -44,6 +45,7 @@ fn live(plan: &Plan) -> (u64, Faults) {
     }
     world.check_nobody_sees_what_can_be_lost();
     world.heal_and_settle();
+    world.check_nothing_is_unsettled();
     world.check_agreement();
     world.check_name();
     (world.trace_hash(), world.faults)

@@ -7,6 +7,7 @@ use atlas_crdt::room::{Append, Claim, Input, Room};
 use bytes::Bytes;
 
 use crate::rng::Rng;
+use crate::settling::Settling;
 
 /// Words that wait for one pod; what is more is lost, and said to be.
 const INBOX_MAX: usize = 48;
@@ -57,6 +58,8 @@ pub(crate) struct Pod {
     pub(crate) away_since: Option<Millis>,
     /// Looks into the store that it has not heard the outcome of.
     pub(crate) looks: VecDeque<(Generation, Seq)>,
+    /// What its room has committed and is to settle.
+    pub(crate) settling: Settling,
     /// Effects until it dies.
     pub(crate) fuse: Option<usize>,
     /// Its own time, which runs by itself.
@@ -78,6 +81,7 @@ impl Pod {
             inbox: None,
             away_since: None,
             looks: VecDeque::new(),
+            settling: Settling::default(),
             fuse: None,
             clock: Millis::new(offset),
             offset,
@@ -105,6 +109,7 @@ impl Pod {
         self.jobs.clear();
         self.answers.clear();
         self.inbox = None;
+        self.settling = Settling::default();
     }
 
     /// A word arrives at its queue. False: there was no space, or nobody listens.

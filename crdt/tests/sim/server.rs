@@ -34,6 +34,7 @@ impl World {
 
     pub(crate) fn handle(&mut self, pod: usize, input: Input) {
         let now = self.pods[pod].clock;
+        self.note_commit(pod, &input);
         let Some(room) = &mut self.pods[pod].room else { return };
         let mut effects = Vec::new();
         room.handle(now, input, &mut effects);
@@ -96,6 +97,7 @@ impl World {
                     "two appends in flight at once"
                 );
                 self.faults.count("appends");
+                self.pods[pod].settling.ask(append.append_id);
                 self.pods[pod].jobs.push_back(Job::Append(append));
             }
             Effect::Publish { generation, seq, update, claims } => {
@@ -130,6 +132,7 @@ impl World {
                 self.programs.hear(request, &outcome, &self.disk, &mut self.faults);
                 self.trace_event("answer");
             }
+            Effect::Settled { seq } => self.note_settled(pod, seq),
             Effect::Close { conn, code, reason } => self.close(conn, code, &reason),
             Effect::Evict => self.evict(pod),
         }
@@ -172,6 +175,10 @@ impl World {
                 assert!(self.disk.holds(&append.update), "INV-7: evicted with an append under way");
             }
         }
+        assert!(
+            !self.pods[pod].settling.is_open(),
+            "a room went, and nobody knows that its design has settled"
+        );
         assert!(!self.programs.is_waiting_for(pod), "INV-7: evicted with an edit unanswered");
         self.faults.count("evictions");
         // What is under way is carried out all the same, and nobody hears of it.
@@ -301,6 +308,7 @@ impl World {
                 }
             }
         }
+        self.faults.count_many("commits left to the sweep", u64::from(self.pods[pod].settling.is_open()));
         self.bury(pod);
         let id = self.new_pod_id();
         self.pods[pod].restart(id);

@@ -320,6 +320,7 @@ impl World {
                 assert!(next.is_none_or(|next| now < next), "a deadline that does not move on: {next:?}");
             }
             self.pods[pod].clock = until;
+            self.check_settling(pod);
         }
         self.now = target;
         self.architects.iter_mut().for_each(|architect| architect.renew(target));

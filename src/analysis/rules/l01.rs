@@ -7,7 +7,7 @@ use crate::analysis::fix::{self, Fix};
 use crate::analysis::model::{Kind, Node};
 use crate::analysis::report;
 use crate::analysis::rule::Stride::Repudiation;
-use crate::analysis::rule::{At, Confidence, Evidence, Finding, Reference, Rule, Severity};
+use crate::analysis::rule::{At, Evidence, Finding, Reference, Rule, Severity};
 use crate::analysis::tables::weights::WORKLOADS_SOME;
 
 use super::seen;
@@ -38,15 +38,12 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     let (unwatched, watched) = critical(context);
-    if unwatched.is_empty() {
+    // Where some are watched, the lines of the others may merely not be drawn.
+    if unwatched.is_empty() || !watched.is_empty() {
         return;
     }
-    // Where some are watched, the lines of the others may merely not be drawn.
-    let confidence =
-        if watched.is_empty() { Confidence::SURE } else { Confidence::UNSAID };
     findings.push(
         Finding::new(&RULE, [])
-            .confidence(confidence)
             .also(unwatched.iter().take(seen::MARKED_MAX).map(|at| At::Node(*at)))
             .because(unwatched.iter().take(seen::SHOWN_MAX).map(|at| unseen(context, *at)))
             .fix(add_monitoring(context, &unwatched)),
@@ -162,10 +159,9 @@ mod tests {
     }
 
     #[test]
-    fn where_some_are_watched_the_others_are_found_with_less_certainty() {
-        let half = watched(&["web"]);
-        assert_eq!(half.subjects("ATL-L01"), [["orders"]]);
-        assert_eq!(half.found("ATL-L01")[0].confidence, 0.4);
+    fn where_some_are_watched_the_lines_of_the_others_may_not_be_drawn() {
+        watched(&["web"]).assert_count("ATL-L01", 0);
+        watched(&["orders"]).assert_count("ATL-L01", 0);
         assert_eq!(watched(&[]).found("ATL-L01")[0].confidence, 1.0, "a monitor that sees nobody");
     }
 
@@ -182,7 +178,7 @@ mod tests {
         let fixed = shop().assert_mended("ATL-L01");
         assert_eq!(fixed.view().nodes.len(), 5);
         assert_eq!(fixed.view().edges.len(), 5);
-        watched(&["web"]).assert_mended("ATL-L01");
+        watched(&[]).assert_mended("ATL-L01");
         let patch = shop().found("ATL-L01")[0].autofix.clone().unwrap();
         let node = &patch["patch"]["nodes"]["upsert"][0];
         assert_eq!((&node["type"], &node["data"]["zone"]), (&json!("custom"), &json!("management")));

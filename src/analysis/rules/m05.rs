@@ -1,4 +1,4 @@
-//! ATL-M05: words that no table knows.
+//! ATL-M05: kinds, zones and protocols that are not said, or in words that no table knows.
 
 use atlas_crdt::view::{judged_label, node_type};
 
@@ -9,11 +9,11 @@ use crate::analysis::rule::{At, Evidence, Finding, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     id: "ATL-M05",
-    title: "Words that the analysis does not understand",
+    title: "The analysis does not know what this is",
     severity: Severity::Info,
     stride: &[],
     cwe: &[1059],
-    why: "What this element is, in which zone it stands or what it speaks is said in words that fit nothing known. Rules that need to know it stay silent here, so the score says less than it could.",
+    why: "What this element is, in which zone it stands or what it speaks is not said, or in words that fit nothing known. Rules that need to know it stay silent here, so the score says less than it could.",
     remediation: "Choose a type from the palette, a zone such as external, dmz, app, data or management, and a protocol by its usual name.",
     references: &[],
     check,
@@ -36,7 +36,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 odd("data.label", label, "tells no kind");
             }
         }
-        if node.is_zone_odd && node.zone.is_none() {
+        if node.zone.is_none() && node.kind != Kind::Boundary {
             odd("data.zone", &normaliser::zone_words(node), "unknown zone");
         }
         if !evidence.is_empty() {
@@ -44,7 +44,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
         }
     }
     for (at, edge, ..) in context.edges() {
-        if let Some(value) = normaliser::odd_protocol(edge) {
+        if edge.protocol.is_none() && !edge.is_any {
+            let value = normaliser::odd_protocol(edge).unwrap_or_default();
             let evidence = Evidence {
                 at: At::Edge(at),
                 key: "data.protocol".to_owned(),
@@ -79,9 +80,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_said_or_said_to_be_open_is_no_riddle() {
-        assert!(about(json!({"zone": null}), json!({})).is_empty());
-        assert!(about(json!({"zone": "Cloud"}), json!({"protocol": "Various"})).is_empty());
+    fn what_is_not_said_at_all_is_found_too() {
+        assert_eq!(about(json!({"zone": null}), json!({})), ["db", "query"]);
+        assert_eq!(about(json!({"zone": "Cloud"}), json!({"protocol": "Various"})), ["db", "query"]);
+    }
+
+    #[test]
+    fn what_is_said_elsewhere_is_no_riddle() {
+        assert!(about(json!({}), json!({"protocol": "ANY"})).is_empty());
         assert!(about(json!({"type": "gizmo", "label": "PostgreSQL"}), json!({"protocol": "ANY"})).is_empty());
         assert!(about(json!({}), json!({"protocol": "Frobnicate", "port": 5432})).is_empty(), "the port says it");
     }

@@ -21,8 +21,7 @@ pub(super) enum Plaintext {
 /// `None`: it is encrypted, or nobody knows.
 pub(super) fn of(context: &Context<'_>, at: usize) -> Option<Plaintext> {
     let edge = &context.model.edges[at];
-    // What a node says to itself goes over no network (M07).
-    if !edge.is_plaintext() || edge.source == edge.target || edge.is_any && !is_said(context, at) {
+    if !edge.is_plaintext() || edge.is_any && !is_said(context, at) {
         return None;
     }
     if edge.protocol.is_some_and(|protocol| protocol.is_legacy) {
@@ -57,6 +56,7 @@ pub(super) fn may_end_tls(context: &Context<'_>, node: usize) -> bool {
     matches!(context.model.nodes[node].kind, Kind::LoadBalancer | Kind::Cdn | Kind::Gateway | Kind::Waf)
 }
 
+/// What a node says to itself brings nothing in.
 pub(super) fn all_come_in(context: &Context<'_>, node: usize, so: impl Fn(usize) -> bool) -> bool {
     context.graph.into[node].iter().all(|(edge, from)| *from == node || so(*edge))
 }

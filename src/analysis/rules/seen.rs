@@ -1,5 +1,6 @@
 //! Pieces of evidence and questions that more than one rule needs. Not a rule of its own.
 
+use atlas_crdt::view::canonical_text;
 use serde_json::Value;
 
 use crate::analysis::context::Context;
@@ -61,7 +62,7 @@ pub(super) fn authorization(context: &Context<'_>, at: usize) -> Evidence {
 fn short(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Bool(_) | Value::Number(_) => Some(canonical_text(value)),
         _ => None,
     }
 }

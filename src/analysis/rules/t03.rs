@@ -52,8 +52,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 
 /// The edge says nothing about encryption. Then the store may.
 fn unsaid(context: &Context<'_>, edge: &Edge<'_>) -> Option<(Severity, Confidence)> {
-    let is_judged = edge.encryption != Encryption::Unknown || edge.is_any || edge.source == edge.target;
-    if is_judged || !plaintext::leads_to_store(context, edge) {
+    if edge.encryption != Encryption::Unknown || edge.is_any || !plaintext::leads_to_store(context, edge) {
         return None;
     }
     let nodes = &context.model.nodes;

@@ -10,7 +10,7 @@ use atlas_crdt::limits::LOOK_EVERY_MS;
 use atlas_crdt::roles::DesignRole;
 use atlas_crdt::wire::CloseCode;
 
-use super::super::room_task::NOTHING_NOTICED;
+use super::super::inbox::NOTHING_NOTICED;
 use super::super::testing::{Mood, Peer, Pod, eventually};
 use super::super::watch::Watcher;
 use super::super::{Roles, RoomHandle};

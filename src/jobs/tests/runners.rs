@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::jobs::runner::Runner;
+use crate::jobs::runner::{Runner, Terms};
 use crate::jobs::testing::{Fault, LEASE, SETTINGS, World, eventually};
 use crate::jobs::{FoldSettings, JobDeps, JobSettings, Jobs};
 use crate::lifecycle::Tasks;
@@ -54,6 +54,7 @@ impl Pod {
     fn run(&self) {
         let runner = Runner {
             kind: JobKind::Compact,
+            terms: Terms::default(),
             upkeep: Arc::clone(&self.world.upkeep) as Arc<dyn Upkeep>,
             clock: self.world.clock.clone(),
             ids: self.world.ids.clone(),
@@ -233,6 +234,7 @@ async fn a_panic_ends_one_job_and_nothing_else() {
     let stop = CancellationToken::new();
     let runner = Runner {
         kind: JobKind::Compact,
+        terms: Terms::default(),
         upkeep: Arc::clone(&world.upkeep) as Arc<dyn Upkeep>,
         clock: world.clock.clone(),
         ids: world.ids.clone(),

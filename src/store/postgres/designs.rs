@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::claims::NewClaims;
 use super::jobs;
 use super::values::{counter, id, ids, micros, or_conflict, role, search_key, text};
+use crate::store::jobs::JobKind;
 use crate::store::{DesignRow, ListDesigns, ListedDesign, Member, NewDesign, Page, Result, StoreError};
 
 const SELECT: &str = "SELECT d.id, d.name, d.description, d.owner_id, d.created_at, h.updated_at, h.head_seq";
@@ -109,6 +110,7 @@ pub(super) async fn create(tx: &mut PgConnection, new: &NewDesign) -> Result<Des
     }
     claims.insert(tx).await?;
     insert_member(tx, new.id, new.owner, DesignRole::Owner, now).await?;
+    jobs::enqueue(tx, JobKind::Analyze, new.id, 0).await?;
     get(tx, new.id).await?.ok_or(StoreError::NoSuchDesign)
 }
 

@@ -16,13 +16,16 @@ pub(super) async fn enqueue(
     delay_us: i64,
 ) -> Result<()> {
     // A holder whose lease ran out may still come to its end: until somebody else claims the job it counts as running.
-    // One that failed keeps its time: asking must not end the wait between two tries.
+    // One that failed keeps its time: asking must not end the wait between two tries. One that was given up begins anew.
     sqlx::query(
         "INSERT INTO jobs AS job (kind, design_id, due_at, created_at)
          VALUES ($1, $2, now() + $3 * interval '1 microsecond', now())
          ON CONFLICT (kind, design_id) DO UPDATE SET
-             due_at = CASE WHEN job.holder IS NULL AND job.failures = 0
+             due_at = CASE WHEN job.dead_at IS NOT NULL THEN excluded.due_at
+                           WHEN job.holder IS NULL AND job.failures = 0
                            THEN least(job.due_at, excluded.due_at) ELSE job.due_at END,
+             failures = CASE WHEN job.dead_at IS NOT NULL THEN 0 ELSE job.failures END,
+             dead_at = NULL,
              again_at = CASE WHEN job.holder IS NULL THEN NULL ELSE least(job.again_at, excluded.due_at) END",
     )
     .persistent(false)
@@ -185,11 +188,32 @@ pub(super) async fn failed(
     Ok(())
 }
 
-/// With the design: whoever compacts it is fenced, and its blobs are to be erased.
+/// It stays as it is until somebody asks for it; if somebody has meanwhile, it begins anew.
+pub(super) async fn give_up(tx: &mut PgConnection, lease: JobLease, reason: &str) -> Result<()> {
+    hold(tx, lease).await?;
+    // Far off, so that who looks for what is due passes by.
+    sqlx::query(
+        "UPDATE jobs SET due_at = coalesce(again_at, now() + interval '1000 years'),
+                         dead_at = CASE WHEN again_at IS NULL THEN now() END,
+                         failures = CASE WHEN again_at IS NULL THEN failures ELSE 0 END,
+                         again_at = NULL, holder = NULL, reason = $3
+         WHERE kind = $1 AND design_id = $2",
+    )
+    .persistent(false)
+    .bind(lease.kind.as_str())
+    .bind(id(lease.design.as_u128()))
+    .bind(text(reason))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// With the design: whoever works on it is fenced, and its blobs are to be erased.
 pub(super) async fn follow_deletion(tx: &mut PgConnection, design: DesignId) -> Result<()> {
-    sqlx::query("DELETE FROM jobs WHERE kind = $1 AND design_id = $2")
+    sqlx::query("DELETE FROM jobs WHERE kind IN ($1, $2) AND design_id = $3")
         .persistent(false)
         .bind(JobKind::Compact.as_str())
+        .bind(JobKind::Analyze.as_str())
         .bind(id(design.as_u128()))
         .execute(&mut *tx)
         .await?;

@@ -31,19 +31,20 @@ const LOOK_DESIGNS_MAX: usize = 4_096;
 pub(super) async fn look(tx: &mut PgConnection, designs: &[DesignId]) -> Result<Vec<(DesignId, Look)>> {
     let mut found = Vec::with_capacity(designs.len());
     for designs in designs.chunks(LOOK_DESIGNS_MAX) {
-        let rows: Vec<(Uuid, i64, i64, i64, i64)> = sqlx::query_as(
-            "SELECT design_id, generation, epoch, head_seq, notice_seq FROM design_heads WHERE design_id = ANY($1)",
+        let rows: Vec<(Uuid, i64, i64, i64, i64, i64)> = sqlx::query_as(
+            "SELECT design_id, generation, epoch, head_seq, notice_seq, analysis_no FROM design_heads WHERE design_id = ANY($1)",
         )
         .persistent(false)
         .bind(ids(designs))
         .fetch_all(&mut *tx)
         .await?;
-        for (design, generation, epoch, head, notice_seq) in rows {
+        for (design, generation, epoch, head, notice_seq, analysis_no) in rows {
             let look = Look {
                 generation: Generation::new(counter(generation)?),
                 epoch: Epoch::new(counter(epoch)?),
                 head: Seq::new(counter(head)?),
                 notice_seq: counter(notice_seq)?,
+                analysis_no: counter(analysis_no)?,
             };
             found.push((DesignId::from_u128(design.as_u128()), look));
         }
@@ -53,7 +54,7 @@ pub(super) async fn look(tx: &mut PgConnection, designs: &[DesignId]) -> Result<
 
 /// In a transaction that sees one moment.
 pub(super) async fn load(tx: &mut PgConnection, design: DesignId) -> Result<Option<Loaded>> {
-    let Some(head) = head(tx, design).await? else { return Ok(None) };
+    let Some((_, now)) = look(tx, &[design]).await?.pop() else { return Ok(None) };
     let snapshot = snapshot(tx, design).await?;
     let folded = snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
     let tail = match rows_after(tx, design, folded, i64::MAX).await? {
@@ -64,17 +65,18 @@ pub(super) async fn load(tx: &mut PgConnection, design: DesignId) -> Result<Opti
     let announced = claims::announced(tx, design).await?;
     let quarantined = quarantine::marks(tx, design).await?;
     let end = tail.last().map_or(folded, |row| row.seq);
-    if end != head.seq {
+    if end != now.head {
         return Err(lost(design, end.next()));
     }
     Ok(Some(Loaded {
-        generation: head.generation,
-        epoch: head.epoch,
+        generation: now.generation,
+        epoch: now.epoch,
         snapshot,
         tail,
         claims,
         announced,
         quarantined,
+        analysis_no: now.analysis_no,
     }))
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use atlas_crdt::ids::{DesignId, PodId, Seq};
 
 use super::values::{duration, limit};
-use super::{PgStore, backlog, checks, folds, jobs};
+use super::{PgStore, analyses, backlog, checks, folds, jobs};
 use crate::store::Result;
 use crate::store::folds::{
     ArchivedRow, BacklogBlob, BacklogSize, Fold, FoldPolicy, FoldState, Pruned, Remains,
@@ -78,6 +78,12 @@ impl Upkeep for PgStore {
             JobEnd::Done => jobs::done(tx, lease).await,
             JobEnd::Later(delay) => jobs::put_off(tx, lease, duration(*delay)).await,
             JobEnd::Failed { retry_in, reason } => jobs::failed(tx, lease, duration(*retry_in), reason).await,
+            JobEnd::GivenUp { reason } => {
+                if lease.kind == JobKind::Analyze {
+                    analyses::fail_all(tx, lease.design).await?;
+                }
+                jobs::give_up(tx, lease, reason).await
+            }
         })
         .await
     }

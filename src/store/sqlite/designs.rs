@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::claims::Claims;
 use super::jobs;
 use super::values::{counter, id, instant, micros, or_conflict, role};
+use crate::store::jobs::JobKind;
 use crate::store::{DesignRow, ListDesigns, ListedDesign, Member, NewDesign, Page, Result, StoreError};
 
 const SELECT: &str = "SELECT d.id, d.name, d.description, d.owner_id, d.created_at, h.updated_at, h.head_seq";
@@ -110,6 +111,7 @@ pub(super) async fn create(tx: &mut SqliteConnection, new: &NewDesign) -> Result
         claims.insert(tx, new.id, 1).await?;
     }
     insert_member(tx, new.id, new.owner, DesignRole::Owner, now).await?;
+    jobs::enqueue(tx, JobKind::Analyze, new.id, (now, now)).await?;
     get(tx, new.id).await?.ok_or(StoreError::NoSuchDesign)
 }
 

@@ -16,11 +16,14 @@ pub(super) async fn enqueue(
     (at, now): (i64, i64),
 ) -> Result<()> {
     // A holder whose lease ran out may still come to its end: until somebody else claims the job it counts as running.
-    // One that failed keeps its time: asking must not end the wait between two tries.
+    // One that failed keeps its time: asking must not end the wait between two tries. One that was given up begins anew.
     sqlx::query(
         "INSERT INTO jobs (kind, design_id, due_at, created_at) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (kind, design_id) DO UPDATE SET
-             due_at = CASE WHEN holder IS NULL AND failures = 0 THEN min(due_at, excluded.due_at) ELSE due_at END,
+             due_at = CASE WHEN dead_at IS NOT NULL THEN excluded.due_at
+                           WHEN holder IS NULL AND failures = 0 THEN min(due_at, excluded.due_at) ELSE due_at END,
+             failures = CASE WHEN dead_at IS NOT NULL THEN 0 ELSE failures END,
+             dead_at = NULL,
              again_at = CASE WHEN holder IS NULL THEN NULL
                              ELSE min(coalesce(again_at, excluded.due_at), excluded.due_at) END",
     )
@@ -156,10 +159,36 @@ pub(super) async fn failed(tx: &mut SqliteConnection, lease: JobLease, at: i64, 
     Ok(())
 }
 
-/// With the design: whoever compacts it is fenced, and its blobs are to be erased.
+/// It stays as it is until somebody asks for it; if somebody has meanwhile, it begins anew. `now` in microseconds.
+pub(super) async fn give_up(
+    tx: &mut SqliteConnection,
+    lease: JobLease,
+    reason: &str,
+    now: i64,
+) -> Result<()> {
+    require(tx, lease).await?;
+    // Far off, so that who looks for what is due passes by.
+    sqlx::query(
+        "UPDATE jobs SET due_at = coalesce(again_at, ?3), dead_at = CASE WHEN again_at IS NULL THEN ?4 END,
+                         failures = CASE WHEN again_at IS NULL THEN failures ELSE 0 END,
+                         again_at = NULL, holder = NULL, reason = ?5
+         WHERE kind = ?1 AND design_id = ?2",
+    )
+    .bind(lease.kind.as_str())
+    .bind(id(lease.design.as_u128()))
+    .bind(i64::MAX)
+    .bind(now)
+    .bind(reason)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// With the design: whoever works on it is fenced, and its blobs are to be erased.
 pub(super) async fn follow_deletion(tx: &mut SqliteConnection, design: DesignId, now: i64) -> Result<()> {
-    sqlx::query("DELETE FROM jobs WHERE kind = ?1 AND design_id = ?2")
+    sqlx::query("DELETE FROM jobs WHERE kind IN (?1, ?2) AND design_id = ?3")
         .bind(JobKind::Compact.as_str())
+        .bind(JobKind::Analyze.as_str())
         .bind(id(design.as_u128()))
         .execute(&mut *tx)
         .await?;

@@ -145,7 +145,7 @@ pub(super) async fn look(
     let mut found = Vec::with_capacity(designs.len());
     for designs in designs.chunks(LOOK_DESIGNS_MAX) {
         let mut sql = QueryBuilder::new(
-            "SELECT design_id, generation, epoch, head_seq, notice_seq FROM design_heads WHERE design_id IN (",
+            "SELECT design_id, generation, epoch, head_seq, notice_seq, analysis_no FROM design_heads WHERE design_id IN (",
         );
         let mut list = sql.separated(", ");
         for design in designs {
@@ -153,14 +153,15 @@ pub(super) async fn look(
         }
         sql.push(")");
         // Each number of designs makes another statement: none is worth keeping.
-        let rows: Vec<(Uuid, i64, i64, i64, i64)> =
+        let rows: Vec<(Uuid, i64, i64, i64, i64, i64)> =
             sql.build_query_as().persistent(false).fetch_all(&mut *connection).await?;
-        for (design, generation, epoch, head, notice_seq) in rows {
+        for (design, generation, epoch, head, notice_seq, analysis_no) in rows {
             let look = Look {
                 generation: Generation::new(counter(generation)?),
                 epoch: Epoch::new(counter(epoch)?),
                 head: Seq::new(counter(head)?),
                 notice_seq: counter(notice_seq)?,
+                analysis_no: counter(analysis_no)?,
             };
             found.push((DesignId::from_u128(design.as_u128()), look));
         }
@@ -192,7 +193,7 @@ pub(super) async fn folded(tx: &mut SqliteConnection, design: DesignId) -> Resul
 /// All of it in one read transaction: what a commit changes meanwhile is not seen.
 pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) -> Result<Option<Loaded>> {
     let mut tx = connection.begin().await?;
-    let Some(head) = head(&mut tx, design).await? else { return Ok(None) };
+    let Some((_, now)) = look(&mut tx, &[design]).await?.pop() else { return Ok(None) };
     let snapshot = snapshot(&mut tx, design).await?;
     let folded = snapshot.as_ref().map_or(Seq::ZERO, |(seq, _)| *seq);
     let tail = rows_after(&mut tx, design, folded, i64::MAX).await?;
@@ -201,17 +202,18 @@ pub(super) async fn load(connection: &mut SqliteConnection, design: DesignId) ->
     let quarantined = quarantine::marks(&mut tx, design).await?;
     tx.commit().await?;
     let end = tail.last().map_or(folded, |row| row.seq);
-    if end != head.seq {
+    if end != now.head {
         return Err(lost(design, end.next()));
     }
     Ok(Some(Loaded {
-        generation: head.generation,
-        epoch: head.epoch,
+        generation: now.generation,
+        epoch: now.epoch,
         snapshot,
         tail,
         claims,
         announced,
         quarantined,
+        analysis_no: now.analysis_no,
     }))
 }
 

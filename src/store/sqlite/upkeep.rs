@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use atlas_crdt::ids::{DesignId, PodId, Seq};
 
 use super::values::{before, later, limit};
-use super::{SqliteStore, backlog, checks, folds, jobs};
+use super::{SqliteStore, analyses, backlog, checks, folds, jobs};
 use crate::store::Result;
 use crate::store::folds::{
     ArchivedRow, BacklogBlob, BacklogSize, Fold, FoldPolicy, FoldState, Pruned, Remains,
@@ -97,6 +97,12 @@ impl Upkeep for SqliteStore {
                         JobEnd::Later(delay) => jobs::put_off(tx, lease, later(now, delay)).await,
                         JobEnd::Failed { retry_in, reason } => {
                             jobs::failed(tx, lease, later(now, retry_in), &reason).await
+                        }
+                        JobEnd::GivenUp { reason } => {
+                            if lease.kind == JobKind::Analyze {
+                                analyses::fail_all(tx, lease.design, now).await?;
+                            }
+                            jobs::give_up(tx, lease, &reason, now).await
                         }
                     }
                 })

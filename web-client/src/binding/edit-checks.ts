@@ -1,6 +1,8 @@
 // What an act may not do to a document, and what the person is told about it. The server would refuse the update, and with it everything that
 // this page writes afterwards: better not to write it.
 
+import type { DesignView } from '../design/elements'
+import { type Fix, madeBy } from '../design/fix'
 import { EDGES_MAX, LABEL_CHARS_MAX, NODES_MAX, UPDATE_BYTES_MAX } from '../design/limits'
 import { type Clip, updateBytes } from './clip'
 import type { Patch } from './types'
@@ -25,4 +27,14 @@ export function whyNotPatch(patch: Patch, elements: number): string | null {
   const bytes = new TextEncoder().encode(JSON.stringify(patch)).length
   if (bytes * elements > BYTES_MAX) return 'This is too much text to keep at once.'
   return null
+}
+
+/** Why this fix cannot be applied as a whole, or null. */
+export function whyNotFix(fix: Fix, view: DesignView): string | null {
+  const made = madeBy(fix, view)
+  const empty = (id: string) => ({ id, fields: {} })
+  const added = { nodes: made.nodes.map(empty), edges: made.edges.map(empty) }
+  const now = { nodes: view.nodes.size, edges: view.edges.size + view.hidden.size }
+  const bytes = new TextEncoder().encode(JSON.stringify(fix.patch)).length
+  return whyNotInsert(added, now) ?? (bytes <= BYTES_MAX ? null : 'This fix changes too much to be applied at once.')
 }

@@ -3,15 +3,16 @@
 import type { NewElement } from '../design/edits'
 import * as edits from '../design/edits'
 import { type JsonObject, nodeTitle, type Point } from '../design/elements'
+import { applyFix, type Fix, madeBy, missingFor } from '../design/fix'
 import { newId } from '../design/ids'
 import { type KindId, kindOf } from '../design/kinds'
 import type { DesignSession } from '../sync/types'
 import { Binding } from './binding'
 import { type Clip, clipOf, clipText, middleOf, parseClip, renewed } from './clip'
-import { whyNotInsert, whyNotPatch } from './edit-checks'
+import { whyNotFix, whyNotInsert, whyNotPatch } from './edit-checks'
 import type { Outcome } from './history'
 import { NOTHING_SELECTED } from './selection'
-import type { CanvasEditor, EditorState, Patch, Selection, ViewPort } from './types'
+import type { CanvasEditor, EditorState, FixOutcome, Patch, Selection, ViewPort } from './types'
 
 export interface EditorOptions {
   /** Short sentences for the person. */
@@ -146,6 +147,20 @@ class DesignEditor implements CanvasEditor {
 
   remove(selection: Selection): boolean {
     return this.#edit(doc => edits.remove(doc, selection))
+  }
+
+  applyFix(fix: Fix): FixOutcome {
+    const { view, canEdit } = this.state
+    if (!canEdit) return { kind: 'refused', why: 'You can look at this design, but not change it.' }
+    const missing = missingFor(fix, view)
+    if (0 < missing.length) return { kind: 'gone', missing }
+    const why = whyNotFix(fix, view)
+    if (why !== null) return { kind: 'refused', why }
+    const made = madeBy(fix, view)
+    this.#edit(doc => applyFix(doc, fix, view))
+    if (this.state.view === view) return { kind: 'nothing' }
+    if (0 < made.nodes.length + made.edges.length) this.select(made)
+    return { kind: 'done', made }
   }
 
   copy({ nodes }: Selection): boolean {

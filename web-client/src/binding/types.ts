@@ -2,6 +2,7 @@
 
 import type { Edge, Node } from '@xyflow/react'
 import type { DesignEdge, DesignNode, DesignView, Json, Point } from '../design/elements'
+import type { Fix } from '../design/fix'
 import type { KindId } from '../design/kinds'
 import type { DesignSession } from '../sync/types'
 
@@ -32,6 +33,15 @@ export interface EditorState {
   /** Something was copied that can be pasted. */
   canPaste: boolean
 }
+
+export type FixOutcome =
+  | { readonly kind: 'done'; readonly made: Selection }
+  /** Elements that it needs are not there any more. */
+  | { readonly kind: 'gone'; readonly missing: readonly string[] }
+  /** The design says all that already. */
+  | { readonly kind: 'nothing' }
+  /** Why nothing was written, as a sentence. */
+  | { readonly kind: 'refused'; readonly why: string }
 
 /** A change of an element's keys: `undefined` removes the key. */
 export type Patch = Readonly<Record<string, Json | undefined>>
@@ -66,6 +76,8 @@ export interface Editor {
   moveNodes(moves: readonly { id: string; position: Point }[]): boolean
   resizeNode(id: string, box: { position: Point; width: number; height: number }): boolean
   remove(selection: Selection): boolean
+  /** All of it, or nothing: one act, which its author undoes as one. What it made is selected. */
+  applyFix(fix: Fix): FixOutcome
   copy(selection: Selection): boolean
   /** Pastes what was copied here (or arrived by `pasteText`), selects it, and returns the new ids. With `at` its middle is there. */
   paste(at?: Point): Selection | null

@@ -7,6 +7,7 @@ import { ContainerNode } from './ContainerNode'
 import { ElementNode } from './ElementNode'
 import type { CanvasNode } from './flow-nodes'
 import { isContainer } from './geometry'
+import { NodeMark } from './marks-view'
 
 /** Draws again for a change of its element, its selection or the right to edit. Where it stands is its wrapper's business. */
 export const DesignNodeView = memo(
@@ -27,6 +28,7 @@ export const DesignNodeView = memo(
         ) : (
           <ElementNode element={element} selected={selected} connectable={connectable} />
         )}
+        <NodeMark id={element.id} />
       </div>
     )
   },

@@ -28,6 +28,7 @@ import type { CanvasNode } from './flow-nodes'
 import type { RemoteDrags } from './gestures'
 import { listenForCanvasKeys } from './keyboard'
 import { LabelEditor } from './LabelEditor'
+import { type Marks, MarksContext, NO_MARKS } from './marks'
 import { pointerReports } from './pointer'
 import { type Attach, View } from './View'
 import { recallViewport, rememberViewport } from './viewport-memory'
@@ -48,6 +49,8 @@ export interface EditorCanvasProps {
   viewportKey: string
   /** Gets what moves the view, as soon as there is a canvas. */
   attach?: Attach
+  /** What is said about elements: badges, rings, a trace. It changes without drawing the canvas again. */
+  marks?: Marks | null
 }
 
 const NODE_TYPES = { atlas: DesignNodeView }
@@ -87,11 +90,14 @@ function Canvas({
   children,
   showMiniMap = true,
   viewportKey,
-  attach
+  attach,
+  marks = null
 }: EditorCanvasProps) {
   const canvas = useRef<HTMLDivElement>(null)
   const store = useMemo(() => new CanvasStore({ editor, remoteDrags, onDrag, say }), [editor, remoteDrags, onDrag])
   const { nodes, edges, canEdit, editing } = useSyncExternalStore(store.subscribe, store.snapshot)
+  const shownMarks = marks ?? NO_MARKS
+  const isTracing = useSyncExternalStore(shownMarks.subscribe, () => shownMarks.isTracing)
   const handlers = useMemo(() => flowHandlers(store), [store])
   const flow = useRef<ReactFlowInstance<CanvasNode, CanvasEdge> | null>(null)
   const drop = useMemo(() => dropHandlers(store, pixel => flow.current?.screenToFlowPosition(pixel) ?? pixel), [store])
@@ -113,57 +119,61 @@ function Canvas({
       data-testid="canvas"
       className="atlas-canvas size-full"
       data-editable={canEdit || undefined}
+      data-tracing={isTracing || undefined}
+      data-overview={!isClose || undefined}
       onPointerMove={pointer.onPointerMove}
       onPointerLeave={pointer.onPointerLeave}
       {...drop}
     >
       <CanvasActionsContext value={store}>
         <Arrows />
-        <ChipLayerContext value={chips}>
-          <ReactFlow<CanvasNode, CanvasEdge>
-            nodes={nodes}
-            edges={edges}
-            nodeTypes={NODE_TYPES}
-            edgeTypes={EDGE_TYPES}
-            {...handlers}
-            nodesDraggable={canEdit}
-            nodesConnectable={canEdit}
-            edgesReconnectable={canEdit}
-            connectionMode={ConnectionMode.Loose}
-            connectionLineType={ConnectionLineType.SmoothStep}
-            connectOnClick={false}
-            reconnectRadius={12}
-            deleteKeyCode={null}
-            multiSelectionKeyCode={ADD_TO_SELECTION}
-            selectionKeyCode="Shift"
-            selectionMode={SelectionMode.Full}
-            nodeDragThreshold={DRAG_THRESHOLD}
-            zIndexMode="manual"
-            onlyRenderVisibleElements={isClose && VISIBLE_ONLY_FROM <= nodes.length}
-            zoomOnDoubleClick={false}
-            minZoom={ZOOM_MIN}
-            maxZoom={ZOOM_MAX}
-            {...(remembered === null ? {} : { defaultViewport: remembered })}
-            onInit={instance => {
-              flow.current = instance
-            }}
-            onMove={(_, { zoom }) => {
-              pointer.viewMoved()
-              canvas.current?.toggleAttribute('data-far', zoom < FAR_ZOOM)
-              setClose(WHOLE_ZOOM <= zoom)
-            }}
-            onMoveEnd={(_, viewport) => rememberViewport(viewportKey, viewport)}
-          >
-            <Background variant={BackgroundVariant.Dots} gap={24} size={1.5} />
-            <ViewportPortal>
-              <div ref={setChips} className="atlas-chips" />
-            </ViewportPortal>
-            <View attach={attach} fitFirst={remembered === null} />
-            {showMiniMap && <CanvasMiniMap />}
-            {editing !== null && <LabelEditor key={editing} id={editing} store={store} />}
-            {children}
-          </ReactFlow>
-        </ChipLayerContext>
+        <MarksContext value={shownMarks}>
+          <ChipLayerContext value={chips}>
+            <ReactFlow<CanvasNode, CanvasEdge>
+              nodes={nodes}
+              edges={edges}
+              nodeTypes={NODE_TYPES}
+              edgeTypes={EDGE_TYPES}
+              {...handlers}
+              nodesDraggable={canEdit}
+              nodesConnectable={canEdit}
+              edgesReconnectable={canEdit}
+              connectionMode={ConnectionMode.Loose}
+              connectionLineType={ConnectionLineType.SmoothStep}
+              connectOnClick={false}
+              reconnectRadius={12}
+              deleteKeyCode={null}
+              multiSelectionKeyCode={ADD_TO_SELECTION}
+              selectionKeyCode="Shift"
+              selectionMode={SelectionMode.Full}
+              nodeDragThreshold={DRAG_THRESHOLD}
+              zIndexMode="manual"
+              onlyRenderVisibleElements={isClose && VISIBLE_ONLY_FROM <= nodes.length}
+              zoomOnDoubleClick={false}
+              minZoom={ZOOM_MIN}
+              maxZoom={ZOOM_MAX}
+              {...(remembered === null ? {} : { defaultViewport: remembered })}
+              onInit={instance => {
+                flow.current = instance
+              }}
+              onMove={(_, { zoom }) => {
+                pointer.viewMoved()
+                canvas.current?.toggleAttribute('data-far', zoom < FAR_ZOOM)
+                setClose(WHOLE_ZOOM <= zoom)
+              }}
+              onMoveEnd={(_, viewport) => rememberViewport(viewportKey, viewport)}
+            >
+              <Background variant={BackgroundVariant.Dots} gap={24} size={1.5} />
+              <ViewportPortal>
+                <div ref={setChips} className="atlas-chips" />
+              </ViewportPortal>
+              <View attach={attach} fitFirst={remembered === null} />
+              {showMiniMap && <CanvasMiniMap />}
+              {editing !== null && <LabelEditor key={editing} id={editing} store={store} />}
+              {children}
+            </ReactFlow>
+          </ChipLayerContext>
+        </MarksContext>
       </CanvasActionsContext>
     </div>
   )

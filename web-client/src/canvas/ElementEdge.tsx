@@ -5,6 +5,7 @@ import { memo, use } from 'react'
 import { createPortal } from 'react-dom'
 import { ChipLayerContext } from './actions'
 import type { CanvasEdge, EdgeLook } from './flow-edges'
+import { EdgeMark } from './marks-view'
 
 const CORNER = 8
 
@@ -42,6 +43,7 @@ export const ElementEdge = memo(function ElementEdge(props: EdgeProps<CanvasEdge
           </div>,
           chips
         )}
+      <EdgeMark id={props.id} path={path} x={labelX} y={labelY} words={words} />
     </>
   )
 })

@@ -1,7 +1,7 @@
 // One command for each kind of component: where the menu was opened, else in the middle of the view.
 
+import { freeSpot } from '../design/free-spot'
 import { KINDS, type KindId } from '../design/kinds'
-import { freeSpot } from '../panels/add'
 import type { Command } from './types'
 
 export const addCommandId = (kind: KindId): string => `add-${kind}`

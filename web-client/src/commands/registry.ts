@@ -37,6 +37,8 @@ export type CommandId =
   | 'toggle-minimap'
   | 'toggle-palette'
   | 'toggle-inspector'
+  | 'toggle-findings'
+  | 'toggle-marks'
   | 'shortcuts'
   | 'members'
   | 'rename'

@@ -55,7 +55,11 @@ export interface UiState {
   readonly hideOthers: boolean
   readonly minimap: boolean
   readonly palette: boolean
+  /** Of inspector and findings one at most is shown: they share the place on the right. */
   readonly inspector: boolean
+  readonly findings: boolean
+  /** Findings are marked on the canvas. */
+  readonly marks: boolean
 }
 
 export interface EditorUi {

@@ -9,7 +9,9 @@ const remembered = z.object({
   hideOthers: z.boolean().catch(false),
   minimap: z.boolean().catch(true),
   palette: z.boolean().catch(true),
-  inspector: z.boolean().catch(true)
+  inspector: z.boolean().catch(true),
+  findings: z.boolean().catch(false),
+  marks: z.boolean().catch(true)
 })
 
 export class UiStore implements EditorUi {
@@ -32,10 +34,16 @@ export class UiStore implements EditorUi {
   }
 
   set(change: Partial<UiState>): void {
-    this.#state = { ...this.#state, ...change }
+    this.#state = { ...this.#state, ...change, ...sharing(change) }
     remember(this.#state)
     for (const listener of [...this.#listeners]) listener()
   }
+}
+
+/** What opens on the right takes the place of what was there. */
+function sharing({ inspector, findings }: Partial<UiState>): Partial<UiState> {
+  if (findings === true) return { inspector: false }
+  return inspector === true ? { findings: false } : {}
 }
 
 function recall(): z.infer<typeof remembered> {
@@ -47,9 +55,9 @@ function recall(): z.infer<typeof remembered> {
   }
 }
 
-function remember({ hideOthers, minimap, palette, inspector }: UiState): void {
+function remember({ hideOthers, minimap, palette, inspector, findings, marks }: UiState): void {
   try {
-    localStorage.setItem(KEY, JSON.stringify({ hideOthers, minimap, palette, inspector }))
+    localStorage.setItem(KEY, JSON.stringify({ hideOthers, minimap, palette, inspector, findings, marks }))
   } catch {
     // A browser that keeps nothing: the panels last as long as the page.
   }

@@ -10,6 +10,9 @@ import {
   PanelRight,
   ScanSearch,
   Search,
+  Shield,
+  ShieldAlert,
+  ShieldOff,
   SquareTerminal,
   SunMoon,
   ZoomIn,
@@ -144,6 +147,29 @@ export const VIEW_COMMANDS: readonly Command[] = [
     enabled: always,
     checked: ({ ui }) => ui.state.inspector,
     perform: ({ ui }) => ui.set({ inspector: !ui.state.inspector })
+  },
+  {
+    id: 'toggle-findings',
+    title: ({ ui }) => (ui.state.findings ? 'Hide findings' : 'Show findings'),
+    group: 'View',
+    icon: ShieldAlert,
+    words: ['security', 'analysis', 'score', 'risks', 'panel', 'right'],
+    shortcuts: ['A'],
+    enabled: always,
+    checked: ({ ui }) => ui.state.findings,
+    perform: ({ ui }) => ui.set({ findings: !ui.state.findings })
+  },
+  {
+    id: 'toggle-marks',
+    title: ({ ui }) => (ui.state.marks ? 'Hide findings on the canvas' : 'Show findings on the canvas'),
+    group: 'View',
+    icon: Shield,
+    iconOff: ShieldOff,
+    words: ['security', 'badges', 'rings', 'marks'],
+    shortcuts: [],
+    enabled: always,
+    checked: ({ ui }) => ui.state.marks,
+    perform: ({ ui }) => ui.set({ marks: !ui.state.marks })
   },
   {
     id: 'shortcuts',

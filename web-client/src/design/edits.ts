@@ -83,7 +83,8 @@ function find(doc: Y.Doc, ids: readonly string[]): SharedElement[] {
   return found
 }
 
-function write(map: Y.Map<unknown>, patch: Patch): void {
+/** `undefined` removes a key. */
+export function write(map: Y.Map<unknown>, patch: Patch): void {
   for (const [key, value] of Object.entries(patch)) {
     if (value === undefined) {
       if (map.has(key)) map.delete(key)

@@ -1,4 +1,4 @@
-// The palette of Koh Atlas: which components there are, how large they start, and what they are for.
+// The palette: that of Koh Atlas, and what the fixes of findings add. Which components there are, how large they start, and what they are for.
 
 export const KIND_IDS = [
   'vpc-vnet',
@@ -24,7 +24,11 @@ export const KIND_IDS = [
   'cache',
   'message-queue',
   'dam',
-  'bastion-host'
+  'object-storage',
+  'bastion-host',
+  'secrets-manager',
+  'identity',
+  'monitoring'
 ] as const
 
 /** The type under which the palette hands a kind to the canvas while it is dragged; the value is the `KindId`. */
@@ -77,7 +81,11 @@ export const KINDS: readonly Kind[] = [
   kind('cache', 'Data', 'Cache', 'redis memcached'),
   kind('message-queue', 'Data', 'Message queue', 'kafka rabbitmq sqs broker topic'),
   kind('dam', 'Data', 'Database activity monitor', 'dam audit database'),
-  kind('bastion-host', 'Operations', 'Bastion host', 'jump ssh admin access')
+  kind('object-storage', 'Data', 'Object storage', 's3 bucket blob files store'),
+  kind('bastion-host', 'Operations', 'Bastion host', 'jump ssh admin access'),
+  kind('secrets-manager', 'Operations', 'Secrets manager', 'vault kms keys credentials passwords'),
+  kind('identity', 'Operations', 'Identity provider', 'idp oidc sso login users directory'),
+  kind('monitoring', 'Operations', 'Monitoring', 'siem logs logging metrics alerts observability')
 ]
 
 const byId: ReadonlyMap<string, Kind> = new Map(KINDS.map(each => [each.id, each]))

@@ -64,7 +64,7 @@ export function DesignName({ editor, renaming, onRenaming }: DesignNameProps) {
         onChange={event => draft.type(event.target.value)}
         onKeyDown={keys}
         className={cx(
-          'field-sizing-content h-8 max-w-80 min-w-24 truncate rounded-md border bg-transparent px-2 text-sm font-semibold text-ink placeholder:text-faint',
+          'field-sizing-content h-8 max-w-[min(20rem,100%)] min-w-24 truncate rounded-md border bg-transparent px-2 text-sm font-semibold text-ink placeholder:text-faint',
           draft.error === null ? 'border-transparent' : 'border-danger',
           canEdit && 'hover:border-line focus:border-line focus:bg-raised'
         )}

@@ -1,10 +1,10 @@
 // The fields of one component, or of several at once: each change is one act on all of them.
 
 import type { Editor } from '../binding/types'
-import { type DesignNode, type DesignView, text } from '../design/elements'
+import { type DesignNode, type DesignView, flagsOf, text } from '../design/elements'
 import { KINDS, kindOf } from '../design/kinds'
 import { DESCRIPTION_CHARS_MAX, LABEL_CHARS_MAX } from '../design/limits'
-import { NODE_FLAGS, ZONES } from '../design/vocabulary'
+import { usualNodeFlags, ZONES } from '../design/vocabulary'
 import { Select } from '../ui/fields'
 import { common } from './common'
 import { DraftField } from './DraftField'
@@ -53,12 +53,20 @@ export function NodeFields({ editor, view, nodes, disabled }: NodeFieldsProps) {
         />
       </div>
       <Flags
-        flags={flagsIn(nodes, NODE_FLAGS)}
+        flags={flagsIn(nodes, usualFlags(nodes))}
         write={(name, value) => editor.patchFlags(ids, { [name]: value })}
         disabled={disabled}
       />
       <RawKeys keys={rawOf(editor, nodes, KNOWN)} disabled={disabled} />
     </>
+  )
+}
+
+function usualFlags(nodes: readonly DesignNode[]): string[] {
+  const has = new Set(nodes.flatMap(({ data }) => Object.keys(flagsOf(data))))
+  return usualNodeFlags(
+    nodes.map(({ data }) => data.type),
+    has
   )
 }
 

@@ -3,11 +3,11 @@
 import { Search } from 'lucide-react'
 import { type DragEvent, type KeyboardEvent, useRef, useState } from 'react'
 import type { Editor } from '../binding/types'
+import { freeSpot } from '../design/free-spot'
 import { KIND_GROUPS, KIND_MIME, type Kind, searchKinds } from '../design/kinds'
 import { cx } from '../ui/classes'
 import { TextField } from '../ui/fields'
 import { KindIcon } from '../ui/kind-icon'
-import { freeSpot } from './add'
 import { useEditorState } from './use-editor'
 
 export function Palette({ editor }: { editor: Editor }) {

@@ -44,7 +44,7 @@ describe('the palette', () => {
     await userEvent.keyboard('{ArrowDown}')
     expect(document.activeElement).toBe(screen.getByTestId('palette-subnet'))
     await userEvent.keyboard('{End}')
-    expect(document.activeElement).toBe(screen.getByTestId('palette-bastion-host'))
+    expect(document.activeElement).toBe(screen.getByTestId('palette-monitoring'))
   })
 
   it('searches, and Enter in the field adds the first that was found', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { freeSpot } from './add'
+import { freeSpot } from '../design/free-spot'
 import { common, rawKeys } from './common'
 import { flagState, flagsIn, flagValue, wrongFlag } from './flags'
 import { readJson, wrongKey } from './json-value'

@@ -3,6 +3,7 @@
 
 import createClient from 'openapi-fetch'
 import type { Account } from './account'
+import { type AnalysisApi, analysisApi } from './analysis-api'
 import type { components, paths } from './api-types'
 import { authorizedFetch } from './authorized-fetch'
 import { ApiProblem } from './problems'
@@ -15,7 +16,7 @@ export type Member = Schemas['Member']
 /** What an import did with a file. Paths are those of the file. */
 export type ImportReport = Schemas['ImportReport']
 
-export interface Api {
+export interface Api extends AnalysisApi {
   listDesigns(query: { q?: string; cursor?: string; signal?: AbortSignal }): Promise<DesignPage>
   createDesign(name: string): Promise<DesignInfo>
   importDesign(file: Blob): Promise<{ id: string; report: ImportReport }>
@@ -34,6 +35,7 @@ export function createApi(account: Account, fetch: typeof globalThis.fetch = glo
   const client = createClient<paths>({ baseUrl: location.origin, fetch: send })
   const of = (design: string) => ({ params: { path: { design } } })
   return {
+    ...analysisApi(send),
     async listDesigns({ q, cursor, signal }) {
       const query = { ...(q ? { q } : {}), ...(cursor ? { cursor } : {}) }
       return good(

@@ -33,7 +33,8 @@ export function authorizedFetch(
       account.discard(token)
       response = await send(again, await account.accessToken())
     }
-    if (!response.ok) {
+    // 304 is a good answer to whoever asked with an ETag.
+    if (!response.ok && response.status !== 304) {
       const problem = await problemOf(response)
       account.heard(!(problem instanceof Unreachable))
       throw problem

@@ -32,7 +32,10 @@ const known = z.discriminatedUnion('type', [
   z.object({ type: z.literal('store.healthy') }),
   z.object({ type: z.literal('restarting'), retry_after_ms: count }),
   z.object({ type: z.literal('deleted') }),
-  z.object({ type: z.literal('renewed'), expires_in: count })
+  z.object({ type: z.literal('renewed'), expires_in: count }),
+  // Only that there is something to fetch: what it says is read from the analysis itself.
+  z.object({ type: z.literal('analysis.started'), seq: count.catch(0) }),
+  z.object({ type: z.literal('analysis.completed'), seq: count.catch(0) })
 ])
 
 export type Notice = z.infer<typeof known> | { type: 'unknown' }

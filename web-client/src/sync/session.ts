@@ -36,6 +36,7 @@ class Session implements DesignSession {
     // While the document is made anew this belongs to the new one, and is stored with it.
     if (!this.#rebuilder.isActive) this.#replica.journal.facts(changed)
   })
+  readonly notices = this.#standing.notices
   readonly #local = new LocalCopy(() => this.#changed())
   #stopWatching: () => void = () => {}
   readonly #started: Promise<void>
@@ -213,6 +214,7 @@ class Session implements DesignSession {
     // A bad credential is the renewal's affair; the rest is about a document message.
     if (notice.type === 'refused' && notice.code !== 'bad_credential') this.#refused(notice, notice.reset)
     this.#changed()
+    this.notices.tell(notice)
   }
 
   #synced(replica: Replica): void {

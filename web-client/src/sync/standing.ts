@@ -1,6 +1,7 @@
 // What a session knows of its design apart from the document: the facts that this device keeps, the newest word of the server, and why the connection stopped.
 
 import type { Final } from './endings'
+import { Listeners } from './listeners'
 import type { Notice } from './notices'
 import type { Cause } from './rebuild'
 import { type Facts, NEW_FACTS } from './records'
@@ -19,6 +20,7 @@ export class Standing {
   isDegraded = false
   final: Final | null = null
   refusal: Refusal | null = null
+  readonly notices = new Listeners<Notice>()
 
   constructor(keep: (changed: Partial<SessionFacts>) => void) {
     this.#keep = keep

@@ -2,6 +2,8 @@
 
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
+import type { Listeners } from './listeners'
+import type { Notice } from './notices'
 
 /** Roles on a design (docs/PROTOCOL.md, ROLE). */
 export type Role = 'owner' | 'editor' | 'commenter' | 'viewer'
@@ -81,6 +83,8 @@ export interface DesignSession {
   /** A new object whenever anything in it changed. */
   readonly state: SessionState
   subscribe(listener: () => void): () => void
+  /** What the server says on the socket, after `state` took it in. */
+  readonly notices: Pick<Listeners<Notice>, 'subscribe'>
   /** Tries to connect now, not after the current pause. */
   retry(): void
   dismissRefusal(): void

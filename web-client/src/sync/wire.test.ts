@@ -54,7 +54,7 @@ describe('the wire', () => {
   // R-SYNC-2, R-NOTE-1
   it('ignores messages and notices of types that it does not know', () => {
     for (const type of [2, 4, 99, 122]) expect(decode(bytes(type, 1, 2, 3))).toEqual({ type: 'unknown' })
-    expect(decode(notice({ type: 'analysis.completed', score: 7 }))).toEqual({
+    expect(decode(notice({ type: 'comment.added', by: 'ann' }))).toEqual({
       type: 'notice',
       notice: { type: 'unknown' }
     })

@@ -34,7 +34,11 @@ const COLOURS: Readonly<Record<KindId, string>> = {
   cache: DATA,
   'message-queue': DATA,
   dam: DATA,
-  'bastion-host': OPS
+  'object-storage': DATA,
+  'bastion-host': OPS,
+  'secrets-manager': OPS,
+  identity: OPS,
+  monitoring: OPS
 }
 
 interface KindIconProps {

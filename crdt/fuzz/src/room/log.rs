@@ -85,6 +85,7 @@ impl Log {
         let snapshot = self.rows[..at].last().map(|row| (row.seq, folded.encode()));
         let (generation, epoch) = (Generation::new(0), Epoch::new(0));
         Loaded {
+            analysis_no: 0,
             generation,
             epoch,
             snapshot,

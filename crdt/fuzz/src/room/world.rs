@@ -231,7 +231,10 @@ impl World {
                     assert!(!busy, "two appends in flight");
                     self.jobs.push_back(Job::Append(append));
                 }
-                Effect::PublishPresence { .. } | Effect::AskPresence | Effect::PublishDigest { .. } => {}
+                Effect::PublishPresence { .. }
+                | Effect::AskPresence
+                | Effect::PublishDigest { .. }
+                | Effect::Settled { .. } => {}
                 Effect::Publish { seq, update, .. } => {
                     let row = &self.log.rows[usize::try_from(seq.get()).expect("few") - 1];
                     assert_eq!(row.update, update, "INV-3: published, and not what the log holds");

@@ -3,6 +3,7 @@
 import { useCallback, useMemo } from 'react'
 import type { CanvasEditor } from '../../binding/types'
 import { type CanvasApi, EditorCanvas } from '../../canvas/EditorCanvas'
+import type { Marks } from '../../canvas/marks'
 import { useCommandContext, useUi } from '../../commands/context'
 import { Cursors } from '../../presence/Cursors'
 import { PeerRings } from '../../presence/PeerRings'
@@ -13,9 +14,11 @@ import type { Reporter } from '../../presence/reporter'
 export interface CanvasPaneProps {
   editor: CanvasEditor
   reporter: Reporter
+  /** Null: nothing is marked. */
+  marks: Marks | null
 }
 
-export function CanvasPane({ editor, reporter }: CanvasPaneProps) {
+export function CanvasPane({ editor, reporter, marks }: CanvasPaneProps) {
   const { presence, ui } = useCommandContext()
   const { hideOthers, minimap } = useUi()
   const drags = useMemo(() => (hideOthers ? undefined : dragsOf(presence)), [presence, hideOthers])
@@ -41,6 +44,7 @@ export function CanvasPane({ editor, reporter }: CanvasPaneProps) {
       onDrag={reporter.drag}
       showMiniMap={minimap}
       attach={attach}
+      marks={marks}
       {...(drags === undefined ? {} : { remoteDrags: drags })}
     >
       {!hideOthers && (

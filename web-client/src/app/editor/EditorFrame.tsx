@@ -1,4 +1,4 @@
-// How the screen is divided: palette, canvas, inspector. Beside each other where there is room, above the canvas where there is not.
+// How the screen is divided: palette, canvas, inspector or findings. Beside each other where there is room, above the canvas where there is not.
 
 import type { ReactNode } from 'react'
 import { cx } from '../../ui/classes'
@@ -8,7 +8,7 @@ export interface EditorFrameProps {
   banners: ReactNode
   /** Null: closed. */
   palette: ReactNode | null
-  inspector: ReactNode | null
+  side: ReactNode | null
   /** What floats above the canvas. */
   overlay: ReactNode
   canvas: ReactNode
@@ -16,7 +16,7 @@ export interface EditorFrameProps {
 
 const SIDE = 'z-10 min-h-0 shrink-0 border-line bg-panel max-md:absolute max-md:inset-y-0 max-md:shadow-panel'
 
-export function EditorFrame({ top, banners, palette, inspector, overlay, canvas }: EditorFrameProps) {
+export function EditorFrame({ top, banners, palette, side, overlay, canvas }: EditorFrameProps) {
   return (
     <div className="flex h-full flex-col overflow-hidden bg-canvas">
       {top}
@@ -27,7 +27,7 @@ export function EditorFrame({ top, banners, palette, inspector, overlay, canvas 
           {canvas}
           {overlay}
         </main>
-        {inspector !== null && <div className={cx(SIDE, 'w-80 max-w-[85vw] border-l max-md:right-0')}>{inspector}</div>}
+        {side !== null && <div className={cx(SIDE, 'w-84 max-w-[85vw] border-l max-md:right-0')}>{side}</div>}
       </div>
     </div>
   )

@@ -1,6 +1,9 @@
 // A drawing that can be shown: the commands around it, and the parts of the screen in their places.
 
 import { useMemo, useState } from 'react'
+import { FindingsPanel } from '../../analysis/FindingsPanel'
+import { ScoreButton } from '../../analysis/ScoreButton'
+import { TraceBar } from '../../analysis/TraceBar'
 import type { CanvasEditor } from '../../binding/types'
 import { CanvasMenu } from '../../commands/CanvasMenu'
 import { CommandButton } from '../../commands/CommandButton'
@@ -28,10 +31,12 @@ import { BlankHint } from './BlankHint'
 import { CanvasPane } from './CanvasPane'
 import { useDebugWindow } from './debug-window'
 import { EditorFrame } from './EditorFrame'
+import { useOpenAnalysis } from './open-analysis'
 import { usePeersStore } from './open-editor'
 import { downloadDesign, pageActs } from './page-acts'
 import { SavingBadge } from './SavingBadge'
 import { SessionBanners } from './SessionBanners'
+import { SidePanel } from './SidePanel'
 import { savingWords } from './saving-words'
 import { ToolGap, TopBar } from './TopBar'
 
@@ -44,6 +49,7 @@ export interface OpenDesignProps {
 
 /** Below this width, in pixels, panels lie above the canvas, and start closed. */
 const NARROW = 768
+const isNarrow = () => window.innerWidth < NARROW
 
 export function OpenDesign(props: OpenDesignProps) {
   const { editor, person } = props
@@ -51,7 +57,7 @@ export function OpenDesign(props: OpenDesignProps) {
   const view = useFlowView()
   const [ui] = useState(() => {
     const store = new UiStore(pageActs(editor, view))
-    if (window.innerWidth < NARROW) store.set({ palette: false, inspector: false, minimap: false })
+    if (isNarrow()) store.set({ palette: false, inspector: false, findings: false, minimap: false })
     return store
   })
   useDebugWindow(editor)
@@ -68,6 +74,7 @@ function Screen({ editor, reporter, state, person }: OpenDesignProps) {
   const shown = useUi()
   const name = useDesignName(editor)
   useTitle(name)
+  const { analysis, focus, marks } = useOpenAnalysis(editor, ui)
   const readOnlyWhy = useMemo(() => whyReadOnly(state), [state])
   return (
     <>
@@ -77,7 +84,16 @@ function Screen({ editor, reporter, state, person }: OpenDesignProps) {
             name={
               <DesignName editor={editor} renaming={shown.renaming} onRenaming={renaming => ui.set({ renaming })} />
             }
-            saving={<SavingBadge saving={state.saving} onRetry={() => session.retry()} />}
+            saving={
+              <>
+                <SavingBadge saving={state.saving} onRetry={() => session.retry()} />
+                <ScoreButton
+                  store={analysis}
+                  pressed={shown.findings}
+                  onPress={() => ui.set({ findings: !shown.findings })}
+                />
+              </>
+            }
             people={<Avatars peers={presence} onJump={who => jumpTo({ presence, ui }, who)} />}
             tools={<Tools />}
             account={<UserMenu person={person} />}
@@ -93,17 +109,37 @@ function Screen({ editor, reporter, state, person }: OpenDesignProps) {
           />
         }
         palette={shown.palette ? <Palette editor={editor} /> : null}
-        inspector={shown.inspector ? <Inspector editor={editor} readOnlyWhy={readOnlyWhy} /> : null}
+        side={
+          shown.findings || shown.inspector ? (
+            <SidePanel
+              shown={shown.findings ? 'findings' : 'inspector'}
+              choose={part => ui.set({ [part]: true })}
+              inspector={<Inspector editor={editor} readOnlyWhy={readOnlyWhy} />}
+              findings={
+                <FindingsPanel
+                  editor={editor}
+                  store={analysis}
+                  focus={focus}
+                  showNodes={nodes => ui.acts.view.fit(nodes)}
+                  onLook={() => isNarrow() && ui.set({ findings: false })}
+                />
+              }
+            />
+          ) : null
+        }
         overlay={
-          shown.searching && (
-            <div className="absolute inset-x-0 top-3 z-10 flex justify-center px-3">
-              <SearchBox editor={editor} onClose={() => ui.set({ searching: false })} />
-            </div>
-          )
+          <>
+            {shown.searching && (
+              <div className="absolute inset-x-0 top-3 z-10 flex justify-center px-3">
+                <SearchBox editor={editor} onClose={() => ui.set({ searching: false })} />
+              </div>
+            )}
+            <TraceBar editor={editor} store={analysis} focus={focus} />
+          </>
         }
         canvas={
           <CanvasMenu>
-            <CanvasPane editor={editor} reporter={reporter} />
+            <CanvasPane editor={editor} reporter={reporter} marks={shown.marks ? marks : null} />
             <BlankHint editor={editor} />
           </CanvasMenu>
         }

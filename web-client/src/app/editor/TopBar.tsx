@@ -25,7 +25,7 @@ export function TopBar({ name, saving, people, tools, account }: TopBarProps) {
         onClick={() => navigate('/')}
       />
       <div className="min-w-24 flex-1 md:max-w-80 md:flex-none">{name}</div>
-      <div className="flex min-w-0 items-center">{saving}</div>
+      <div className="flex min-w-0 items-center gap-2">{saving}</div>
       <div className="hidden flex-1 md:block" />
       {tools !== undefined && (
         <div

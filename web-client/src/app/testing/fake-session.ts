@@ -3,11 +3,14 @@
 import { vi } from 'vitest'
 import type { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
+import { Listeners } from '../../sync/listeners'
+import type { Notice } from '../../sync/notices'
 import type { DesignSession, RecoveryFile, SessionState } from '../../sync/types'
 
 export class FakeSession implements DesignSession {
   readonly doc = new Y.Doc()
   readonly awareness = {} as Awareness
+  readonly notices = new Listeners<Notice>()
   files: RecoveryFile[] = []
   state: SessionState
   readonly retry = vi.fn()

@@ -55,6 +55,11 @@ export function fakeApi(some: Partial<Api> = {}): Api {
     setMember: refuse,
     removeMember: refuse,
     ticket: refuse,
+    latestAnalysis: refuse,
+    scores: refuse,
+    judgeFinding: refuse,
+    analyseNow: refuse,
+    analysisJob: refuse,
     ...some
   }
 }

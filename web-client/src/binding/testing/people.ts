@@ -2,6 +2,8 @@
 
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
+import { Listeners } from '../../sync/listeners'
+import type { Notice } from '../../sync/notices'
 import type { DesignSession, SessionState } from '../../sync/types'
 
 const OPEN: SessionState = {
@@ -45,6 +47,7 @@ export function testSession(doc = new Y.Doc(), state: Partial<SessionState> = {}
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
+    notices: new Listeners<Notice>(),
     change,
     replace(next) {
       live.awareness.destroy()

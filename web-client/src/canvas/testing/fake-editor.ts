@@ -4,6 +4,8 @@ import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import type { Editor, EditorState, Selection } from '../../binding/types'
 import type { DesignEdge, DesignNode, DesignView, Point } from '../../design/elements'
+import { Listeners } from '../../sync/listeners'
+import type { Notice } from '../../sync/notices'
 import type { DesignSession, SessionState } from '../../sync/types'
 
 export function node(id: string, x: number, y: number, more: Partial<DesignNode> = {}): DesignNode {
@@ -102,6 +104,7 @@ export function fakeEditor(view: DesignView): FakeEditor {
     },
     resizeNode: (id, to) => act('resizeNode', { id, ...to }, () => changeNodes([id], before => ({ ...before, ...to }))),
     remove: selection => act('remove', selection),
+    applyFix: fix => (act('applyFix', fix) ? { kind: 'nothing' } : { kind: 'refused', why: 'You may only look.' }),
     copy: () => false,
     paste: () => null,
     duplicate: () => null,
@@ -137,6 +140,7 @@ function fakeSession(): { session: DesignSession; next(): void } {
       return state
     },
     subscribe: () => () => {},
+    notices: new Listeners<Notice>(),
     retry: () => {},
     dismissRefusal: () => {},
     recoveries: async () => [],

@@ -2,7 +2,7 @@
 
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import type { CanvasEditor, EditorState, Patch, Selection } from '../../binding/types'
+import type { CanvasEditor, EditorState, FixOutcome, Patch, Selection } from '../../binding/types'
 import {
   type DesignEdge,
   type DesignNode,
@@ -13,7 +13,10 @@ import {
   type JsonObject,
   type Point
 } from '../../design/elements'
+import type { Fix } from '../../design/fix'
 import { kindOf } from '../../design/kinds'
+import { Listeners } from '../../sync/listeners'
+import type { Notice } from '../../sync/notices'
 import type { DesignSession, SessionState } from '../../sync/types'
 
 export function node(id: string, data: JsonObject = {}, more: Partial<DesignNode> = {}): DesignNode {
@@ -57,6 +60,7 @@ function fakeSession(): DesignSession {
     awareness: new Awareness(doc),
     state: SESSION_STATE,
     subscribe: () => () => {},
+    notices: new Listeners<Notice>(),
     retry: () => {},
     dismissRefusal: () => {},
     recoveries: async () => [],
@@ -72,6 +76,8 @@ export class FakeEditor implements CanvasEditor {
   /** Every act that was asked for, in order: its name and what it was given. */
   readonly asked: [act: string, ...args: unknown[]][] = []
   state: EditorState
+  /** What applying a fix answers. */
+  fixOutcome: FixOutcome = { kind: 'done', made: NOTHING }
   readonly #listeners = new Set<() => void>()
 
   constructor(view: DesignView = EMPTY_VIEW, selection: Selection = NOTHING) {
@@ -164,6 +170,10 @@ export class FakeEditor implements CanvasEditor {
 
   remove(selection: Selection): boolean {
     return this.#ask('remove', selection)
+  }
+
+  applyFix(fix: Fix): FixOutcome {
+    return this.#ask('applyFix', fix) ? this.fixOutcome : { kind: 'refused', why: 'You may only look.' }
   }
 
   copy(selection: Selection): boolean {
