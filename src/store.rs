@@ -182,7 +182,10 @@ pub struct Stores {
 
 impl Stores {
     pub fn new<S: Store + Upkeep + Analyses>(store: S) -> Self {
-        let store = Arc::new(store);
+        Self::of(Arc::new(store))
+    }
+
+    pub fn of<S: Store + Upkeep + Analyses>(store: Arc<S>) -> Self {
         let (upkeep, analyses) = (Arc::clone(&store), Arc::clone(&store));
         Self { store, upkeep, analyses }
     }

@@ -104,3 +104,26 @@ fn weaknesses_and_references_are_known_and_named_once() {
 fn is_well_formed_name(id: &str, name: &str) {
     assert!(!name.is_empty() && name.trim() == name && !name.ends_with('.'), "{id}: {name:?}");
 }
+
+/// The table in the documentation, made from the rules.
+fn table() -> String {
+    use std::fmt::Write as _;
+    let mut table = String::from("| rule | what it finds | severity | STRIDE | CWE |\n|---|---|---|---|---|\n");
+    for rule in ALL {
+        let stride = serde_json::to_value(rule.stride).expect("letters");
+        let letters: Vec<&str> =
+            stride.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str).collect();
+        let cwe: Vec<String> = rule.cwe.iter().map(ToString::to_string).collect();
+        let (severity, letters, cwe) = (rule.severity.as_str(), letters.join(" "), cwe.join(", "));
+        let _ = writeln!(table, "| {} | {} | {severity} | {letters} | {cwe} |", rule.id, rule.title);
+    }
+    table
+}
+
+#[test]
+fn the_documentation_lists_all_rules_as_they_are() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ANALYSIS.md");
+    let text = std::fs::read_to_string(path).expect("docs/ANALYSIS.md");
+    let table = table();
+    assert!(text.contains(&table), "docs/ANALYSIS.md should hold this table:\n{table}");
+}

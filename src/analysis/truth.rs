@@ -62,11 +62,7 @@ fn the_rules_find_what_people_find_and_little_else() {
         println!("{remark}");
     }
     let (recall, wrong) = (share(all.found, all.expected), share(all.wrong, all.right + all.wrong));
-    println!(
-        "{} drawings, {} expected findings: recall {recall:.3}, false positives {wrong:.3}",
-        paths.len(),
-        all.expected
-    );
+    println!("{} drawings, {} expected findings: recall {recall:.3}, false positives {wrong:.3}", paths.len(), all.expected);
     assert!(RECALL_MIN <= recall, "recall is {recall:.3}");
     assert!(wrong < FALSE_SHARE_MAX, "{wrong:.3} of the findings are false");
 }
@@ -89,8 +85,7 @@ fn compare(name: &str, labelled: &Value, tallies: &mut BTreeMap<String, Tally>, 
         *rule == issue.rule_id && elements.iter().all(|id| issue.elements.iter().any(|other| other == id))
     };
     for expectation in &expected {
-        let tally =
-            tallies.get_mut(expectation.0).unwrap_or_else(|| panic!("{name}: no rule {}", expectation.0));
+        let tally = tallies.get_mut(expectation.0).unwrap_or_else(|| panic!("{name}: no rule {}", expectation.0));
         tally.expected += 1;
         if issues.iter().any(|issue| is_it(expectation, issue)) {
             tally.found += 1;

@@ -16,12 +16,12 @@ use futures_util::future::join_all;
 use tempfile::TempDir;
 use yrs::types::map::MapPrelim;
 use yrs::updates::decoder::Decode;
-use yrs::{Any, Doc, Map, ReadTxn, Transact, Update};
+use yrs::{Any, Doc, Map, MapRef, ReadTxn, Transact, TransactionMut, Update};
 
 use super::backlog::Outbound;
 use super::compact::{Compact, Portions};
 use super::fsck::{Depth, Fsck, Summary};
-use super::{FoldSettings, JobSettings};
+use super::{AnalysisSettings, FoldSettings, JobSettings};
 use crate::blob::archive::Archive;
 use crate::blob::dir::DirBlobs;
 use crate::blob::{BlobError, BlobHash, BlobKey, BlobStore};
@@ -31,7 +31,7 @@ use crate::store::folds::*;
 use crate::store::jobs::{Job, JobEnd, JobKind, JobLease};
 use crate::store::sqlite::SqliteStore;
 use crate::store::upkeep::Upkeep;
-use crate::store::{NewDesign, NewUser, Result, Store, StoreError};
+use crate::store::{NewDesign, NewUser, Result, Store, StoreError, Stores};
 
 /// Edits that are made at one moment.
 const BATCH: usize = 20;
@@ -218,6 +218,12 @@ pub(super) const SETTINGS: JobSettings = JobSettings {
         keep: Duration::from_mins(10),
         sweep_every: Duration::from_mins(5),
     },
+    analyses: AnalysisSettings {
+        workers: 1,
+        lease: LEASE,
+        sweep_every: Duration::from_secs(20),
+        quiet_for: Duration::from_secs(5),
+    },
     workers: 1,
     backlog_bytes_max: 1 << 30,
     appends_kept: Duration::from_hours(24),
@@ -284,7 +290,11 @@ impl World {
 
     /// Another design, with its first row.
     pub(super) async fn create(&mut self) -> DesignId {
-        let document = design::NewDesign { name: "Shop".to_owned(), ..design::NewDesign::default() };
+        self.create_named("Shop").await
+    }
+
+    pub(super) async fn create_named(&mut self, name: &str) -> DesignId {
+        let document = design::NewDesign { name: name.to_owned(), ..design::NewDesign::default() };
         let client = self.ids.client();
         let first = design::create(client, &document).unwrap();
         let append_id = AppendId::from_u128(self.ids.append_salt());
@@ -364,6 +374,25 @@ impl World {
         append
     }
 
+    /// One edit by the first of the people, of `self.design`.
+    pub(super) async fn change(&mut self, change: impl FnOnce(&MapRef, &mut TransactionMut<'_>)) -> Seq {
+        let doc = &self.docs[0];
+        let nodes = doc.get_or_insert_map("nodes");
+        let mut txn = doc.transact_mut();
+        change(&nodes, &mut txn);
+        let update: Bytes = txn.encode_update_v1().into();
+        drop(txn);
+        for other in &self.docs[1..] {
+            other.transact_mut().apply_update(Update::decode_v1(&update).unwrap()).unwrap();
+        }
+        let append_id = AppendId::from_u128(self.ids.append_salt());
+        let after = Seq::new(self.head());
+        let (authors, claims) = (Vec::new(), Vec::new());
+        let append = Append { append_id, after, exactly: false, update, authors, claims, name: None };
+        self.written.push(append.clone());
+        self.store.append(self.design, append).await.unwrap()
+    }
+
     /// What everything that was written shows.
     pub(super) fn expected(&self) -> DesignView {
         DesignDoc::load(ClientId::new(9), self.written.iter().map(|append| &append.update[..]))
@@ -387,6 +416,14 @@ impl World {
 
     pub(super) fn head(&self) -> u64 {
         self.written.len() as u64
+    }
+
+    /// The store, with upkeep that fails as told.
+    pub(super) fn stores(&self) -> Stores {
+        Stores {
+            upkeep: Arc::clone(&self.upkeep) as Arc<dyn Upkeep>,
+            ..Stores::of(Arc::clone(&self.store))
+        }
     }
 
     pub(super) fn outbound(&self, bytes_max: u64) -> Arc<Outbound> {

@@ -1,5 +1,6 @@
 //! Stories of logs that are folded.
 
+mod analyses;
 mod fsck;
 mod interrupted;
 mod runners;
@@ -17,6 +18,7 @@ use super::*;
 use crate::blob::BlobHash;
 use crate::store::folds::ArchivedRow;
 use crate::store::jobs::JobEnd;
+use crate::store::upkeep::Upkeep as _;
 use crate::store::{Store as _, StoreError};
 
 const KEEP: Duration = SETTINGS.folds.keep;

@@ -20,6 +20,7 @@ use super::{
     ListDesigns, NewDesign, NewSession, NewTicket, NewUser, RotateRefresh, Store, StoreError, Stores,
 };
 
+mod analyses;
 mod backlog;
 mod checks;
 mod claims;
@@ -28,6 +29,7 @@ mod folds;
 mod jobs;
 mod people;
 mod quarantine;
+mod triage;
 
 const START: OffsetDateTime = datetime!(2020-02-02 02:02:02.000002 UTC);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -103,6 +105,21 @@ pub async fn run_upkeep(open: impl AsyncFn(&'static str) -> Stores) {
     backlog::no_blob_waits_for_a_deleted_design(open("backlog-deleted").await).await;
     checks::every_design_is_listed(open("design-ids").await).await;
     checks::what_remains_is_told_as_it_is(open("remains").await).await;
+}
+
+/// Runs every promise about analyses, decisions and requests against a store of its own.
+pub async fn run_analyses(open: impl AsyncFn(&'static str) -> Stores) {
+    analyses::a_new_design_waits_to_be_analysed(open("analyses-new").await).await;
+    analyses::everything_of_an_analysis_comes_back(open("analyses-back").await).await;
+    analyses::one_meaning_is_analysed_once(open("analyses-once").await).await;
+    analyses::an_edit_and_its_undo_point_at_the_earlier_analysis(open("analyses-undo").await).await;
+    analyses::the_oldest_points_go_with_what_nothing_names(open("analyses-prune").await).await;
+    analyses::designs_that_nobody_said_have_settled_are_found(open("analyses-sweep").await).await;
+    analyses::what_was_given_up_begins_anew_when_asked_for(open("analyses-dead").await).await;
+    analyses::analyses_go_with_their_design(open("analyses-deleted").await).await;
+    triage::a_decision_stands_until_another_takes_its_place(open("triage").await).await;
+    triage::an_acceptance_that_ran_out_is_found_once(open("triage-expiry").await).await;
+    triage::a_request_ends_with_the_analysis_that_saw_enough(open("requests").await).await;
 }
 
 // --- what the promises share

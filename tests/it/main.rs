@@ -12,6 +12,7 @@ mod support;
 mod accounts;
 mod command_line;
 mod damage;
+mod designs_people_have;
 mod edit;
 mod fifty;
 mod folding;

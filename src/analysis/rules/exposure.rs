@@ -9,6 +9,8 @@ use crate::analysis::model::{Edge, Flag, Kind, Node};
 use crate::analysis::rule::{At, Evidence};
 use crate::analysis::tables::protocols::Family;
 
+pub(super) use super::seen::computed;
+
 /// Whoever sends from here is not trusted: in the untrusted zone, and not there in order to filter.
 pub(super) fn is_stranger(node: &Node<'_>) -> bool {
     use Kind::{Bastion, Dam, Ddos, Firewall, Ids, Nat, Waf};
@@ -64,24 +66,6 @@ pub(super) fn protocol_evidence(context: &Context<'_>, at: usize, says: &str) ->
         })
 }
 
-/// What an edge says about who may call over it.
-pub(super) fn authentication_evidence(context: &Context<'_>, at: usize, says: &str) -> Evidence {
-    let data = context.model.edges[at].element.body.get("data");
-    let flags = data.and_then(|data| data.get("securityFlags"));
-    let said = |holder: Option<&Value>, place: &str, key: &str| {
-        let value = match holder?.get(key)? {
-            Value::String(text) => text.clone(),
-            Value::Bool(value) => value.to_string(),
-            _ => return None,
-        };
-        Some(computed(At::Edge(at), &format!("{place}.{key}"), value, says))
-    };
-    ["authenticationType", "authentication", "auth", "authenticated"]
-        .into_iter()
-        .find_map(|key| said(flags, "data.securityFlags", key).or_else(|| said(data, "data", key)))
-        .unwrap_or_else(|| computed(At::Edge(at), "authentication", "none", says))
-}
-
 /// What an edge says under a key of its data.
 pub(super) fn said_evidence(context: &Context<'_>, at: usize, key: &str, says: &str) -> Option<Evidence> {
     let value = match context.model.edges[at].element.body.get("data")?.get(key)? {
@@ -108,11 +92,6 @@ pub(super) fn type_evidence(context: &Context<'_>, at: usize, says: &str) -> Evi
     let data = context.model.nodes[at].element.body.get("data");
     let value = data.and_then(|data| data.get("type")).and_then(Value::as_str).unwrap_or_default();
     computed(At::Node(at), "data.type", value, says)
-}
-
-/// Something that follows from the drawing as a whole.
-pub(super) fn computed(at: At, key: &str, value: impl Into<String>, says: &str) -> Evidence {
-    Evidence { at, key: key.to_owned(), value: value.into(), says: says.to_owned() }
 }
 
 /// What strangers meet first, when some kinds of nodes let them on and others do not.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::analysis::context::Context;
-use crate::analysis::fix::Fix;
 use crate::analysis::rule::{At, Evidence, Finding, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
@@ -27,12 +26,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
                 value: context.model.nodes[edge.target].id().to_owned(),
                 says: "is the source too".to_owned(),
             };
-            let fix = Fix {
-                title: "Remove the connection",
-                removed_edges: vec![edge.id().to_owned()],
-                ..Fix::default()
-            };
-            findings.push(Finding::new(&RULE, [At::Edge(at)]).because([evidence]).fix(Some(fix)));
+            findings.push(Finding::new(&RULE, [At::Edge(at)]).because([evidence]));
         }
     }
     let nodes = context.nodes().map(|(at, node)| (node.id(), At::Node(at)));
@@ -70,11 +64,11 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_to_itself_is_found_and_mended() {
+    fn an_edge_to_itself_is_found() {
         assert!(shop().about("ATL-M07").is_empty());
         let turned = shop().edge("loop", "web", "web", json!({"protocol": "HTTPS"}));
         assert_eq!(turned.subjects("ATL-M07"), [["loop"]]);
-        assert!(turned.fixed("ATL-M07").about("ATL-M07").is_empty());
+        assert!(turned.without("loop").about("ATL-M07").is_empty());
         assert!(shop().edge("back", "db", "web", json!({})).about("ATL-M07").is_empty());
     }
 

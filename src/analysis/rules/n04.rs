@@ -69,7 +69,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     use crate::analysis::testing::Drawing;
 
@@ -126,5 +127,49 @@ mod tests {
             .edge("in", "net", "dmz", json!({"protocol": "HTTPS"}))
             .edge("on", "dmz", "web", json!({"protocol": "HTTPS"}));
         legacy.assert_steady("ATL-N04", &["web"]);
+    }
+
+    const TYPES: &str = "web-browser edge-cdn load-balancer-global waf firewall web-server api-gateway app-server \
+                         kubernetes-cluster database message-queue network-zone";
+    const ZONES: [&str; 6] = ["external", "dmz", "internal", "data", "management", ""];
+
+    fn said() -> impl Strategy<Value = Value> {
+        let protocol =
+            prop::sample::select(vec!["HTTPS", "HTTP", "gRPC", "WebSocket", "ANY", "SSH", "PostgreSQL", ""]);
+        let encryption = prop::sample::select(vec!["", "None", "TLS 1.0", "TLS 1.3", "mTLS"]);
+        let authentication = prop::sample::select(vec!["", "none", "basic", "OAuth", "mtls"]);
+        (protocol, encryption, authentication, any::<Option<bool>>(), prop::bool::weighted(0.1)).prop_map(
+            |(protocol, encryption, authentication, limited, both)| {
+                let mut data =
+                    json!({"protocol": protocol, "encryption": encryption, "authentication": authentication});
+                if let Some(limited) = limited {
+                    data["securityFlags"] = json!({"rateLimited": limited});
+                }
+                if both {
+                    data["bidirectional"] = true.into();
+                }
+                data
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn in_any_drawing_the_fix_mends_and_brings_nothing_new(
+            nodes in prop::collection::vec((prop::sample::select(TYPES.split(' ').collect::<Vec<_>>()), prop::sample::select(&ZONES[..])), 1..8),
+            edges in prop::collection::vec((0usize..8, 0usize..8, said()), 0..12),
+        ) {
+            let mut drawing = Drawing::new().node("user", "web-browser", "external");
+            for (at, (kind, zone)) in nodes.iter().enumerate() {
+                drawing = drawing.node(&format!("n{at}"), kind, zone);
+            }
+            let name = |at: usize| if at == 0 { "user".to_owned() } else { format!("n{}", (at - 1) % nodes.len()) };
+            for (at, (from, to, data)) in edges.iter().enumerate() {
+                drawing = drawing.edge(&format!("e{at}"), &name(*from), &name(*to), data.clone());
+            }
+            if drawing.found("ATL-N04").iter().any(|issue| issue.autofix.is_some()) {
+                drawing.assert_mended("ATL-N04");
+            }
+        }
     }
 }

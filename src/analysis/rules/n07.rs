@@ -5,6 +5,8 @@ use crate::analysis::rule::Stride::ElevationOfPrivilege;
 use crate::analysis::rule::{At, Finding, Reference, Rule, Severity};
 use crate::analysis::tables::weights::WORKLOADS_MANY;
 
+use super::seen::{MARKED_MAX, SHOWN_MAX};
+
 pub(super) const RULE: Rule = Rule {
     id: "ATL-N07",
     title: "No network segmentation",
@@ -22,18 +24,15 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let workloads: Vec<_> = context.nodes().filter(|(_, node)| node.kind.is_workload()).collect();
-    let Some((first, node)) = workloads.first().copied() else { return };
+    let Some((_, node)) = workloads.first().copied() else { return };
     let is_flat = node.zone.is_some()
         && workloads.iter().all(|(_, other)| other.zone == node.zone && other.container.is_none());
     if !is_flat || workloads.len() < WORKLOADS_MANY {
         return;
     }
-    findings.push(
-        Finding::new(&RULE, [])
-            .also(workloads.iter().map(|(at, _)| At::Node(*at)))
-            .because([context.zone_evidence(first)])
-            .because(workloads.iter().skip(1).take(WORKLOADS_MANY - 1).map(|(at, _)| context.zone_evidence(*at))),
-    );
+    let marked = workloads.iter().take(MARKED_MAX).map(|(at, _)| At::Node(*at));
+    let shown = workloads.iter().take(SHOWN_MAX).map(|(at, _)| context.zone_evidence(*at));
+    findings.push(Finding::new(&RULE, []).also(marked).because(shown));
 }
 
 #[cfg(test)]

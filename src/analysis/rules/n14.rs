@@ -6,6 +6,7 @@ use crate::analysis::rule::Stride::DenialOfService;
 use crate::analysis::rule::{At, Finding, Reference, Rule, Severity};
 
 use super::exposure::{self, Front};
+use super::seen::MARKED_MAX;
 
 pub(super) const RULE: Rule = Rule {
     id: "ATL-N14",
@@ -53,7 +54,7 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
     let way = front.ways_into(first).first();
     findings.push(
         Finding::new(&RULE, [])
-            .also(entries.iter().map(|at| At::Node(*at)))
+            .also(entries.iter().take(MARKED_MAX).map(|at| At::Node(*at)))
             .because([exposure::type_evidence(context, first, "is where strangers come in")])
             .because(way.map(|(edge, _)| exposure::protocol_evidence(context, *edge, "brings strangers")))
             .because(context.flag_evidence(first, Flag::Internet).filter(|_| way.is_none()))

@@ -8,6 +8,7 @@ use crate::analysis::tables::protocols::Family;
 use crate::analysis::tables::weights::HUB_DEGREE;
 
 use super::exposure;
+use super::seen::SHOWN_MAX;
 
 pub(super) const RULE: Rule = Rule {
     id: "ATL-R04",
@@ -80,7 +81,7 @@ fn circles(context: &Context<'_>, findings: &mut Vec<Finding>) {
         if callers.len() < 2 {
             continue;
         }
-        let evidence = drawn.iter().take(EVIDENCE_MAX).map(|edge| {
+        let evidence = drawn.iter().take(SHOWN_MAX).map(|edge| {
             exposure::protocol_evidence(context, *edge, "is a call within the circle, answered before it goes on")
         });
         findings.push(
@@ -91,9 +92,6 @@ fn circles(context: &Context<'_>, findings: &mut Vec<Finding>) {
         );
     }
 }
-
-/// Edges of a circle that are shown as evidence; all are marked.
-const EVIDENCE_MAX: usize = 10;
 
 fn hubs(context: &Context<'_>, findings: &mut Vec<Finding>) {
     // The last node that each was counted as a neighbour of.

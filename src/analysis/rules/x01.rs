@@ -6,7 +6,7 @@ use crate::analysis::model::{Authentication, Edge, Kind};
 use crate::analysis::rule::Stride::{ElevationOfPrivilege, InformationDisclosure};
 use crate::analysis::rule::{At, Confidence, Evidence, Finding, Reference, Rule, Severity};
 
-use super::exposure;
+use super::{exposure, seen};
 
 pub(super) const RULE: Rule = Rule {
     id: "ATL-X01",
@@ -114,7 +114,7 @@ fn hop_evidence(context: &Context<'_>, at: usize) -> Vec<Evidence> {
         evidence.extend(context.encryption_evidence(at));
     }
     if is_unauthenticated(edge) {
-        evidence.push(exposure::authentication_evidence(context, at, "lets everybody in"));
+        evidence.push(seen::authentication(context, at));
     }
     evidence
 }

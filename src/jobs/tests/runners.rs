@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use atlas_crdt::ids::PodId;
+use atlas_crdt::ids::{DesignId, PodId};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::local::LocalBus;
 use crate::clock::Clock;
 use crate::jobs::runner::{Runner, Terms};
 use crate::jobs::testing::{Fault, LEASE, SETTINGS, World, eventually};
-use crate::jobs::{FoldSettings, JobDeps, JobSettings, Jobs};
+use crate::jobs::{FoldSettings, Hints, JobDeps, JobSettings, Jobs};
 use crate::lifecycle::Tasks;
 use crate::store::Store as _;
+use crate::store::analyses::AnalysisHints;
 use crate::store::jobs::{Job, JobEnd, JobKind};
 use crate::store::upkeep::Upkeep;
 
@@ -259,23 +261,31 @@ async fn a_panic_ends_one_job_and_nothing_else() {
     assert_eq!(times.load(Ordering::SeqCst), 2);
 }
 
+/// A way for hints about long logs; nothing settles.
+fn ways() -> (mpsc::Sender<DesignId>, Hints) {
+    let (hint, folds) = mpsc::channel(4);
+    (hint, Hints { folds, analyses: AnalysisHints::channel(1).1 })
+}
+
 /// Everything together, by the real clock: a hint, a sweep, a deletion, and a stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_do_what_they_are_hinted_at_and_what_they_find() {
     let mut world = World::on(Clock::system()).await;
     let tasks = Tasks::new();
-    let (hint, hints) = mpsc::channel(4);
+    let (hint, hints) = ways();
     let keep = Duration::ZERO;
     let settings =
         |sweep_every| JobSettings { folds: FoldSettings { keep, sweep_every, ..SETTINGS.folds }, ..SETTINGS };
     let deps = |settings| JobDeps {
-        upkeep: Arc::clone(&world.upkeep) as Arc<dyn Upkeep>,
+        stores: world.stores(),
+        bus: Arc::new(LocalBus::new()),
         archive: world.archive.clone(),
         clock: world.clock.clone(),
         ids: world.ids.clone(),
         tasks: tasks.clone(),
         pod: PodId::new(1),
         settings,
+        counters: Arc::default(),
     };
     let jobs = Jobs::start(deps(settings(Duration::from_hours(1))), hints, true);
     world.edit(30).await;
@@ -288,15 +298,17 @@ async fn jobs_do_what_they_are_hinted_at_and_what_they_find() {
 
     // A pod that only serves passes hints on, and does nothing itself.
     world.edit(110).await;
-    let (hint, hints) = mpsc::channel(4);
+    let (hint, hints) = ways();
     let deps = |settings| JobDeps {
-        upkeep: Arc::clone(&world.upkeep) as Arc<dyn Upkeep>,
+        stores: world.stores(),
+        bus: Arc::new(LocalBus::new()),
         archive: world.archive.clone(),
         clock: world.clock.clone(),
         ids: world.ids.clone(),
         tasks: tasks.clone(),
         pod: PodId::new(1),
         settings,
+        counters: Arc::default(),
     };
     let jobs = Jobs::start(deps(settings(Duration::from_millis(50))), hints, false);
     hint.send(world.design).await.unwrap();
@@ -312,7 +324,7 @@ async fn jobs_do_what_they_are_hinted_at_and_what_they_find() {
     jobs.stop();
 
     // Nobody hints at anything, and the long log is found; then its design is deleted.
-    let (_hint, hints) = mpsc::channel(4);
+    let (_hint, hints) = ways();
     let jobs = Jobs::start(deps(settings(Duration::from_millis(50))), hints, true);
     eventually(&clock, "the sweep", async || world.folded().await == 141).await;
     let blobs = async || world.archive.blobs().list("designs", None, 100).await.unwrap().len();

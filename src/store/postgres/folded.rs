@@ -23,13 +23,14 @@ async fn keeps_the_contract(postgres: &Postgres, url: impl Fn(&str) -> String) {
     postgres.create_database("empty").await.unwrap();
     PgStore::migrate(&postgres.url("empty")).await.unwrap();
     let made = Mutex::new(HashSet::new());
-    conformance::run_upkeep(async |place| {
+    let open = async |place: &'static str| {
         if made.lock().unwrap().insert(place) {
             postgres.copy_database("empty", place).await.unwrap();
         }
         Stores::new(open(&url(place)).await)
-    })
-    .await;
+    };
+    conformance::run_upkeep(&open).await;
+    conformance::run_analyses(&open).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

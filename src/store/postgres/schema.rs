@@ -123,7 +123,9 @@ fn analyses(hash: impl Fn(&str) -> String, design: &str, at: impl Fn(u32) -> Str
     };
     let analysis = |n: u32, semantic: &str| {
         format!(
-            "INSERT INTO analyses VALUES ({}, {design}, {}, '1', {}, 1, {}, 3.9, 'F', 0.5, 'critical', 1, '[{{}}]', 3, {});",
+            "INSERT INTO analyses (id, design_id, semantic_hash, ruleset_version, content_hash, seq, state_vector,
+                 security_score, grade, coverage, severity, findings_count, issues, execution_time_ms, created_at)
+             VALUES ({}, {design}, {}, '1', {}, 1, {}, 3.9, 'F', 0.5, 'critical', 1, '[{{}}]', 3, {});",
             id(n),
             hash(semantic),
             hash("cc"),

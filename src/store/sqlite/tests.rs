@@ -86,6 +86,13 @@ async fn it_keeps_the_contract_of_upkeep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_keeps_the_contract_of_analyses() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path();
+    conformance::run_analyses(async |place| Stores::new(open(&path.join(place)).await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_design_stalls_nobody_else() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path()).await;

@@ -115,30 +115,35 @@ pub(super) async fn note_unchanged(tx: &mut PgConnection, lease: JobLease, seq: 
 
 pub(super) async fn put(tx: &mut PgConnection, lease: JobLease, outcome: &AnalysisOutcome) -> Result<u64> {
     let design = id(lease.design.as_u128());
-    let no: Option<i64> = sqlx::query_scalar(
+    // First, so that what the next statement sees includes whatever else was put under this lease.
+    let head = sqlx::query("SELECT FROM design_heads WHERE design_id = $1 FOR NO KEY UPDATE")
+        .persistent(false)
+        .bind(design)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if head.is_none() {
+        return Err(StoreError::NoSuchDesign);
+    }
+    let stored: Option<i64> =
+        sqlx::query_scalar("SELECT no FROM analysis_points WHERE design_id = $1 AND token = $2")
+            .persistent(false)
+            .bind(design)
+            .bind(column(lease.token))
+            .fetch_optional(&mut *tx)
+            .await?;
+    if let Some(no) = stored {
+        require_analysis(tx, lease).await?;
+        return counter(no);
+    }
+    let no: i64 = sqlx::query_scalar(
         "UPDATE design_heads SET analysis_no = analysis_no + 1, analysed_seq = greatest(analysed_seq, $2)
-         WHERE design_id = $1 AND NOT EXISTS
-             (SELECT FROM analysis_points WHERE design_id = $1 AND token = $3)
-         RETURNING analysis_no",
+         WHERE design_id = $1 RETURNING analysis_no",
     )
     .persistent(false)
     .bind(design)
     .bind(column(outcome.seq.get()))
-    .bind(column(lease.token))
-    .fetch_optional(&mut *tx)
+    .fetch_one(&mut *tx)
     .await?;
-    let Some(no) = no else {
-        let stored: Option<i64> =
-            sqlx::query_scalar("SELECT no FROM analysis_points WHERE design_id = $1 AND token = $2")
-                .persistent(false)
-                .bind(design)
-                .bind(column(lease.token))
-                .fetch_optional(&mut *tx)
-                .await?;
-        let no = stored.ok_or(StoreError::NoSuchDesign)?;
-        require_analysis(tx, lease).await?;
-        return counter(no);
-    };
     if let Some(fresh) = &outcome.fresh {
         insert(tx, lease.design, outcome, fresh).await?;
     }
