@@ -21,7 +21,8 @@ pub(super) enum Plaintext {
 /// `None`: it is encrypted, or nobody knows.
 pub(super) fn of(context: &Context<'_>, at: usize) -> Option<Plaintext> {
     let edge = &context.model.edges[at];
-    if !edge.is_plaintext() || edge.is_any && !is_said(context, at) {
+    // What a node says to itself goes over no network (M07).
+    if !edge.is_plaintext() || edge.source == edge.target || edge.is_any && !is_said(context, at) {
         return None;
     }
     if edge.protocol.is_some_and(|protocol| protocol.is_legacy) {

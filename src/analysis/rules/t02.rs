@@ -87,6 +87,7 @@ mod tests {
         changed.assert_steady("ATL-T02", &[]);
         let said = services("ANY").edge_data("ask", json!({"encryption": "None"}));
         said.assert_steady("ATL-T02", &["ask"]);
+        services("HTTP").without("ask").edge("own", "stock", "stock", json!({"protocol": "HTTP"})).assert_steady("ATL-T02", &[]);
     }
 
     #[test]

@@ -52,7 +52,8 @@ fn check(context: &Context<'_>, findings: &mut Vec<Finding>) {
 
 /// The edge says nothing about encryption. Then the store may.
 fn unsaid(context: &Context<'_>, edge: &Edge<'_>) -> Option<(Severity, Confidence)> {
-    if edge.encryption != Encryption::Unknown || edge.is_any || !plaintext::leads_to_store(context, edge) {
+    let is_judged = edge.encryption != Encryption::Unknown || edge.is_any || edge.source == edge.target;
+    if is_judged || !plaintext::leads_to_store(context, edge) {
         return None;
     }
     let nodes = &context.model.nodes;
