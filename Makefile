@@ -60,7 +60,7 @@ test: tools web ## every test: Rust, the web client, published npm clients and r
 
 test-full: ## the long runs as well: more seeds, more kills, more cases
 	NEXTEST_PROFILE=full ATLAS_SIM_SEEDS=20000 PROPTEST_CASES=5000 ATLAS_FIFTY_SECS=120 \
-		ATLAS_KILLS=1000 ATLAS_STOCK_KILLS=200 ATLAS_POD_KILLS=60 ATLAS_SCHEDULES=100 ATLAS_OUTAGE_SECS=60 DIFF_SECS=300 FUZZ_SECS=600 $(MAKE) test
+		ATLAS_KILLS=1000 ATLAS_STOCK_KILLS=200 ATLAS_POD_KILLS=60 ATLAS_SCHEDULES=100 ATLAS_SETTLE_EDITORS=100 ATLAS_SETTLE_SECS=60 ATLAS_SETTLE_DRAGS=10000 ATLAS_OUTAGE_SECS=60 DIFF_SECS=300 FUZZ_SECS=600 $(MAKE) test
 	$(MAKE) docker-proof
 
 docker-proof: ## every step of the Dockerfile without a container engine, and its result run

@@ -6,7 +6,7 @@
 //! - `jobs/backlog.rs` the way out for blobs, and where they wait while their store is away;
 //! - `jobs/erase.rs` erases the blobs of deleted designs;
 //! - `jobs/settled.rs` finds designs to be analysed, `jobs/analyze.rs` analyses one, `jobs/score.rs` is its score with what
-//!   people decided;
+//!   people decided, `jobs/pace.rs` how often the rules run;
 //! - `jobs/fsck.rs` checks what is stored.
 //!
 //! A job may run twice, or be cut off anywhere: each step is durable before the next one builds upon it, and what a
@@ -33,6 +33,7 @@ mod compact;
 mod erase;
 mod fold;
 pub mod fsck;
+mod pace;
 mod runner;
 mod score;
 pub mod segment;

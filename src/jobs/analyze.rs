@@ -16,6 +16,7 @@ use atlas_crdt::room::Loaded;
 use atlas_crdt::view::DesignView;
 use bytes::Bytes;
 
+use super::pace;
 use super::runner::chain;
 use super::score::{self, Judged};
 use crate::analysis::{self, RULESET_VERSION};
@@ -66,6 +67,9 @@ enum Fault {
     Json(#[from] serde_json::Error),
     #[error("the work panicked, or was cancelled")]
     Work(#[from] tokio::task::JoinError),
+    /// The rules ran a moment ago, and again.
+    #[error("the rules run again in {0:?}")]
+    TooSoon(Duration),
 }
 
 type Result<T> = std::result::Result<T, Fault>;
@@ -90,6 +94,7 @@ impl Analyze {
                 tracing::info!(%design, "an analysis was overtaken");
                 JobEnd::Later(FENCED_RETRY)
             }
+            Err(Fault::TooSoon(wait)) => JobEnd::Later(wait),
             Err(fault) => {
                 self.counters.failed();
                 let attempt = job.failures.saturating_add(1);
@@ -143,8 +148,23 @@ impl Analyze {
             self.counters.hit();
             return self.hold(lease, &state, (read.seq, read.semantic_hash), kept).await;
         }
+        if !state.is_requested {
+            self.keep_pace(lease.design, &state).await?;
+        }
         progress(READ).await?;
         self.run_rules(lease, &state, read).await
+    }
+
+    /// However many servers have people who edit all the time: see [`pace`].
+    async fn keep_pace(&self, design: DesignId, state: &AnalysisState) -> Result<()> {
+        let mut points = self.analyses.analysis_history(design, None, pace::LOOK_BACK).await?;
+        // What people decide, and what holds again, makes points without a run.
+        points.sort_by_key(|point| std::cmp::Reverse((point.created_at, point.analysis)));
+        points.dedup_by_key(|point| point.analysis);
+        match pace::rest(points.iter().map(|point| point.created_at), state.now) {
+            Some(wait) => Err(Fault::TooSoon(wait)),
+            None => Ok(()),
+        }
     }
 
     /// Whether the newest score knows everything that people decided.

@@ -420,10 +420,7 @@ impl World {
 
     /// The store, with upkeep that fails as told.
     pub(super) fn stores(&self) -> Stores {
-        Stores {
-            upkeep: Arc::clone(&self.upkeep) as Arc<dyn Upkeep>,
-            ..Stores::of(Arc::clone(&self.store))
-        }
+        Stores { upkeep: Arc::clone(&self.upkeep) as Arc<dyn Upkeep>, ..Stores::of(Arc::clone(&self.store)) }
     }
 
     pub(super) fn outbound(&self, bytes_max: u64) -> Arc<Outbound> {

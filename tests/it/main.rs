@@ -10,6 +10,7 @@ mod faults;
 mod support;
 
 mod accounts;
+mod analysis;
 mod command_line;
 mod damage;
 mod designs_people_have;

@@ -49,7 +49,9 @@ pub(super) fn outcome(meaning: u8, seq: u64, score: f64, fresh: Option<u128>) ->
         content_hash: hash(200),
         state_vector: Bytes::from_static(&[1, 2, 3]),
         coverage: 0.62,
-        issues: format!(r#"[{{"rule_id": "ATL-{meaning}", "fingerprint": "{fingerprint}", "confidence": 0.6}}]"#),
+        issues: format!(
+            r#"[{{"rule_id": "ATL-{meaning}", "fingerprint": "{fingerprint}", "confidence": 0.6}}]"#
+        ),
         omitted: r#"[{"rule_id":"ATL-9","count":4}]"#.to_owned(),
         execution_ms: 12,
     });
@@ -125,7 +127,10 @@ pub(super) async fn everything_of_an_analysis_comes_back(stores: Stores) {
     let summary = stores.store.analysis_summary(design).await.unwrap().unwrap();
     assert_eq!((summary.id, summary.no, summary.seq.get(), summary.findings), (stored.id, 1, 1, 5));
     assert_eq!((summary.grade.as_str(), summary.severity.as_deref()), ("F", Some("critical")));
-    assert_eq!((summary.score.to_bits(), summary.coverage.to_bits()), (3.9_f64.to_bits(), 0.62_f64.to_bits()));
+    assert_eq!(
+        (summary.score.to_bits(), summary.coverage.to_bits()),
+        (3.9_f64.to_bits(), 0.62_f64.to_bits())
+    );
     let look = stores.store.look(&[design]).await.unwrap()[0].1;
     assert_eq!(look.analysis_no, 1);
 
@@ -169,7 +174,11 @@ pub(super) async fn one_meaning_is_analysed_once(stores: Stores) {
     assert_eq!(points(&stores, design).await, [(2, 11, 1), (1, 11, 1)]);
     assert_eq!(analyses.analysis(design, AnalysisId::from_u128(12)).await.unwrap(), None);
     let latest = analyses.latest_analysis(design).await.unwrap().unwrap();
-    assert_eq!((latest.id.as_u128(), latest.score.score.to_bits()), (11, 4.5_f64.to_bits()), "the newest score");
+    assert_eq!(
+        (latest.id.as_u128(), latest.score.score.to_bits()),
+        (11, 4.5_f64.to_bits()),
+        "the newest score"
+    );
     // Other rules may say something else.
     let other_rules = AnalysisOutcome { ruleset_version: "8".to_owned(), ..outcome(1, 1, 5.0, Some(13)) };
     assert_eq!(put(&stores, design, other_rules).await, 3);

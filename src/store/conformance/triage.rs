@@ -8,9 +8,7 @@ use time::OffsetDateTime;
 use super::analyses::{NOW, claim, design_of, done, lease, outcome, put};
 use super::folds::HOUR;
 use super::{design_id, hash, step, user_id};
-use crate::store::analyses::{
-    AnalysisOutcome, Decision, NewAnalysisRequest, REQUEST_FAILED, TriageState,
-};
+use crate::store::analyses::{AnalysisOutcome, Decision, NewAnalysisRequest, REQUEST_FAILED, TriageState};
 use crate::store::jobs::JobEnd;
 use crate::store::{StoreError, Stores};
 
@@ -71,7 +69,10 @@ pub(super) async fn an_acceptance_that_ran_out_is_found_once(stores: Stores) {
     };
     let now = state().await.now;
     let soon = accept(now + time::Duration::HOUR).await;
-    assert_eq!(soon.decision.expires_at.unwrap().unix_timestamp(), (now + time::Duration::HOUR).unix_timestamp());
+    assert_eq!(
+        soon.decision.expires_at.unwrap().unix_timestamp(),
+        (now + time::Duration::HOUR).unix_timestamp()
+    );
     assert!(!state().await.has_expired);
     let over = accept(now - time::Duration::SECOND).await;
     let seen = state().await;
@@ -86,7 +87,11 @@ pub(super) async fn an_acceptance_that_ran_out_is_found_once(stores: Stores) {
     put(&stores, design, AnalysisOutcome { expired_until: seen.now, ..outcome(1, 1, 3.9, None) }).await;
     assert!(!state().await.has_expired);
     assert_eq!(analyses.unanalysed(NOW, 9).await.unwrap(), []);
-    assert_eq!(analyses.triage(design).await.unwrap()[0].decision.state, TriageState::Accepted, "as it was said");
+    assert_eq!(
+        analyses.triage(design).await.unwrap()[0].decision.state,
+        TriageState::Accepted,
+        "as it was said"
+    );
     accept(now - time::Duration::SECOND).await;
     assert!(state().await.has_expired, "another decision, another end");
 }
@@ -94,16 +99,18 @@ pub(super) async fn an_acceptance_that_ran_out_is_found_once(stores: Stores) {
 pub(super) async fn a_request_ends_with_the_analysis_that_saw_enough(stores: Stores) {
     let (analyses, design) = (&*stores.analyses, design_of(&stores, 1).await);
     let id = AnalysisRequestId::from_u128;
-    let ask = async |n| {
-        analyses.request_analysis(NewAnalysisRequest { id: id(n), design, by: user_id(1) }).await
-    };
+    let ask =
+        async |n| analyses.request_analysis(NewAnalysisRequest { id: id(n), design, by: user_id(1) }).await;
     let get = async |n| analyses.analysis_request(id(n)).await.unwrap().unwrap();
     assert_eq!(analyses.analysis_request(id(1)).await.unwrap(), None);
     ask(1).await.unwrap();
     assert!(matches!(ask(1).await, Err(StoreError::Conflict(_))));
     let request = get(1).await;
     assert_eq!((request.design, request.attempts, request.progress), (design, 0, 0));
-    assert_eq!((request.started_at, request.finished_at, request.analysis, request.error), (None, None, None, None));
+    assert_eq!(
+        (request.started_at, request.finished_at, request.analysis, request.error),
+        (None, None, None, None)
+    );
     assert!(analyses.analysis_state(design).await.unwrap().unwrap().is_requested);
 
     let job = claim(&stores, HOUR).await.unwrap().lease;
