@@ -89,7 +89,7 @@ fn add_vault(context: &Context<'_>, workloads: &[usize]) -> Option<Fix> {
 }
 
 /// The edge by which a new vault is watched, and the monitor where the design has none: a vault that nothing watches would
-/// be the next finding (L01), unless that is there already.
+/// be the next finding (L01), unless that is there already or something else is watched.
 ///
 /// Monitors of the design ask: nothing then leads on from the vault, so that no circle arises. Foreign ones are written to,
 /// since strangers may not reach a vault.
@@ -104,8 +104,7 @@ fn watch(context: &Context<'_>, vault: &str) -> (Option<Value>, Option<(String, 
     if let Some((_, foreign)) = monitors().find(|(at, _)| context.graph.out[*at].is_empty()) {
         return (edge(vault, foreign.id(), foreign.id()), None);
     }
-    let (unwatched, _) = l01::critical(context);
-    if !unwatched.is_empty() {
+    if l01::critical(context) != (Vec::new(), Vec::new()) {
         return (None, None);
     }
     let (id, node) = l01::new_monitor(context);

@@ -57,6 +57,7 @@ pub(super) fn may_end_tls(context: &Context<'_>, node: usize) -> bool {
     matches!(context.model.nodes[node].kind, Kind::LoadBalancer | Kind::Cdn | Kind::Gateway | Kind::Waf)
 }
 
+/// What a node says to itself brings nothing in.
 pub(super) fn all_come_in(context: &Context<'_>, node: usize, so: impl Fn(usize) -> bool) -> bool {
     context.graph.into[node].iter().all(|(edge, from)| *from == node || so(*edge))
 }

@@ -113,7 +113,9 @@ fn onward_data(edge: &Edge<'_>) -> Map<String, Value> {
         }
         data.insert("protocol".to_owned(), "HTTPS".into());
         data.insert("port".to_owned(), 443.into());
-        data.insert("encryption".to_owned(), "TLS 1.3".into());
+        // Certificates at both ends say who calls: that is not lost.
+        let is_mutual = edge.encryption == Encryption::Mtls;
+        data.insert("encryption".to_owned(), if is_mutual { "mTLS" } else { "TLS 1.3" }.into());
     }
     // What only the label or the port says is written out: the new edge has no label.
     if let Some(protocol) = edge.protocol {
