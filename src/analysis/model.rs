@@ -214,8 +214,6 @@ pub struct Node<'a> {
     pub is_kind_guessed: bool,
     /// `None`: unknown.
     pub zone: Option<Zone>,
-    /// Something was said about the zone that no table knows.
-    pub is_zone_odd: bool,
     /// The innermost container that holds it: an index into the nodes.
     pub container: Option<usize>,
     pub flags: Flags,

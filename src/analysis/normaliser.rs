@@ -58,16 +58,15 @@ pub fn model(view: &DesignView) -> Model<'_> {
 
 fn node(element: &Element, container: Option<usize>) -> Node<'_> {
     let (kind, is_kind_guessed) = kind(element);
-    let (zone, is_zone_odd) = match zone_said(element).map(zones::of) {
-        None | Some(Reading::Vague) => (None, false),
-        Some(Reading::Zone(zone)) => (Some(zone), false),
-        Some(Reading::Odd) => (None, true),
+    let zone = match zone_said(element).map(zones::of) {
+        Some(Reading::Zone(zone)) => Some(zone),
+        None | Some(Reading::Vague | Reading::Odd) => None,
     };
     let mut flags = Flags::default();
     for statement in statements(element) {
         flags.set(statement.flag, statement.says);
     }
-    Node { element, kind, is_kind_guessed, zone, is_zone_odd, container, flags }
+    Node { element, kind, is_kind_guessed, zone, container, flags }
 }
 
 /// The kind, and whether it comes from the label.

@@ -12,7 +12,7 @@ use crate::analysis::tables::protocols::Family;
 pub(super) use super::seen::computed;
 
 /// Whoever sends from here is not trusted: in the untrusted zone, and not there in order to filter.
-pub(super) fn is_stranger(node: &Node<'_>) -> bool {
+pub(super) fn sends_untrusted(node: &Node<'_>) -> bool {
     use Kind::{Bastion, Dam, Ddos, Firewall, Ids, Nat, Waf};
     node.is_untrusted() && !matches!(node.kind, Bastion | Dam | Ddos | Firewall | Ids | Nat | Waf)
 }
@@ -20,7 +20,7 @@ pub(super) fn is_stranger(node: &Node<'_>) -> bool {
 /// The ways by which strangers come straight into a node, that of the lowest edge first.
 pub(super) fn ways_of_strangers<'a>(context: &'a Context<'_>, node: usize) -> impl Iterator<Item = Way> + 'a {
     let ways = context.graph.into[node].iter().copied();
-    ways.filter(|(_, from)| is_stranger(&context.model.nodes[*from]))
+    ways.filter(|(_, from)| sends_untrusted(&context.model.nodes[*from]))
 }
 
 /// Strangers come straight in, or it is said to be public. What is theirs anyway is not exposed.
